@@ -1,0 +1,44 @@
+"""What is on the wire? All that the rooms must agree on: events, contributions, rejects, alerts, topics, money.
+
+Light on purpose: the base install has pydantic and nothing heavier. ``schemas.chunks`` (the chunk codec) and
+``schemas.prices`` (the price book) need the extras ``streams`` or ``sinks`` and are imported by name.
+"""
+
+from spendgauge.schemas.alerts import ALERTS_SCHEMA, Alert, Contributor
+from spendgauge.schemas.clock import Clock, SystemClock
+from spendgauge.schemas.errors import ConfigurationError, PriceFileError, SpendgaugeError, UnavailableError
+from spendgauge.schemas.events import DIMENSIONS, LEAVES, USAGE_SCHEMA, UsageEvent
+from spendgauge.schemas.rates import DEFAULT_SERIES, MEASURES, RATES_SCHEMA, RateContribution, SeriesSpec
+from spendgauge.schemas.records import RecordChunk
+from spendgauge.schemas.rejects import REJECTED_SCHEMA, RejectedEvent
+from spendgauge.schemas.settings import ClickHouseSettings, KafkaSettings
+from spendgauge.schemas.topics import TopicNames, TopicSpec, topic_specs
+
+__all__ = [
+    "ALERTS_SCHEMA",
+    "DEFAULT_SERIES",
+    "DIMENSIONS",
+    "LEAVES",
+    "MEASURES",
+    "RATES_SCHEMA",
+    "REJECTED_SCHEMA",
+    "USAGE_SCHEMA",
+    "Alert",
+    "ClickHouseSettings",
+    "Clock",
+    "ConfigurationError",
+    "Contributor",
+    "KafkaSettings",
+    "PriceFileError",
+    "RateContribution",
+    "RecordChunk",
+    "RejectedEvent",
+    "SeriesSpec",
+    "SpendgaugeError",
+    "SystemClock",
+    "TopicNames",
+    "TopicSpec",
+    "UnavailableError",
+    "UsageEvent",
+    "topic_specs",
+]

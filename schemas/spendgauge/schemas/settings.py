@@ -1,0 +1,93 @@
+"""How is a process configured? From the environment, once, into one frozen object that is passed down.
+
+A field ``kafka`` is read from ``SPENDGAUGE_KAFKA``. A command-line flag wins over the environment, the environment
+over the default.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from spendgauge.schemas.errors import ConfigurationError
+from spendgauge.schemas.topics import TopicNames
+
+__all__ = ["ClickHouseSettings", "EnvironmentSettings", "KafkaSettings"]
+
+_PREFIX = "SPENDGAUGE_"
+
+
+def _pairs(value: Any) -> Any:
+    """Read ``a=b,c=d`` as a mapping; a doubled comma is a comma in a value."""
+    if not isinstance(value, str):
+        return value
+    items = [part.replace("\0", ",") for part in value.replace(",,", "\0").split(",") if part.strip()]
+    bad = next((part for part in items if "=" not in part), None)
+    if bad is not None:
+        raise ValueError(f"{bad!r} is not name=value")
+    return {name.strip(): text for name, text in (part.split("=", 1) for part in items)}
+
+
+class EnvironmentSettings(BaseModel):
+    """Settings that can be read from ``SPENDGAUGE_*`` variables."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **given: Any) -> Self:
+        """Read the settings; values given (and not None) win over the environment.
+
+        Raises ``ConfigurationError`` with one sentence for each field that cannot work.
+        """
+        environment = os.environ if environment is None else environment
+        values: dict[str, Any] = {
+            name: environment[_PREFIX + name.upper()]
+            for name in cls.model_fields
+            if environment.get(_PREFIX + name.upper())
+        }
+        values |= {name: value for name, value in given.items() if value is not None}
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            lines = [
+                f"{_PREFIX}{'.'.join(map(str, item['loc'])).upper()}={item['input']!r} cannot be used: {item['msg']}."
+                for item in error.errors()
+            ]
+            raise ConfigurationError(" ".join(lines)) from None
+
+    def environment(self) -> dict[str, str]:
+        """Write the settings as the variables that ``from_environment`` reads, for a child process."""
+        written: dict[str, str] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, Mapping):
+                value = ",".join(f"{k}={str(v).replace(',', ',,')}" for k, v in value.items())
+            if value not in (None, ""):
+                written[_PREFIX + name.upper()] = str(value)
+        return written
+
+
+class KafkaSettings(EnvironmentSettings):
+    """Where the broker is."""
+
+    kafka: str = Field(default="127.0.0.1:9092", description="Bootstrap servers, host:port, separated by commas.")
+    kafka_options: Annotated[dict[str, str], BeforeValidator(_pairs)] = Field(
+        default={},
+        description="librdkafka options for every client, such as security.protocol=SASL_SSL,sasl.username=me.",
+    )
+    topic_prefix: str = Field(default="", pattern=r"^[a-zA-Z0-9._-]*$", description="Put before every topic's name.")
+
+    @property
+    def topics(self) -> TopicNames:
+        """The topics' names under this prefix."""
+        return TopicNames(self.topic_prefix)
+
+
+class ClickHouseSettings(EnvironmentSettings):
+    """Where the database is."""
+
+    clickhouse: str = Field(
+        default="http://default@127.0.0.1:8123/spendgauge",
+        description="http(s)://user:password@host:port/database of the ClickHouse HTTP interface.",
+    )

@@ -1,0 +1,88 @@
+"""Which topics are there, and with which settings? The one place that says."""
+
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = [
+    "CONTENT_TYPE",
+    "CONTENT_TYPE_HEADER",
+    "DEFAULT_BLOCK_OFFSETS",
+    "SCHEMA_HEADER",
+    "TopicNames",
+    "TopicSpec",
+    "topic_specs",
+]
+
+CONTENT_TYPE_HEADER: Final = "content-type"
+CONTENT_TYPE: Final = "application/x-ndjson"
+"""A record's value is one or more JSON lines."""
+
+SCHEMA_HEADER: Final = "spendgauge-schema"
+"""The header that names the lines' schema and version, such as ``spendgauge.usage/1``."""
+
+DEFAULT_BLOCK_OFFSETS: Final = 16_384
+"""How many offsets make a block. Part of a stream's identity: changing it starts another stream.
+Larger: fewer contributions, a longer rebuild after a crash. 16,384 records of up to 100 coalesced events are at most
+1.6 million events to read again."""
+
+_DAY_MS = 86_400_000
+_SPREADING_PARTITIONS = 4
+
+
+@dataclass(frozen=True)
+class TopicNames:
+    """The topics' names under a prefix (default none)."""
+
+    prefix: str = ""
+
+    @property
+    def usage(self) -> str:
+        """Usage events, keyed by source."""
+        return f"{self.prefix}usage.events"
+
+    @property
+    def rejected(self) -> str:
+        """Dead letters of usage events."""
+        return f"{self.prefix}usage.rejected"
+
+    @property
+    def rates(self) -> str:
+        """Contributions, keyed by series and key."""
+        return f"{self.prefix}cost.rates"
+
+    @property
+    def alerts(self) -> str:
+        """Alerts, keyed by alert id."""
+        return f"{self.prefix}cost.alerts"
+
+    @property
+    def quotas(self) -> str:
+        """The latest state of each quota, keyed by scope."""
+        return f"{self.prefix}cost.quotas"
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """One topic to create."""
+
+    name: str
+    partitions: int
+    config: dict[str, str]
+
+
+def topic_specs(
+    names: TopicNames, *, partitions: int = _SPREADING_PARTITIONS, retention_days: int = 7
+) -> tuple[TopicSpec, ...]:
+    """List all topics with their settings.
+
+    ``partitions`` is how far workers scale. ``usage.events`` takes the broker's clock for its timestamps: they are
+    ``received_at``, and decide whether an event is too old, the same way each time it is read.
+    """
+    kept = {"cleanup.policy": "delete", "retention.ms": str(retention_days * _DAY_MS)}
+    return (
+        TopicSpec(names.usage, partitions, {**kept, "message.timestamp.type": "LogAppendTime"}),
+        TopicSpec(names.rejected, partitions, kept),
+        TopicSpec(names.rates, partitions, kept),
+        TopicSpec(names.alerts, 1, kept),
+        TopicSpec(names.quotas, 1, {"cleanup.policy": "compact"}),
+    )
