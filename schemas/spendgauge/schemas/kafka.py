@@ -1,0 +1,97 @@
+"""How is Kafka reached, which topics must exist there, and what makes an offset mean something?
+
+Everything here goes through librdkafka (``confluent_kafka``), which the base install has.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from spendgauge.schemas.errors import ConfigurationError, UnavailableError
+from spendgauge.schemas.settings import KafkaSettings
+from spendgauge.schemas.topics import TopicSpec
+
+__all__ = ["client_options", "connect_admin", "create_topics", "stream_ids"]
+
+_TIMEOUT_SECONDS: Final = 10.0
+
+
+def client_options(settings: KafkaSettings, **options: Any) -> dict[str, Any]:
+    """Merge, weakest first: quiet logs, these options, the user's own librdkafka options, the address."""
+    return {"log_level": 3, **options, **settings.kafka_options, "bootstrap.servers": settings.kafka}
+
+
+def connect_admin(settings: KafkaSettings, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> AdminClient:
+    """Connect to the broker and hear it answer.
+
+    Raises ``UnavailableError`` where it does not within ``timeout_seconds``.
+    """
+    try:
+        admin = AdminClient(client_options(settings, log_level=0), logger=_silent())
+        admin.list_topics(timeout=timeout_seconds)
+    except KafkaException as error:
+        raise UnavailableError(_no_answer(settings, error)) from None
+    except ValueError as error:
+        raise ConfigurationError(f"the Kafka options cannot be used: {error}") from None
+    return admin
+
+
+def create_topics(
+    settings: KafkaSettings, specs: Iterable[TopicSpec], *, replication_factor: int = -1
+) -> tuple[str, ...]:
+    """Create the topics that are missing; return their names. Existing ones are left as they are.
+
+    ``replication_factor`` -1 takes the broker's own default.
+    """
+    admin = connect_admin(settings)
+    wanted = [NewTopic(s.name, s.partitions, replication_factor, config=s.config) for s in specs]
+    created = []
+    for name, future in admin.create_topics(wanted, operation_timeout=_TIMEOUT_SECONDS).items():
+        try:
+            future.result()
+            created.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise UnavailableError(
+                    f"topic {name} could not be created at {settings.kafka}: {error.args[0].str()}"
+                ) from None
+    return tuple(created)
+
+
+def stream_ids(settings: KafkaSettings, topics: Iterable[str], *, block_offsets: int) -> Mapping[str, str]:
+    """Name the stream of each topic: its id and the block size, such as ``AaIDwJI8etOS/Hq70tPJWA:16384``.
+
+    Offsets mean something only within one stream: a topic that was deleted and created again has another id.
+    Raises ``UnavailableError`` where a topic does not exist.
+    """
+    names = list(topics)
+    admin = connect_admin(settings)  # held until the answers are read: its destruction cancels them
+    described = admin.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT_SECONDS)
+    found = {}
+    for name in names:
+        try:
+            found[name] = f"{described[name].result().topic_id}:{block_offsets}"
+        except KafkaException as error:
+            raise UnavailableError(
+                f"topic {name} cannot be read at {settings.kafka} ({error.args[0].str()}); "
+                "create the topics with `spendgauge topics create`"
+            ) from None
+    return found
+
+
+def _no_answer(settings: KafkaSettings, error: KafkaException) -> str:
+    return (
+        f"no Kafka broker answers at {settings.kafka} ({error.args[0].str()}); "
+        "start one with `spendgauge up`, or name yours with --kafka or SPENDGAUGE_KAFKA"
+    )
+
+
+def _silent() -> Any:
+    """Build a logger that drops librdkafka's own lines: the error that is raised says it once."""
+    import logging
+
+    logger = logging.Logger("spendgauge.silent")
+    logger.addHandler(logging.NullHandler())
+    return logger

@@ -1,0 +1,1 @@
+"""How are events, rates and rejects kept?"""

@@ -1,0 +1,1 @@
+"""How do events become rates and alerts?"""
