@@ -1,0 +1,151 @@
+"""How do tests get a real Apache Kafka? Its own jars from Maven Central, in KRaft mode, one broker or several.
+
+Every broker is broker and controller at once. Start takes two to four seconds; ``stop`` always ends every
+process that was started, and nothing else.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from confluent_kafka.admin import AdminClient
+
+from spendgauge.deploy.broker import free_port
+from spendgauge.schemas import KafkaSettings, UnavailableError
+from spendgauge.schemas.kafka import connect_admin
+
+__all__ = ["ApacheKafka", "fetch_jars", "missing_tool"]
+
+_POM = Path(__file__).with_name("kafka") / "pom.xml"
+_JARS = _POM.with_name("jars")
+_CLUSTER_ID = "c3BlbmRnYXVnZS10ZXN0cw"
+_JAVA = ("java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN")
+
+
+def missing_tool() -> str | None:
+    """Name the tool that is missing to run Apache Kafka, or None where nothing is."""
+    return next((tool for tool in ("java", "mvn") if shutil.which(tool) is None), None)
+
+
+def fetch_jars() -> Path:
+    """Copy Kafka's jars beside the pom once; raise ``subprocess.CalledProcessError`` where Maven cannot."""
+    if not (_JARS / "done").exists():
+        command = ["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies", f"-DoutputDirectory={_JARS}"]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        (_JARS / "done").touch()
+    return _JARS
+
+
+class ApacheKafka:
+    """A cluster of Apache Kafka brokers on loopback that can be killed, paused and started again."""
+
+    def __init__(self, directory: Path, *, brokers: int = 1) -> None:
+        """Lay out ``brokers`` configurations under ``directory``; nothing is started yet."""
+        self._directory = directory
+        self._ports = [(free_port(), free_port()) for _ in range(brokers)]
+        self._processes: list[subprocess.Popen[bytes] | None] = [None] * brokers
+        self.address = ",".join(f"127.0.0.1:{port}" for port, _ in self._ports)
+
+    def __enter__(self) -> Self:
+        """Format and start all brokers, and wait until each answers."""
+        jars = fetch_jars()
+        try:
+            for node in range(len(self._ports)):
+                self._format(node, jars)
+                self.start(node)
+            for node in range(len(self._ports)):
+                self.wait(node)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop all brokers."""
+        self.stop()
+
+    def start(self, node: int) -> None:
+        """Start one broker on its own directory (again, after ``kill``)."""
+        log = (self._directory / f"{node}.log").open("ab")
+        command = [*_JAVA, "-cp", f"{_JARS}/*", "kafka.Kafka", str(self._properties(node))]
+        with log:
+            self._processes[node] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def wait(self, node: int, *, timeout_seconds: float = 60) -> None:
+        """Wait until a broker answers and the whole cluster is visible from it."""
+        settings = KafkaSettings(kafka=f"127.0.0.1:{self._ports[node][0]}")
+        for attempt in range(int(timeout_seconds)):
+            with suppress(UnavailableError):
+                if len(connect_admin(settings, timeout_seconds=1).list_topics(timeout=5).brokers) == len(self._ports):
+                    return
+            process = self._processes[node]
+            if process is None or process.poll() is not None or attempt == int(timeout_seconds) - 1:
+                tail = (self._directory / f"{node}.log").read_text()[-2000:]
+                raise UnavailableError(f"Kafka broker {node} did not start; its log ends: {tail}")
+
+    def kill(self, node: int) -> None:
+        """End a broker with SIGKILL."""
+        process = self._processes[node]
+        if process is not None:
+            process.kill()
+            process.wait()
+            self._processes[node] = None
+
+    def pause(self, node: int) -> None:
+        """Freeze a broker: its connections stay open and nothing answers."""
+        self._signal(node, signal.SIGSTOP)
+
+    def resume(self, node: int) -> None:
+        """Let a paused broker go on."""
+        self._signal(node, signal.SIGCONT)
+
+    def coordinator(self, group: str) -> int:
+        """Say which broker coordinates a consumer group."""
+        admin = AdminClient({"bootstrap.servers": self.address})
+        return int(admin.describe_consumer_groups([group])[group].result().coordinator.id) - 1
+
+    def stop(self) -> None:
+        """Kill every broker that was started."""
+        for node in range(len(self._ports)):
+            self.kill(node)
+
+    def _signal(self, node: int, number: signal.Signals) -> None:
+        process = self._processes[node]
+        if process is not None:
+            os.kill(process.pid, number)
+
+    def _properties(self, node: int) -> Path:
+        return self._directory / f"{node}.properties"
+
+    def _format(self, node: int, jars: Path) -> None:
+        copies = min(3, len(self._ports))
+        port, controller_port = self._ports[node]
+        voters = ",".join(f"{i + 1}@127.0.0.1:{controller}" for i, (_, controller) in enumerate(self._ports))
+        lines = {
+            "process.roles": "broker,controller",
+            "node.id": node + 1,
+            "controller.quorum.voters": voters,
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "controller.listener.names": "CONTROLLER",
+            "inter.broker.listener.name": "PLAINTEXT",
+            "log.dirs": self._directory / f"data{node}",
+            "auto.create.topics.enable": "false",
+            "default.replication.factor": copies,
+            "min.insync.replicas": min(2, copies),
+            "offsets.topic.replication.factor": copies,
+            "offsets.topic.num.partitions": 4,
+            "transaction.state.log.replication.factor": copies,
+            "transaction.state.log.min.isr": min(2, copies),
+            "group.initial.rebalance.delay.ms": 0,
+            "broker.session.timeout.ms": 3000,
+            "broker.heartbeat.interval.ms": 500,
+        }
+        self._properties(node).write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+        command = [*_JAVA, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format"]
+        command += ["-t", _CLUSTER_ID, "-c", str(self._properties(node))]
+        subprocess.run(command, check=True, capture_output=True)
