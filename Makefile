@@ -1,0 +1,69 @@
+# What can be done here? `make` alone lists it. Every target does the set-up it needs, and is quick the second time.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# Which Python makes the virtual environment: name one (make PYTHON=/path/to/python3), or the first that will do.
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The stamp holds the checkout's path: one that was moved is set up again.
+STAMP := $(VENV)/.installed
+ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
+.PHONY: $(STAMP)
+endif
+
+.PHONY: help
+help:  ## list the targets
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*##  *\(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+	  printf '  make %-12s %s\n' "$$name" "$$text"; done
+
+.PHONY: demo
+demo: $(STAMP)  ## see it work: a day of usage through the embedded stack, the books balanced, the tables printed
+	@$(BIN)/spendgauge demo $(ARGS)
+
+.PHONY: setup
+setup: $(STAMP)  ## make .venv with the pinned versions, and spendgauge in it
+
+.PHONY: test
+test: lint types  ## check all: format, lint, types, tests (says what it skipped, and why)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(STAMP)  ## check format and style
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m ruff check .
+
+.PHONY: types
+types: $(STAMP)  ## check types (mypy, strict)
+	@$(BIN)/python -m mypy
+
+.PHONY: up
+up: $(STAMP)  ## run broker, worker, sink and ClickHouse on this machine until Ctrl-C (ARGS=--detach: go on behind)
+	@$(BIN)/spendgauge up $(ARGS)
+
+.PHONY: down
+down: $(STAMP)  ## stop what `make up ARGS=--detach` left running
+	@$(BIN)/spendgauge down $(ARGS)
+
+.PHONY: bench
+bench: $(STAMP)  ## measure beside bare loops of the same work, in two minutes (ARGS="--events 1000000": longer)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: constraints
+constraints:  ## write constraints.txt anew from the newest versions that pyproject.toml allows
+	@deploy/setup.sh "$(VENV).new" newest $(PYTHON)
+	@deploy/constraints.sh "$(VENV).new" > constraints.txt.new
+	@mv constraints.txt.new constraints.txt
+	@rm -rf "$(VENV).new"
+
+.PHONY: clean
+clean:  ## remove what the targets made: .venv, caches, builds (a stack's data in .spendgauge stays)
+	@rm -rf $(VENV) $(VENV).new .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt deploy/setup.sh
+	@deploy/setup.sh $(VENV) pinned $(PYTHON)
+	@printf %s "$(CURDIR)" > $@
