@@ -4,11 +4,11 @@ One line for each step of an alert's life: raised, escalated, resolved. The id i
 onset, so a replay says the same thing again instead of a new one.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spendgauge.schemas.rates import UsdText
+from spendgauge.schemas.fields import Total, UsdText
 
 __all__ = ["ALERTS_SCHEMA", "Alert", "Contributor"]
 
@@ -20,35 +20,39 @@ class Contributor(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    series: str
-    key: tuple[str, ...]
-    excess_usd: UsdText
+    series: str = Field(min_length=1, description="As in a contribution.")
+    key: tuple[str, ...] = Field(max_length=16, description="As in a contribution.")
+    excess_usd: UsdText = Field(description="What it cost above what it usually costs, in the alert's window.")
 
 
 class Alert(BaseModel):
-    """One step in the life of one alert."""
+    """One step in the life of one alert.
+
+    A rule that is not about an amount (a gap in a source's events, a model without a price) writes
+    ``0.000000000000`` for the amounts and ``none`` for the driver.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    alert_id: str = Field(description="A function of rule, series, key and onset.")
-    incident_id: str = Field(description="The alert_id of the firing parent it joined, or its own.")
-    rule: str
-    state: Literal["raised", "escalated", "resolved"]
-    severity: Literal["info", "warn", "page"]
-    series: str
-    key: tuple[str, ...]
-    onset: int = Field(description="The minute it began, seconds since 1970 UTC, event time.")
-    evaluated_at: int = Field(
+    alert_id: str = Field(min_length=1, description="A function of rule, series, key and onset.")
+    incident_id: str = Field(min_length=1, description="The alert_id of the firing parent it joined, or its own.")
+    rule: str = Field(min_length=1, description="The rule that fired, such as spike, budget, gap, unpriced.")
+    state: Literal["raised", "escalated", "resolved"] = Field(description="Which step this is.")
+    severity: Literal["info", "warn", "page"] = Field(description="Whether to note it, look at it today, or now.")
+    series: str = Field(min_length=1, description="As in a contribution.")
+    key: tuple[str, ...] = Field(max_length=16, description="As in a contribution.")
+    onset: Total = Field(description="The start of the minute it began in, seconds since 1970 UTC, event time.")
+    evaluated_at: Total = Field(
         description="The end of the pane that decided this step, seconds since 1970 UTC, event time."
     )
-    window_seconds: Annotated[int, Field(gt=0)]
+    window_seconds: int = Field(gt=0, le=31 * 86_400, description="How long the window is that ends at evaluated_at.")
     usual_usd: UsdText = Field(description="What this key usually costs in a window.")
     seen_usd: UsdText = Field(description="What it cost in this window.")
-    excess_usd: UsdText
-    excess_usd_per_hour: UsdText
-    since_onset_usd: UsdText
+    excess_usd: UsdText = Field(description="seen_usd - usual_usd")
+    excess_usd_per_hour: UsdText = Field(description="The excess as a rate.")
+    since_onset_usd: UsdText = Field(description="The excess since onset.")
     driver: Literal["requests", "size", "both", "none"] = Field(
         description="Whether more requests or larger ones raised the cost."
     )
-    contributors: Annotated[tuple[Contributor, ...], Field(max_length=3)]
-    message: str = Field(description="One sentence for a person.")
+    contributors: tuple[Contributor, ...] = Field(max_length=3, description="The largest first.")
+    message: str = Field(min_length=1, max_length=1000, description="One sentence for a person.")

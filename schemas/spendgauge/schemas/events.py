@@ -10,20 +10,12 @@ There is no field for a prompt or a completion, and unknown fields are refused: 
 Pydantic is the authority on what is valid; ``schemas.chunks`` is a faster road to the same answer.
 """
 
-import re
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self
-from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from spendgauge.schemas.fields import MAX_TOKENS, Count, EventId, Milliseconds, Name, Usd
 
 __all__ = [
     "DIMENSIONS",
@@ -49,10 +41,6 @@ MAX_PAST: Final = timedelta(days=30)
 MAX_FUTURE: Final = timedelta(minutes=5)
 """``occurred_at`` must lie in [received_at - MAX_PAST, received_at + MAX_FUTURE], received_at being the
 record's broker timestamp: the same record gets the same verdict however often it is read."""
-
-MAX_TOKENS: Final = 100_000_000
-"""The most tokens of one kind in one event. With prices up to 1,000 USD per million tokens an event stays
-below 1e18 picodollars, which is what a 64-bit integer and ``Decimal(18, 12)`` can hold."""
 
 LEAVES: Final = (
     "input_tokens",
@@ -81,79 +69,42 @@ DIMENSIONS: Final = (
 )
 """Who and what a call was for. An empty string means: not given."""
 
-_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})", re.ASCII)
-_USD_TEXT = re.compile(r"-?\d{1,6}(\.\d{1,12})?", re.ASCII)
+_SIGNED: Final = (*LEAVES, "reasoning_tokens", "reported_total_tokens", "reported_cost_usd")
+"""Fields that only an adjustment may have below zero."""
 
-
-def _utc_milliseconds(value: Any) -> Any:
-    """Read an RFC 3339 time and cut it to whole milliseconds, UTC.
-
-    Bare numbers are refused: whether they are seconds or milliseconds is a guess that goes wrong silently.
-    """
-    if isinstance(value, str):
-        if not _RFC3339.fullmatch(value):
-            raise ValueError(f"{value!r} is not an RFC 3339 time with a zone, such as 2026-01-31T12:00:00.000Z")
-        value = datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
-        return value
-    if value.tzinfo is None:
-        raise ValueError(f"{value.isoformat()} has no time zone; use an aware datetime in UTC")
-    try:
-        utc = value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"{value.isoformat()} is outside the calendar in UTC") from None
-    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
-
-
-def _utc_text(value: datetime) -> str:
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _usd_text_only(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        value = f"{value:f}"
-    if not (isinstance(value, str) and _USD_TEXT.fullmatch(value)):
-        raise ValueError(
-            f'{value!r} is not an amount in USD; write a decimal string such as "0.0105", at most twelve decimals'
-        )
-    return Decimal(value)
-
-
-def _empty_is_not_given(value: Any) -> Any:
-    return "" if value is None else value
-
-
-def _canonical_uuid(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return str(UUID(value))
-        except ValueError:
-            raise ValueError(f"{value!r} is not a UUID") from None
-    return value
-
-
-Milliseconds = Annotated[
-    datetime,
-    BeforeValidator(_utc_milliseconds),
-    PlainSerializer(_utc_text, return_type=str, when_used="json"),
-]
-"""An aware UTC time, cut to whole milliseconds."""
-
-Count = Annotated[int, Field(ge=-MAX_TOKENS, le=MAX_TOKENS)]
-"""Negative only in an adjustment."""
-
-Name = Annotated[str, BeforeValidator(_empty_is_not_given), Field(max_length=256)]
-"""A dimension's value; null and the empty string both mean: not given."""
-
-Usd = Annotated[Decimal, BeforeValidator(_usd_text_only), PlainSerializer(lambda d: f"{d:f}", return_type=str)]
+_JSON_SCHEMA_RULES: Final[dict[str, Any]] = {
+    "$comment": (
+        "Not expressible here, and checked by consumers: reasoning_tokens <= output_tokens in a usage event; "
+        "adjusts differs from event_id; dates exist in the calendar; integers are written without a decimal point; "
+        "a line has at most 8192 bytes of UTF-8; occurred_at is at most 30 days before and 5 minutes after the "
+        "record's broker timestamp."
+    ),
+    "allOf": [
+        {
+            "if": {"properties": {"kind": {"const": "adjustment"}}, "required": ["kind"]},
+            "then": {"required": ["adjusts"], "properties": {"adjusts": {"type": "string"}}},
+            "else": {
+                "properties": {"adjusts": {"type": "null"}}
+                | {name: {"minimum": 0} for name in _SIGNED if name != "reported_cost_usd"}
+                | {"reported_cost_usd": {"not": {"type": "string", "pattern": "^-.*[1-9]"}}},
+            },
+        },
+        {
+            "if": {"properties": {"seq": {"type": "integer"}}, "required": ["seq"]},
+            "then": {"required": ["source"], "properties": {"source": {"minLength": 1}}},
+        },
+    ],
+}
 
 
 class UsageEvent(BaseModel):
     """What one call to a model used. Field names follow OpenTelemetry's GenAI conventions where it has one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, json_schema_extra=_JSON_SCHEMA_RULES
+    )
 
-    event_id: Annotated[str, BeforeValidator(_canonical_uuid)] = Field(
+    event_id: EventId = Field(
         description="UUIDv7, or UUIDv5 of provider and response id; the ledger keeps each once, for ever."
     )
     source: str = Field(
@@ -165,12 +116,12 @@ class UsageEvent(BaseModel):
         default=None,
         ge=0,
         le=2**62,
-        description="Contiguous per source from 0; null for foreign writers only.",
+        description="Contiguous per source from 0, and only with a source; null: a foreign writer.",
     )
-    kind: Literal["usage", "adjustment"] = "usage"
-    adjusts: Annotated[str, BeforeValidator(_canonical_uuid)] | None = Field(
-        default=None, description="The event that an adjustment corrects."
+    kind: Literal["usage", "adjustment"] = Field(
+        default="usage", description="An adjustment corrects another event by signed amounts; nothing is overwritten."
     )
+    adjusts: EventId | None = Field(default=None, description="The event that an adjustment corrects.")
 
     occurred_at: Milliseconds = Field(description="The end of the response, on the caller's clock, UTC.")
     started_at: Milliseconds | None = Field(
@@ -178,58 +129,74 @@ class UsageEvent(BaseModel):
     )
 
     provider: str = Field(
-        min_length=1,
-        max_length=64,
-        description="As OpenTelemetry's gen_ai.provider.name: anthropic, openai, ...",
+        min_length=1, max_length=64, description="As OpenTelemetry's gen_ai.provider.name: anthropic, openai, ..."
     )
     model: str = Field(min_length=1, max_length=256, description="The model that answered, as the response names it.")
     request_model: Name = Field(default="", description="The model that was asked for.")
-    operation: Annotated[str, Field(max_length=64)] = Field(default="chat", description="gen_ai.operation.name")
-    service_tier: Literal["standard", "batch", "flex", "priority"] = "standard"
-    response_id: Name = ""
-    usage_source: Literal["provider", "estimated"] = "provider"
+    operation: str = Field(
+        default="chat",
+        max_length=64,
+        description="As OpenTelemetry's gen_ai.operation.name: chat, embeddings, ...",
+    )
+    service_tier: Literal["standard", "batch", "flex", "priority"] = Field(
+        default="standard", description="The tier that the call was billed in."
+    )
+    response_id: Name = Field(default="", description="The provider's id of the response.")
+    usage_source: Literal["provider", "estimated"] = Field(
+        default="provider", description="Who counted the tokens: the provider, or the caller's own estimate."
+    )
     usage_convention: Literal["", "exclusive", "inclusive"] = Field(
         default="",
-        description="Whether the provider's own input count left cached tokens out or included them.",
+        description="Whether the provider's own input count left cached tokens out (exclusive) or held them.",
     )
 
-    input_tokens: Count = Field(default=0, description="Uncached text input.")
-    cache_read_tokens: Count = 0
-    cache_write_5m_tokens: Count = 0
-    cache_write_1h_tokens: Count = 0
+    input_tokens: Count = Field(default=0, description="Text input that was not read from or written to a cache.")
+    cache_read_tokens: Count = Field(default=0, description="Text input that was read from a cache.")
+    cache_write_5m_tokens: Count = Field(default=0, description="Text input written to a cache for five minutes.")
+    cache_write_1h_tokens: Count = Field(default=0, description="Text input written to a cache for one hour.")
     output_tokens: Count = Field(default=0, description="Text output, reasoning included.")
-    input_audio_tokens: Count = 0
-    output_audio_tokens: Count = 0
+    input_audio_tokens: Count = Field(default=0, description="Audio input.")
+    output_audio_tokens: Count = Field(default=0, description="Audio output.")
     reasoning_tokens: Count = Field(default=0, description="Of which output_tokens; never added to a sum.")
-    web_search_requests: Annotated[int, Field(ge=-1_000_000, le=1_000_000)] = 0
-    reported_total_tokens: Annotated[int, Field(ge=-8 * MAX_TOKENS, le=8 * MAX_TOKENS)] | None = Field(
+    web_search_requests: int = Field(
+        default=0, ge=-1_000_000, le=1_000_000, description="Searches that the provider ran and bills by the piece."
+    )
+    reported_total_tokens: int | None = Field(
         default=None,
+        ge=-8 * MAX_TOKENS,
+        le=8 * MAX_TOKENS,
         description="The provider's own total, kept to be checked against the sum of the leaves.",
     )
 
-    status: Literal["ok", "error", "cancelled"] = "ok"
-    error_type: Name = ""
-    attempt: Annotated[int, Field(ge=1, le=1000)] = 1
-    latency_ms: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
-    ttft_ms: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
-        default=None, description="Time to the first token."
+    status: Literal["ok", "error", "cancelled"] = Field(default="ok", description="How the call ended.")
+    error_type: Name = Field(
+        default="", description="The kind of error, such as rate_limit or timeout; never its text."
     )
-    quality_score: Annotated[float, Field(ge=0, le=1)] | None = None
+    attempt: int = Field(default=1, ge=1, le=1_000_000, description="1 for the first try, 2 for its first repetition.")
+    latency_ms: int | None = Field(
+        default=None, ge=0, le=2**31 - 1, description="From request to the end of the response, milliseconds."
+    )
+    ttft_ms: int | None = Field(
+        default=None, ge=0, le=2**31 - 1, description="From request to the first token, milliseconds."
+    )
+    quality_score: float | None = Field(
+        default=None, ge=0, le=1, description="How good the answer was, from 0 to 1, by the caller's own measure."
+    )
 
     tenant: Name = Field(default="", description="The customer or workspace served.")
-    team: Name = ""
-    environment: Name = ""
-    service: Name = ""
-    feature: Name = ""
-    agent: Name = ""
-    user_id: Name = ""
-    session_id: Name = ""
-    api_key_id: Name = ""
+    team: Name = Field(default="", description="The team that answers for the cost.")
+    environment: Name = Field(default="", description="production, staging, ...")
+    service: Name = Field(default="", description="The service that made the call.")
+    feature: Name = Field(default="", description="The feature of the product that needed it.")
+    agent: Name = Field(default="", description="The agent or chain that made the call.")
+    user_id: Name = Field(default="", description="The user served; may be a pseudonym.")
+    session_id: Name = Field(default="", description="The conversation or run it belongs to.")
+    api_key_id: Name = Field(default="", description="The name of the API key used; never the key itself.")
     entity_id: Name = Field(default="", description="What the call was for: a submission, a ticket.")
     tags: Annotated[
         dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=256)]],
         Field(max_length=16),
-    ] = {}
+    ] = Field(default={}, description="Anything else to group by: at most 16 names of 1 to 64 characters.")
 
     reported_cost_usd: Usd | None = Field(
         default=None,
@@ -238,18 +205,29 @@ class UsageEvent(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.seq is not None and not self.source:
+            raise ValueError(f"seq {self.seq} counts the events of a source; name the source or leave seq out")
         if self.kind == "adjustment":
-            if self.adjusts is None:
-                raise ValueError("an adjustment must say in `adjusts` which event it corrects")
-            return self
+            self._check_adjustment()
+        else:
+            self._check_usage()
+        return self
+
+    def _check_adjustment(self) -> None:
+        if self.adjusts is None:
+            raise ValueError("an adjustment must say in adjusts which event it corrects")
+        if self.adjusts == self.event_id:
+            raise ValueError("an adjustment is an event of its own; adjusts must differ from event_id")
+
+    def _check_usage(self) -> None:
         if self.adjusts is not None:
-            raise ValueError("`adjusts` belongs to an adjustment; this event's kind is usage")
-        for name in (*LEAVES, "reasoning_tokens"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} {getattr(self, name)} must be >= 0; only an adjustment may be negative")
+            raise ValueError("adjusts belongs to an adjustment; this event's kind is usage")
+        for name in _SIGNED:
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise ValueError(f"{name} {value} must be >= 0; only an adjustment may be negative")
         if self.reasoning_tokens > self.output_tokens:
             raise ValueError(
                 f"reasoning_tokens {self.reasoning_tokens} are part of output_tokens {self.output_tokens}, "
                 "so they cannot exceed them"
             )
-        return self

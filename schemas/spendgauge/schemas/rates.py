@@ -7,11 +7,12 @@ associative, so replays, zombies and reordering cannot change a total.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spendgauge.schemas.events import LEAVES
+from spendgauge.schemas.fields import Total, UsdText
 
 __all__ = ["DEFAULT_SERIES", "MEASURES", "RATES_SCHEMA", "RateContribution", "SeriesSpec"]
 
@@ -52,34 +53,52 @@ DEFAULT_SERIES: Final = (
     SeriesSpec(("api_key_id",), 60),
 )
 
-UsdText = Annotated[str, Field(pattern=r"^-?\d+\.\d{12}$")]
-
 
 class RateContribution(BaseModel):
     """One line of ``cost.rates``: cumulative totals of one key, in one pane, from one block of one partition."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    series: str = Field(description="The dimensions joined by +, or total.")
-    key: tuple[str, ...] = Field(description="The dimensions' values in the same order; empty string: not given.")
-    pane_start: int = Field(description="Seconds since 1970 UTC; the pane is [pane_start, pane_start + pane_seconds).")
-    pane_seconds: Annotated[int, Field(gt=0)]
-    stream: str = Field(description="Topic id and block size: what offsets mean. A recreated topic is another stream.")
-    partition: Annotated[int, Field(ge=0)]
-    block: Annotated[int, Field(ge=0)] = Field(description="offset // block size")
-    version: Annotated[int, Field(ge=0)] = Field(description="The last offset included; the highest version wins.")
-    requests: int
-    errors: int
-    unpriced: int = Field(
-        description="Requests of models without a known price: counted, and never priced at zero in silence."
+    series: str = Field(min_length=1, description="The dimensions joined by +, or total.")
+    key: tuple[str, ...] = Field(
+        max_length=16,
+        description="The dimensions' values in the same order; empty string: not given. Empty for total.",
     )
-    input_tokens: int
-    cache_read_tokens: int
-    cache_write_5m_tokens: int
-    cache_write_1h_tokens: int
-    output_tokens: int
-    input_audio_tokens: int
-    output_audio_tokens: int
-    web_search_requests: int
-    reasoning_tokens: int
-    cost_usd: UsdText = Field(description="Exact decimal string, of the priced requests.")
+    pane_start: Total = Field(
+        description="Seconds since 1970 UTC, a multiple of pane_seconds; the pane is "
+        "[pane_start, pane_start + pane_seconds)."
+    )
+    pane_seconds: int = Field(gt=0, le=31 * 86_400)
+    stream: str = Field(
+        min_length=1,
+        description="Topic id and block size: what offsets mean. A recreated topic is another stream.",
+    )
+    partition: int = Field(ge=0, le=2**31 - 1)
+    block: int = Field(ge=0, le=2**63 - 1, description="offset // block size")
+    version: int = Field(ge=0, le=2**63 - 1, description="The last offset included; the highest version wins.")
+    requests: int = Field(ge=0, le=2**63 - 1, description="Usage events; an adjustment is none.")
+    errors: int = Field(ge=0, le=2**63 - 1, description="Usage events whose status is error.")
+    unpriced: int = Field(
+        ge=0,
+        le=2**63 - 1,
+        description="Events of models without a known price: counted, and never priced at zero in silence.",
+    )
+    input_tokens: Total
+    cache_read_tokens: Total
+    cache_write_5m_tokens: Total
+    cache_write_1h_tokens: Total
+    output_tokens: Total
+    input_audio_tokens: Total
+    output_audio_tokens: Total
+    web_search_requests: Total
+    reasoning_tokens: Total = Field(description="Of which output_tokens.")
+    cost_usd: UsdText = Field(description="Exact decimal string, of the priced events.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        dimensions = 0 if self.series == "total" else self.series.count("+") + 1
+        if len(self.key) != dimensions:
+            raise ValueError(f"key {self.key} must have {dimensions} values, one for each dimension of {self.series}")
+        if self.pane_start % self.pane_seconds:
+            raise ValueError(f"pane_start {self.pane_start} must be a multiple of pane_seconds {self.pane_seconds}")
+        return self

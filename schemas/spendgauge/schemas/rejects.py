@@ -4,9 +4,11 @@ A line that is not a valid usage event, whole, with the reason and where it stoo
 its neighbours.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from spendgauge.schemas.fields import Base64
 
 __all__ = ["REJECTED_SCHEMA", "RejectReason", "RejectedEvent"]
 
@@ -15,6 +17,15 @@ REJECTED_SCHEMA: Final = "spendgauge.rejected/1"
 RejectReason = Literal[
     "invalid_json", "invalid_event", "too_old", "in_the_future", "too_large", "empty_record", "unreadable"
 ]
+"""Why, each a count of its own:
+
+- ``invalid_json``: the line is not one JSON value in UTF-8;
+- ``invalid_event``: it is JSON, and not a usage event;
+- ``too_old``, ``in_the_future``: a usage event whose ``occurred_at`` is too far from the record's timestamp;
+- ``too_large``: the line exceeds MAX_EVENT_BYTES, or the record MAX_RECORD_BYTES;
+- ``empty_record``: a record without a value, or with blank lines only;
+- ``unreadable``: the record's header names another schema than spendgauge.usage/1.
+"""
 
 
 class RejectedEvent(BaseModel):
@@ -22,14 +33,14 @@ class RejectedEvent(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    stream: str = Field(description="As in RateContribution.")
-    topic: str
-    partition: Annotated[int, Field(ge=0)]
-    offset: Annotated[int, Field(ge=0)]
-    line: Annotated[int, Field(ge=0)] = Field(description="The line's number within the record, from 0.")
+    stream: str = Field(description="As in a contribution: topic id and block size.")
+    topic: str = Field(description="Where the record stood.")
+    partition: int = Field(ge=0, le=2**31 - 1, description="Of the topic.")
+    offset: int = Field(ge=0, le=2**63 - 1, description="Of the record.")
+    line: int = Field(ge=0, description="The line's number within the record, from 0; 0 too for a whole record.")
     received_at_ms: int = Field(description="The record's broker timestamp, milliseconds since 1970 UTC.")
-    reason: RejectReason
-    detail: str = Field(description="A sentence: what is wrong, with which value.")
-    key: Base64Bytes | None = Field(description="The record's key.")
-    value: Base64Bytes = Field(description="The line's original bytes.")
-    headers: tuple[tuple[str, Base64Bytes | None], ...] = ()
+    reason: RejectReason = Field(description="What kind of wrong it is.")
+    detail: str = Field(max_length=500, description="A sentence: what is wrong, with which value.")
+    key: Base64 | None = Field(default=None, description="The record's key.")
+    value: Base64 = Field(description="The line's original bytes.")
+    headers: tuple[tuple[str, Base64 | None], ...] = Field(default=(), description="The record's headers.")
