@@ -1,0 +1,112 @@
+"""What does an import do? Nothing but define names, and it needs no more than the room's own extra promises."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from importlib.metadata import distribution, packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from tests.rooms import ROOT, modules
+
+CHILD = Path(__file__).with_name("import_child.py")
+
+EXTRAS = {
+    "schemas": ("",),
+    "producers": ("",),
+    "streams": ("streams",),
+    "sinks": ("sinks",),
+    "insights": ("insights", "sinks"),
+    "deploy": ("streams", "sinks", "insights", "deploy"),
+}
+"""What is installed where a room runs ("" alone: the base install). The Dockerfile installs deploy's."""
+
+NEEDS_EXTRA = ("spendgauge.schemas.chunks", "spendgauge.schemas.prices")
+"""Modules of the light room that belong to the extras ``streams`` and ``sinks``; they are imported by name only."""
+
+EMBEDDED = ("spendgauge.deploy.broker", "spendgauge.deploy.store", "spendgauge.deploy.stack")
+"""Modules (by prefix) of the embedded stack: the extra ``local`` alone has the broker and the engine."""
+
+
+@cache
+def _installed_by(extra: str) -> frozenset[str]:
+    """Name the distributions that ``spendgauge[extra]`` brings, all levels."""
+    seen: set[tuple[str, str]] = set()
+    todo = [("spendgauge", extra)]
+    while todo:
+        name, wanted = todo.pop()
+        if (name, wanted) in seen:
+            continue
+        seen.add((name, wanted))
+        for requirement in map(Requirement, _requires(name, wanted)):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": wanted}):
+                todo += [(_canonical(requirement.name), inner) for inner in ("", *requirement.extras)]
+    return frozenset(name for name, _ in seen)
+
+
+def _requires(name: str, extra: str) -> list[str]:
+    """List what a distribution asks for: ours by pyproject.toml, which may be newer than the install."""
+    if name != "spendgauge":
+        return distribution(name).requires or []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else ())]
+
+
+def _canonical(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def _absent(extras: tuple[str, ...]) -> list[str]:
+    """List the importable names that an install with these extras does not have."""
+    present = frozenset().union(*map(_installed_by, extras))
+    names = packages_distributions().items()
+    return sorted(top for top, owners in names if not present & {_canonical(owner) for owner in owners})
+
+
+def _import_all(names: list[str], absent: list[str], *, root: Path = ROOT) -> list[str]:
+    """Import these modules in a fresh interpreter where ``absent`` cannot be found; list what they did."""
+    job = json.dumps({"names": names, "absent": absent, "root": str(root)})
+    command = [sys.executable, "-B", str(CHILD)]
+    done = subprocess.run(command, input=job, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr.splitlines()[-1]
+    return list(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("room", EXTRAS)
+def test_a_room_needs_only_its_extra(room: str) -> None:
+    """A room's modules import with nothing installed but what its extra names; a light room's with the base install."""
+    names = [module.name for module in modules(room) if not module.name.startswith((*NEEDS_EXTRA, *EMBEDDED))]
+    _import_all(names, _absent(EXTRAS[room]))
+
+
+def test_the_heavier_schemas_need_only_streams_or_sinks() -> None:
+    """The codec and the price book import with either of the extras that use them."""
+    names = [module.name for module in modules("schemas")]
+    for extra in ("streams", "sinks"):
+        _import_all(names, _absent((extra,)))
+
+
+def test_importing_has_no_effect() -> None:
+    """No module connects, listens, starts a thread or a process, opens a file or reads the environment at import."""
+    names = [module.name for module in modules() if module.path.name != "__main__.py"]
+    assert _import_all([name for name in names if name != "spendgauge.streams.worker"], []) == []
+
+
+def test_an_effect_at_import_is_seen(tmp_path: Path) -> None:
+    """The watcher above sees a file, a thread, a process and the environment, so its silence means something."""
+    folder = tmp_path / "spendgauge"
+    folder.mkdir()
+    lines = [
+        "import os, subprocess, threading",
+        "open(__file__)",
+        "threading.Thread(target=print, args=('',), kwargs={'end': ''}).start()",
+        "subprocess.run(['true'])",
+        "os.environ.get('HOME')",
+        "os.environ['HOME']",
+    ]
+    (folder / "rude.py").write_text("\n".join(lines), encoding="utf-8")
+    seen = _import_all(["rude"], [], root=tmp_path)
+    assert {int(line.partition(":")[2].split()[0]) for line in seen} == {2, 3, 4, 5, 6}
