@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.topics import TopicNames
 
-__all__ = ["ClickHouseSettings", "EnvironmentSettings", "KafkaSettings"]
+__all__ = ["ClickHouseSettings", "EnvironmentSettings", "KafkaSettings", "Pairs"]
 
 _PREFIX = "SPENDGAUGE_"
 
@@ -27,6 +27,10 @@ def _pairs(value: Any) -> Any:
     if bad is not None:
         raise ValueError(f"{bad!r} is not name=value")
     return {name.strip(): text for name, text in (part.split("=", 1) for part in items)}
+
+
+Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
+"""A mapping that the environment writes as ``a=b,c=d``."""
 
 
 class EnvironmentSettings(BaseModel):
@@ -72,7 +76,7 @@ class KafkaSettings(EnvironmentSettings):
     """Where the broker is."""
 
     kafka: str = Field(default="127.0.0.1:9092", description="Bootstrap servers, host:port, separated by commas.")
-    kafka_options: Annotated[dict[str, str], BeforeValidator(_pairs)] = Field(
+    kafka_options: Pairs = Field(
         default={},
         description="librdkafka options for every client, such as security.protocol=SASL_SSL,sasl.username=me.",
     )
