@@ -1,0 +1,120 @@
+"""How does the embedded ClickHouse run? ``python -m spendgauge.deploy.store --path DIR --port N``.
+
+One process owns one data directory and answers ClickHouse's HTTP protocol on this machine, so every client that can
+talk to a ClickHouse server can talk to it, and moving to a real server is a change of address.
+"""
+
+import argparse
+import asyncio
+import fcntl
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from spendgauge.schemas import ConfigurationError, SpendgaugeError
+
+__all__ = ["main", "run_store", "store_command"]
+
+_DRAIN_SECONDS: Final = 10.0
+
+
+def store_command(*, path: Path, port: int, host: str = "127.0.0.1") -> Sequence[str]:
+    """Build the command line of a store; its password, if any, goes through SPENDGAUGE_STORE_PASSWORD."""
+    return (sys.executable, "-m", "spendgauge.deploy.store", "--path", str(path), "--port", str(port), "--host", host)
+
+
+def run_store(*, path: Path, port: int, host: str = "127.0.0.1", password: str = "") -> None:
+    """Serve until SIGTERM or SIGINT; then let running statements finish and close the engine.
+
+    Raises ``ConfigurationError`` where the port or the directory is taken.
+    """
+    path = path.resolve()
+    with _listen(host, port) as listener, _own(path):
+        asyncio.run(_serve(listener, path, password))
+
+
+async def _serve(listener: socket.socket, path: Path, password: str) -> None:
+    from aiohttp import web
+
+    from spendgauge.deploy.store_engine import Engine
+    from spendgauge.deploy.store_server import StoreServer
+
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    engine = Engine(path)
+    server = StoreServer(engine, password=password)
+    runner = web.AppRunner(server.application(), access_log=None, auto_decompress=False, shutdown_timeout=1)
+    await runner.setup()
+    site = web.SockSite(runner, listener)
+    await site.start()
+    print(f"ClickHouse {engine.version} answers at http://{_address(listener)}, data in {path}", flush=True)
+    await stop.wait()
+    await site.stop()
+    await server.drain(_DRAIN_SECONDS)
+    await runner.cleanup()
+    engine.close()
+
+
+@contextmanager
+def _listen(host: str, port: int) -> Iterator[socket.socket]:
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    with listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(128)
+        except OSError as error:
+            raise ConfigurationError(
+                f"the store cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}); "
+                "choose another port with --clickhouse-port"
+            ) from None
+        listener.setblocking(False)
+        yield listener
+
+
+@contextmanager
+def _own(path: Path) -> Iterator[None]:
+    """Hold the directory for this process alone."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = (path / "store.lock").open("w")
+    except OSError as error:
+        raise ConfigurationError(f"the store cannot use the directory {path} ({error.strerror})") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(f"another store uses the directory {path}; stop it, or choose another") from None
+        yield
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a store from a command line; say an error in one sentence."""
+    parser = argparse.ArgumentParser(prog="spendgauge store", description="Serve ClickHouse's engine over HTTP.")
+    parser.add_argument("--path", type=Path, required=True, help="the data directory; created if missing")
+    parser.add_argument("--port", type=int, default=8123, help="the port to listen on")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    given = parser.parse_args(arguments)
+    try:
+        run_store(
+            path=given.path, port=given.port, host=given.host, password=os.environ.get("SPENDGAUGE_STORE_PASSWORD", "")
+        )
+    except SpendgaugeError as error:
+        print(f"spendgauge store: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

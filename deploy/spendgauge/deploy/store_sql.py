@@ -1,0 +1,139 @@
+"""What does a statement ask for, as far as a server must know before the engine reads it?
+
+The engine parses SQL; this only finds the first word, the ``FORMAT`` clause, and where the data of an ``INSERT``
+begins. Words inside strings, quoted names, comments and brackets are not seen. No I/O, no engine.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["Insert", "Statement", "quote_identifier", "quote_text", "read_statement"]
+
+_TOKEN: Final = re.compile(
+    rb"""(?P<skip> \s+ | --[^\n]* | \#[ !][^\n]* | /\*.*?\*/ )
+       | (?P<text> '(?:[^'\\]|\\.|'')*' )
+       | (?P<name> `(?:[^`\\]|\\.)*` | "(?:[^"\\]|\\.)*" )
+       | (?P<heredoc> \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ )
+       | (?P<word> [A-Za-z_]\w* )
+       | (?P<number> \d[\w.]* )
+       | (?P<other> . )""",
+    re.DOTALL | re.VERBOSE,
+)
+_ANSWERING: Final = frozenset(
+    ("SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK", "KILL", "BACKUP", "RESTORE")
+)
+_FILE_WORD: Final = re.compile(rb"infile", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Insert:
+    """An ``INSERT`` whose rows follow the statement: what to run, the rows' format, and the rows that came with it."""
+
+    head: str
+    format: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a server must know of a statement."""
+
+    sql: bytes
+    verb: str
+    """The first word in capitals; ``(`` reads as ``SELECT``; empty for an empty statement."""
+    format: str | None
+    """The output format that the statement itself names."""
+    insert: Insert | None
+    names_a_file: bool
+    """It may be an ``INSERT ... FROM INFILE``: on a server, that would read the server's own files."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether it has a result, if perhaps an empty one."""
+        return self.verb in _ANSWERING
+
+
+def read_statement(sql: bytes) -> Statement:
+    """Read a statement and, for an ``INSERT`` that brings rows, the rows behind it (which may be any bytes)."""
+    verb = _verb(sql)
+    if verb != "INSERT":
+        return Statement(sql, verb, _output_format(sql), None, names_a_file=False)
+    insert = _split_insert(sql)
+    read = insert.head.encode() if insert else sql
+    return Statement(sql, verb, None, insert, names_a_file=bool(_FILE_WORD.search(read)))
+
+
+def quote_text(value: str) -> str:
+    """Write a string literal."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def quote_identifier(name: str) -> str:
+    """Write a quoted name."""
+    escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+    return f"`{escaped}`"
+
+
+def _tokens(sql: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Give each bare word and punctuation mark outside all brackets as (upper-case bytes, start, end)."""
+    depth = 0
+    for match in _TOKEN.finditer(sql):
+        if match.lastgroup in ("skip", "tag"):
+            continue
+        token = match[0]
+        depth = max(depth - (token in (b")", b"]", b"}")), 0)
+        if depth == 0:
+            yield token.upper(), match.start(), match.end()
+        depth += token in (b"(", b"[", b"{")
+
+
+def _verb(sql: bytes) -> str:
+    token = next((token for token, _, _ in _tokens(sql)), b"")
+    return "SELECT" if token == b"(" else token.decode(errors="replace")
+
+
+def _output_format(sql: bytes) -> str | None:
+    """Find the last ``FORMAT name`` outside brackets."""
+    found = None
+    before = previous = b""
+    for token, start, end in _tokens(sql):
+        if previous == b"FORMAT" and before not in (b".", b"AS", b",") and token[:1].isalpha():
+            found = sql[start:end].decode()
+        before, previous = previous, token
+    return found
+
+
+def _split_insert(sql: bytes) -> Insert | None:
+    """Cut ``INSERT ... FORMAT name <rows>`` or ``INSERT ... VALUES <rows>``; None where the rows come from a query."""
+    previous = b""
+    format_at = None
+    for token, start, end in _tokens(sql):
+        if format_at is not None:
+            return Insert(_text(sql[:format_at]), _text(sql[start:end]), _after_format(sql, end))
+        if previous != b".":
+            if token in (b"SELECT", b"WITH"):
+                return None
+            if token == b"VALUES" and previous not in (b"INTO", b"TABLE"):
+                return Insert(_text(sql[:start]), "Values", sql[end:])
+            if token == b"FORMAT" and previous not in (b"INTO", b"TABLE"):
+                format_at = start
+        previous = token
+    return None
+
+
+def _text(sql: bytes) -> str:
+    return sql.decode("utf-8", "replace").strip()
+
+
+def _after_format(sql: bytes, at: int) -> bytes:
+    """Drop the blanks and the one line break between a format's name and the rows (as ClickHouse's parser does)."""
+    while sql[at : at + 1] in (b" ", b"\t", b"\f"):
+        at += 1
+    if sql[at : at + 1] == b"\r":
+        at += 1
+    if sql[at : at + 1] == b"\n":
+        at += 1
+    return sql[at:]
