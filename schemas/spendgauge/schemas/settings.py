@@ -95,3 +95,8 @@ class ClickHouseSettings(EnvironmentSettings):
         default="http://default@127.0.0.1:8123/spendgauge",
         description="http(s)://user:password@host:port/database of the ClickHouse HTTP interface.",
     )
+    clickhouse_cluster: str = Field(
+        default="",
+        pattern=r"^[a-zA-Z0-9_.-]*$",
+        description="The cluster on which `migrate` creates replicated tables; empty: plain tables on one server.",
+    )
