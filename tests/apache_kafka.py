@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import zlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -33,10 +34,11 @@ def missing_tool() -> str | None:
 
 def fetch_jars() -> Path:
     """Copy Kafka's jars beside the pom once; raise ``subprocess.CalledProcessError`` where Maven cannot."""
-    if not (_JARS / "done").exists():
+    done = _JARS / f"{zlib.crc32(_POM.read_bytes()):08x}.done"
+    if not done.exists():
         command = ["mvn", "-q", "-B", "-f", str(_POM), "dependency:copy-dependencies", f"-DoutputDirectory={_JARS}"]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-        (_JARS / "done").touch()
+        done.touch()
     return _JARS
 
 
