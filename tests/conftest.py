@@ -1,17 +1,13 @@
 """What every test may use: a broker and a ClickHouse, each started once a session and always stopped."""
 
 import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from itertools import count
-from pathlib import Path
 
 import pytest
+from tests.stores import ask, running_store
 
 from spendgauge.deploy.broker import broker_command, free_port
-from spendgauge.deploy.store import store_command
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, UnavailableError
 from spendgauge.schemas.kafka import connect_admin
 
@@ -39,50 +35,19 @@ def kafka(embedded_broker: str) -> KafkaSettings:
 
 @pytest.fixture(scope="session")
 def embedded_clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Run one embedded ClickHouse for the session; give its ``http://`` address without a database."""
-    yield from running_store(tmp_path_factory.mktemp("store"))
+    """Run one embedded ClickHouse for the session; give its ``http://`` address without user and database."""
+    with running_store(tmp_path_factory.mktemp("store")) as store:
+        yield store.url
 
 
 @pytest.fixture
 def clickhouse(embedded_clickhouse: str) -> Iterator[ClickHouseSettings]:
     """Settings of the session's ClickHouse with a fresh, empty database; it is dropped afterwards."""
     database = f"test_{next(_numbers)}"
-    _post(embedded_clickhouse, f"CREATE DATABASE {database}")
-    yield ClickHouseSettings(clickhouse=f"{embedded_clickhouse}/{database}")
-    _post(embedded_clickhouse, f"DROP DATABASE IF EXISTS {database} SYNC")
-
-
-def running_store(path: Path) -> Iterator[str]:
-    """Run an embedded ClickHouse on a directory while the iterator stands; give its address."""
-    port = free_port()
-    with subprocess.Popen(store_command(path=path, port=port), stdout=subprocess.DEVNULL) as process:
-        try:
-            _wait_for_ping(f"http://127.0.0.1:{port}/ping", process)
-            yield f"http://default@127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=15)
-            finally:
-                process.kill()
-
-
-def _wait_for_ping(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except urllib.error.URLError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
-def _post(address: str, statement: str) -> None:
-    url = address.replace("default@", "")
-    with urllib.request.urlopen(url, data=statement.encode(), timeout=30):
-        pass
+    assert ask(embedded_clickhouse, f"CREATE DATABASE {database}").status == 200
+    address = embedded_clickhouse.replace("http://", "http://default@")
+    yield ClickHouseSettings(clickhouse=f"{address}/{database}")
+    ask(embedded_clickhouse, f"DROP DATABASE IF EXISTS {database} SYNC")
 
 
 def _wait_for(address: str) -> None:

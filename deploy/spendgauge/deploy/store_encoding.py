@@ -2,27 +2,54 @@
 
 import bz2
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Protocol
 
 import cramjam
-import lz4.frame
-from backports import zstd
+import lz4.frame  # type: ignore[import-untyped]  # publishes no types
 
 from spendgauge.deploy.store_protocol import StoreError
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 __all__ = ["Unpacker", "negotiate", "pack"]
 
-_STEP: Final = 1 << 16
+_STEP_BYTES: Final = 1 << 16
+"""So much packed input is unpacked before the limit is checked again."""
+
+_BAD_INPUT: Final = (zlib.error, lzma.LZMAError, zstd.ZstdError, OSError, RuntimeError, cramjam.DecompressionError)
 
 
-class _Whole:
-    """Unpacks at the end; for brotli, which has no incremental reader here."""
+class _Reader(Protocol):
+    eof: bool
+    unused_data: bytes | None
+
+    def decompress(self, data: bytes) -> bytes: ...
+
+
+class _Plain:
+    """Passes on what comes."""
+
+    eof = False
+    unused_data = b""
+
+    def decompress(self, data: bytes) -> bytes:
+        return data
+
+
+class _Brotli:
+    """Keeps all until the end: there is no incremental reader here."""
+
+    eof = False
+    unused_data = b""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
-        self.eof = False
 
     def decompress(self, data: bytes) -> bytes:
         self._parts.append(data)
@@ -32,15 +59,21 @@ class _Whole:
         return bytes(cramjam.brotli.decompress(b"".join(self._parts)))
 
 
+def _gunzip() -> Any:
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+
+
 _READERS: Final[dict[str, Callable[[], Any]]] = {
-    "gzip": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16),
-    "x-gzip": lambda: zlib.decompressobj(wbits=zlib.MAX_WBITS | 16),
+    "": _Plain,
+    "identity": _Plain,
+    "gzip": _gunzip,
+    "x-gzip": _gunzip,
     "deflate": zlib.decompressobj,
     "lz4": lz4.frame.LZ4FrameDecompressor,
     "zstd": zstd.ZstdDecompressor,
     "xz": lzma.LZMADecompressor,
     "bz2": bz2.BZ2Decompressor,
-    "br": _Whole,
+    "br": _Brotli,
 }
 
 
@@ -48,53 +81,42 @@ class Unpacker:
     """Unpacks one body, piece by piece, and refuses to grow beyond a limit."""
 
     def __init__(self, encoding: str, *, limit_bytes: int) -> None:
+        """Unpack a ``Content-Encoding``. Raises ``StoreError`` for one that is not known."""
+        if encoding not in _READERS:
+            known = ", ".join(name for name in _READERS if name)
+            raise StoreError(48, f"the Content-Encoding {encoding!r} is not known; use one of {known}")
         self._encoding = encoding
-        self._make = None if encoding in ("", "identity") else _READERS.get(encoding)
-        if self._make is None and encoding not in ("", "identity"):
-            raise StoreError(48, f"the Content-Encoding {encoding!r} is not known; use one of {', '.join(_READERS)}")
-        self._reader = self._make() if self._make else None
+        self._make = _READERS[encoding]
+        self._reader: _Reader = self._make()
         self._limit_bytes = limit_bytes
-        self._size = 0
+        self._fed = self._size = 0
 
     def feed(self, data: bytes) -> bytes:
-        """Give what this piece unpacks to."""
-        if self._reader is None:
-            return self._counted(data)
-        return b"".join(self._unpacked(data[at : at + _STEP]) for at in range(0, len(data), _STEP))
+        """Give what this piece unpacks to. Raises ``StoreError`` where it is broken, or too much."""
+        self._fed += len(data)
+        return b"".join(self._unpack(data[at : at + _STEP_BYTES]) for at in range(0, len(data), _STEP_BYTES))
 
     def finish(self) -> bytes:
         """Give what is left. Raises ``StoreError`` where the body ends in the middle."""
-        if self._reader is None:
-            return b""
-        if isinstance(self._reader, _Whole):
-            return self._counted(self._guarded(self._reader.finish))
-        if not self._reader.eof and self._size:
+        if isinstance(self._reader, _Brotli):
+            return self._counted(self._guarded(self._reader.finish)) if self._fed else b""
+        if self._fed and not self._reader.eof and not isinstance(self._reader, _Plain):
             raise StoreError(271, f"the body ends in the middle of its {self._encoding} stream")
         return b""
 
-    def _unpacked(self, data: bytes) -> bytes:
+    def _unpack(self, data: bytes) -> bytes:
         out = []
         while data:
-            if self._reader.eof and self._make:
-                self._reader = self._make()  # a stream may be several, one behind the other
+            if self._reader.eof:
+                self._reader = self._make()  # a body may be several streams, one behind the other
             out.append(self._counted(self._guarded(self._reader.decompress, data)))
-            data = (
-                (self._reader.unused_data or b"") if self._reader.eof and not isinstance(self._reader, _Whole) else b""
-            )
+            data = (self._reader.unused_data or b"") if self._reader.eof else b""
         return b"".join(out)
 
     def _guarded(self, step: Callable[..., bytes], *data: bytes) -> bytes:
         try:
             return step(*data)
-        except (
-            zlib.error,
-            lzma.LZMAError,
-            zstd.ZstdError,
-            OSError,
-            RuntimeError,
-            EOFError,
-            cramjam.DecompressionError,
-        ) as error:
+        except _BAD_INPUT as error:
             raise StoreError(271, f"the body is not valid {self._encoding}: {error}") from None
 
     def _counted(self, data: bytes) -> bytes:
@@ -106,12 +128,8 @@ class Unpacker:
 
 def negotiate(accepted: str) -> str:
     """Choose the response's encoding from ``Accept-Encoding``: the cheapest that is accepted, or none."""
-    names = {
-        part.split(";")[0].strip().lower()
-        for part in accepted.split(",")
-        if "q=0" not in part.replace(" ", "").split(";")[1:]
-    }
-    return next((name for name in _WRITERS if name in names), "")
+    wanted = {name.strip().lower() for name, _, q in _accepted(accepted) if q.replace(" ", "") not in ("q=0", "q=0.0")}
+    return next((name for name in _WRITERS if name in wanted), "")
 
 
 def pack(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
@@ -126,8 +144,12 @@ def pack(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
     yield writer.flush()
 
 
+def _accepted(header: str) -> Iterator[tuple[str, str, str]]:
+    return (part.partition(";") for part in header.split(","))
+
+
 class _Writer(Protocol):
-    def compress(self, data: bytes) -> bytes: ...
+    def compress(self, data: bytes, /) -> bytes: ...
 
     def flush(self) -> bytes: ...
 
@@ -139,7 +161,7 @@ class _Lz4Writer:
         self._compressor = lz4.frame.LZ4FrameCompressor()
         self._begun = False
 
-    def compress(self, data: bytes) -> bytes:
+    def compress(self, data: bytes, /) -> bytes:
         begin = b"" if self._begun else self._compressor.begin()
         self._begun = True
         return bytes(begin + self._compressor.compress(data))
@@ -152,7 +174,7 @@ class _BrotliWriter:
     def __init__(self) -> None:
         self._compressor = cramjam.brotli.Compressor(4)
 
-    def compress(self, data: bytes) -> bytes:
+    def compress(self, data: bytes, /) -> bytes:
         self._compressor.compress(data)
         return bytes(self._compressor.flush())
 

@@ -1,27 +1,23 @@
-"""How does the store talk to ClickHouse's engine in this process (chdb)?
+"""How does the store run statements on ClickHouse's engine in this process (chdb)?
 
-Facts this is built on, each tried with chdb 26.9:
-
-- A query that fails after it produced output leaves that output in its handle, and the next query on the handle
-  returns it. So each request gets a fresh handle (0.4 ms), and a session's handle is rinsed after an error.
-- Handles run side by side: a slow SELECT delays neither another SELECT nor an INSERT.
-- The engine reads ``./config.xml`` and files in the home unless it is given a configuration file.
-- Its user may read and write any file (``file()``, ``INTO OUTFILE``, a dictionary's ``executable`` source), which
-  must not be open to whoever can reach the port: the grants leave those out.
-- Its database ``default`` looks for unknown tables in the file system; it is replaced by a plain one.
+Tried with chdb 26.9: handles run side by side, so a slow SELECT delays neither another SELECT nor an INSERT; rows
+are fed to an ``INSERT`` as bytes in any input format; the database ``default`` looks for unknown tables in the file
+system and is therefore replaced by a plain one.
 """
 
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from chdb import _chdb
-
+from spendgauge.deploy.store_config import ENGINE_ADDRESS, write_configuration
+from spendgauge.deploy.store_handles import Handles, Lease, apply_settings, execute
 from spendgauge.deploy.store_protocol import StoreError, StoreQuery, store_error
-from spendgauge.deploy.store_sql import Insert, Statement, quote_identifier, quote_text, read_statement
+from spendgauge.deploy.store_sql import Statement, quote_identifier, quote_text, read_statement
+from spendgauge.schemas import Clock, SystemClock
 
 __all__ = ["Answer", "Engine"]
 
@@ -33,34 +29,10 @@ _STREAMS: Final = frozenset(
 )
 """Formats whose pieces, one behind the other, are the whole: the engine encodes each piece by itself."""
 
-_CONTROL: Final = frozenset(("USE", "SET", "ATTACH", "DETACH", "SYSTEM", "KILL", "BEGIN", "COMMIT", "ROLLBACK"))
 _MARK: Final = "log_comment"
 """The setting that carries a request's query id into ``system.processes``; the engine offers no other way."""
-_PIECE: Final = 1 << 20
 
-_CONFIG: Final = """<clickhouse>
-  <users_config>{path}/users.xml</users_config>
-  <tmp_path>{path}/tmp/</tmp_path>
-  <user_files_path>{path}/user_files/</user_files_path>
-</clickhouse>
-"""
-_USERS: Final = """<clickhouse>
-  <profiles><default><implicit_select>0</implicit_select></default></profiles>
-  <quotas><default/></quotas>
-  <users><default>
-    <password/>
-    <networks><ip>::/0</ip></networks>
-    <profile>default</profile>
-    <quota>default</quota>
-    <grants><query>GRANT {grants} ON *.*</query></grants>
-  </default></users>
-</clickhouse>
-"""
-_GRANTS: Final = (
-    "SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE FUNCTION, DROP, UNDROP TABLE, "
-    "TRUNCATE, OPTIMIZE, CHECK, KILL QUERY, dictGet, INTROSPECTION, SYSTEM FLUSH, SYSTEM MERGES, SYSTEM TTL MERGES, "
-    "SYSTEM DROP CACHE, SYSTEM VIEWS, SYSTEM RELOAD DICTIONARY"
-)
+_PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass
@@ -76,15 +48,13 @@ class Answer:
 class Engine:
     """One data directory, open in this process. Safe to use from several threads at once."""
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the directory. The engine needs it as the working directory of the process."""
+    def __init__(self, path: Path, clock: Clock | None = None) -> None:
+        """Open or create the directory, which becomes the working directory of the process (see ENGINE_ADDRESS)."""
+        write_configuration(path)
         os.chdir(path)
-        for folder in ("tmp", "user_files"):
-            Path(folder).mkdir(exist_ok=True)
-        Path("config.xml").write_text(_CONFIG.format(path=_xml(path)), encoding="utf-8")
-        Path("users.xml").write_text(_USERS.format(grants=_GRANTS), encoding="utf-8")
-        _chdb.set_signal_handlers_enabled(0)
-        self._root = self._connect()
+        _chdb().set_signal_handlers_enabled(0)
+        self._root = _connect()
+        self._handles = Handles(_connect, clock or SystemClock())
         self._replace_default_database()
         self.version = self._ask("SELECT version()")
         self.timezone = self._ask("SELECT timezone()")
@@ -92,15 +62,19 @@ class Engine:
     def run(self, query: StoreQuery) -> Answer:
         """Run one request on a handle of its own.
 
-        The answer's pieces may still be running: read them to the end or close them. Raises ``StoreError``.
+        The answer's pieces may still be in the making: read them to the end or close them. Raises ``StoreError``.
         """
-        handle = self._connect()
+        statement = read_statement(query.sql)
+        lease = self._handles.lease(query)
         try:
-            answer = _run_on(handle, query)
+            _prepare(lease, query)
+            _refuse(lease.handle, statement, query)
+            answer = _answer(lease.handle, statement, query)
         except BaseException:
-            handle.close()
+            lease.end(True)
             raise
-        return Answer(_closing(answer.chunks, handle), answer.format, answer.summary)
+        answer.chunks = _ending(answer.chunks, lease)
+        return answer
 
     def cancel(self, query_id: str) -> None:
         """Ask the engine to stop a running statement."""
@@ -109,80 +83,87 @@ class Engine:
 
     def close(self) -> None:
         """Close the engine; what was acknowledged is on disk already."""
+        self._handles.close()
         self._root.close()
-
-    def _connect(self) -> Any:
-        return _chdb.connect("./engine?config-file=config.xml")
 
     def _replace_default_database(self) -> None:
         known = Path("engine/metadata/default.sql").exists()
-        _execute(self._root, "DETACH DATABASE default")
-        _execute(self._root, "ATTACH DATABASE default" if known else "CREATE DATABASE default ENGINE = Atomic")
+        execute(self._root, "DETACH DATABASE default")
+        execute(self._root, "ATTACH DATABASE default" if known else "CREATE DATABASE default ENGINE = Atomic")
 
     def _ask(self, sql: str) -> str:
-        handle = self._connect()
+        handle = _connect()
         try:
-            return bytes(_execute(handle, sql).bytes()).decode().strip()
+            return bytes(execute(handle, sql).bytes()).decode().strip()
         finally:
             handle.close()
 
 
-def _run_on(handle: Any, query: StoreQuery) -> Answer:
-    statement = read_statement(query.sql)
-    _prepare(handle, query)
-    _refuse(handle, statement)
-    if statement.insert is not None:
-        return _insert(handle, statement.insert)
-    format_name = statement.format or query.format
-    if statement.verb in ("SELECT", "WITH") and not query.whole and format_name.lower() in _STREAMS:
-        return Answer(_stream(handle, query, format_name), format_name)
-    result = _execute(handle, query.sql, format_name, query.parameters)
-    return Answer(iter((result.bytes(),)), format_name if statement.answers else None, _summary(result))
+def _connect() -> Any:
+    return _chdb().connect(ENGINE_ADDRESS)
 
 
-def _prepare(handle: Any, query: StoreQuery) -> None:
-    """Give a fresh handle the request's database, settings and parameters."""
+def _chdb() -> Any:
+    return import_module("chdb._chdb")  # at the first use: loading it starts an engine in memory
+
+
+def _prepare(lease: Lease, query: StoreQuery) -> None:
+    """Give a handle the request's database, settings, parameters and tables."""
     if query.database:
-        _execute(handle, f"USE {quote_identifier(query.database)}")
-    settings = {_MARK: query.query_id, **query.settings}
-    settings |= {f"param_{name}": value for name, value in query.parameters.items()}
-    if query.read_only:
-        settings["readonly"] = "2"
-    for name in settings:
-        if not name.replace(".", "_").isidentifier():
-            raise StoreError(115, f"{name!r} is not the name of a setting")
-    _execute(handle, "SET " + ", ".join(f"{name} = {quote_text(value)}" for name, value in settings.items()))
+        execute(lease.handle, f"USE {quote_identifier(query.database)}")
+    parameters = {f"param_{name}": value for name, value in query.parameters.items()}
+    apply_settings(lease, {_MARK: query.query_id, **query.settings, **parameters})
+    for table in query.tables:
+        name = quote_identifier(table.name)
+        execute(lease.handle, f"CREATE TEMPORARY TABLE {name} ({table.structure})")
+        lease.undo.append(f"DROP TEMPORARY TABLE {name}")
+        _feed(lease.handle, f"INSERT INTO {name}", table.format, memoryview(table.data))
 
 
-def _refuse(handle: Any, statement: Statement) -> None:
-    """Refuse what a server does not do: several statements at once, and files beside the engine."""
-    head = statement.insert.head + " FORMAT " + statement.insert.format if statement.insert else statement.sql
-    seen = handle.classify_query(head)
+def _refuse(handle: Any, statement: Statement, query: StoreQuery) -> None:
+    """Refuse what a server refuses: several statements at once, its own files, and changes by GET.
+
+    The engine's own parser decides: it classes all that ends in ``INTO OUTFILE`` as CONTROL (or does not parse it).
+    """
+    insert = statement.insert
+    seen = handle.classify_query(f"{insert.head} FORMAT {insert.format}" if insert else statement.sql)
+    kind = seen["query_class"].name
     if not statement.verb:
         raise StoreError(62, "the request has no statement")
     if seen["statement_count"] > 1:
         raise StoreError(62, "the request has several statements; send them one at a time")
-    writes_a_file = seen["query_class"].name == "CONTROL" and statement.verb not in _CONTROL
-    if statement.names_a_file or writes_a_file:
+    if statement.may_read_a_file or (kind == "CONTROL" and statement.may_write_a_file):
         raise StoreError(497, "INTO OUTFILE and FROM INFILE are a client's work: read the answer, or send the rows")
+    if query.read_only and kind not in ("READ_ONLY", "UNKNOWN"):
+        raise StoreError(164, f"a GET request only reads; send this {statement.verb} with POST")
 
 
-def _insert(handle: Any, insert: Insert) -> Answer:
-    """Feed rows to the engine as one INSERT; nothing is written before the last piece where the rows fit one block."""
+def _answer(handle: Any, statement: Statement, query: StoreQuery) -> Answer:
+    insert = statement.insert
+    if insert is not None:
+        return Answer(iter(()), None, _summary(_feed(handle, insert.head, insert.format, insert.data)))
+    format_name = statement.format or query.format
+    if statement.verb in ("SELECT", "WITH") and not query.whole and format_name.lower() in _STREAMS:
+        return Answer(_stream(handle, query, format_name), format_name)
+    result = execute(handle, query.sql, format_name, query.parameters)
+    return Answer(iter((result.bytes(),)), format_name if statement.answers else None, _summary(result))
+
+
+def _feed(handle: Any, head: str, format_name: str, rows: memoryview) -> Any:
+    """Run one INSERT over rows in an input format: one atomic block where they are at most a million."""
     try:
-        inserter = handle.send_insert(insert.head, insert.format)
-        for at in range(0, len(insert.data), _PIECE):
-            handle.insert_append(inserter, insert.data[at : at + _PIECE])
-        result = handle.insert_done(inserter)
+        inserter = handle.send_insert(head, format_name)
+        for at in range(0, len(rows), _PIECE_BYTES):
+            handle.insert_append(inserter, bytes(rows[at : at + _PIECE_BYTES]))
+        return handle.insert_done(inserter)
     except RuntimeError as error:
         raise store_error(str(error)) from None
-    return Answer(iter(()), None, _summary(result))
 
 
 def _stream(handle: Any, query: StoreQuery, format_name: str) -> Iterator[bytes]:
     """Give the result in pieces as the engine makes them."""
-    done = False
     result = None
+    done = False
     try:
         result = handle.send_query(query.sql, format_name, params=dict(query.parameters))
         while not done:
@@ -194,24 +175,17 @@ def _stream(handle: Any, query: StoreQuery, format_name: str) -> Iterator[bytes]
         done = True
         raise store_error(str(error)) from None
     finally:
-        if not done and result is not None:
+        if result is not None and not done:
             handle.streaming_cancel_query(result)
 
 
-def _closing(chunks: Iterator[bytes], handle: Any) -> Iterator[bytes]:
+def _ending(chunks: Iterator[bytes], lease: Lease) -> Iterator[bytes]:
+    failed = True
     try:
         yield from chunks
+        failed = False
     finally:
-        handle.close()
-
-
-def _execute(
-    handle: Any, sql: str | bytes, format_name: str = "TabSeparated", parameters: Mapping[str, str] | None = None
-) -> Any:
-    try:
-        return handle.query(sql, format_name, params=dict(parameters or {}))
-    except RuntimeError as error:
-        raise store_error(str(error)) from None
+        lease.end(failed)
 
 
 def _summary(result: Any) -> dict[str, str]:
@@ -225,9 +199,3 @@ def _summary(result: Any) -> dict[str, str]:
         "result_bytes": str(result.size()),
         "elapsed_ns": str(int(result.elapsed() * 1e9)),
     }
-
-
-def _xml(path: Path) -> str:
-    from xml.sax.saxutils import escape
-
-    return escape(str(path))

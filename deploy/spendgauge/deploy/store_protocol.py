@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 __all__ = [
     "Credentials",
+    "ExternalTable",
     "StoreError",
     "StoreQuery",
     "error_text",
@@ -36,29 +37,36 @@ _RESERVED: Final = frozenset(
 """Parameters that speak to the server, not to the engine."""
 
 _STATUS_OF_CODE: Final = {
-    **dict.fromkeys((6, 25, 26, 27, 38, 41, 42, 43, 44, 53, 62, 69, 72, 117, 130, 190, 321, 386, 456, 457), 400),
-    **dict.fromkeys((16, 46, 47, 50, 56, 60, 63, 73, 75, 81, 115), 404),
-    **dict.fromkeys((192, 193, 194, 497, 516), 403),
-    48: 501,
+    **dict.fromkeys((6, 8, 15, 25, 26, 27, 36, 37, 38, 41, 44, 53, 62, 72, 117, 123, 167, 168, 223), 400),
+    **dict.fromkeys((321, 376, 427, 441, 675, 676), 400),
+    194: 401,
+    **dict.fromkeys((192, 193, 516), 403),
+    **dict.fromkeys((46, 47, 50, 56, 60, 63, 73, 78, 81, 115, 152, 336), 404),
     159: 408,
-    202: 503,
-    209: 503,
-    307: 413,
-    373: 500,
+    381: 411,
+    **dict.fromkeys((229, 307), 413),
+    48: 501,
+    **dict.fromkeys((76, 202, 209, 439), 503),
 }
 _NAME_OF_CODE: Final = {
     48: "NOT_IMPLEMENTED",
     62: "SYNTAX_ERROR",
     115: "UNKNOWN_SETTING",
+    164: "READONLY",
     202: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    216: "QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING",
     271: "CANNOT_DECOMPRESS",
     307: "TOO_MANY_BYTES",
+    372: "SESSION_NOT_FOUND",
+    373: "SESSION_IS_LOCKED",
     374: "INVALID_SESSION_TIMEOUT",
+    408: "BAD_REQUEST_PARAMETER",
     497: "ACCESS_DENIED",
     516: "AUTHENTICATION_FAILED",
 }
 _CODE: Final = re.compile(r"Code: (\d+)\. (?:DB::)+\w*Exception: ")
-_VERSION: Final = re.compile(r"( \(version [\d.]+[^)]*\))")
+_VERSION: Final = re.compile(r" \(version [\d.]+[^)]*\)")
+_REPEATED_NAME: Final = re.compile(r"( \([A-Z_0-9]+\))(?:\.?\1)+$")
 
 
 class StoreError(Exception):
@@ -81,11 +89,25 @@ class StoreQuery:
     """The output format where the statement names none."""
     settings: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    tables: tuple["ExternalTable", ...] = ()
     session: str = ""
     session_seconds: int = 60
+    session_must_exist: bool = False
+    session_ends: bool = False
     whole: bool = False
     """The answer is wanted only when it is complete."""
     read_only: bool = False
+
+
+@dataclass(frozen=True)
+class ExternalTable:
+    """A table that comes with a request and lives as long."""
+
+    name: str
+    structure: str
+    """Its columns, as in ``CREATE TABLE``."""
+    format: str
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -97,20 +119,36 @@ class Credentials:
 
 
 def read_query(
-    params: Mapping[str, str], headers: Mapping[str, str], *, body: bytes, method: str, query_id: str
+    params: Mapping[str, str],
+    headers: Mapping[str, str],
+    *,
+    body: bytes,
+    files: Mapping[str, bytes] | None = None,
+    method: str = "POST",
+    query_id: str = "",
 ) -> StoreQuery:
-    """Read a request. The statement is the parameter ``query``, then the body; a GET may only read."""
+    """Read a request. The statement is the parameter ``query``, then the body; ``files`` are external tables.
+
+    Raises ``StoreError`` for what this server cannot do rather than do something else.
+    """
+    for name in ("compress", "decompress"):
+        if _flag(params, name):
+            raise StoreError(48, f"{name}=1 (ClickHouse's own framing) is not supported; use HTTP's encodings")
     asked = params.get("query", "").encode()
+    own = {f"{name}{suffix}" for name in files or () for suffix in ("_format", "_structure", "_types")}
     return StoreQuery(
         sql=asked + b"\n" + body if asked and body else asked or body,
         query_id=params.get("query_id") or query_id,
         database=params.get("database") or headers.get("X-ClickHouse-Database") or "",
         format=headers.get("X-ClickHouse-Format") or params.get("default_format") or "TabSeparated",
-        settings={k: v for k, v in params.items() if k not in _RESERVED and not k.startswith("param_")},
+        settings={k: v for k, v in params.items() if k not in _RESERVED | own and not k.startswith("param_")},
         parameters={k.removeprefix("param_"): v for k, v in params.items() if k.startswith("param_")},
+        tables=tuple(_external_table(params, name, data) for name, data in (files or {}).items()),
         session=params.get("session_id", ""),
         session_seconds=_seconds(params.get("session_timeout", "60")),
-        whole=params.get("wait_end_of_query", "0") not in ("", "0", "false"),
+        session_must_exist=_flag(params, "session_check"),
+        session_ends=_flag(params, "close_session"),
+        whole=_flag(params, "wait_end_of_query"),
         read_only=method in ("GET", "HEAD"),
     )
 
@@ -141,14 +179,13 @@ def is_foreign_page(headers: Mapping[str, str], hosts: Iterable[str]) -> bool:
 
 
 def store_error(message: str) -> StoreError:
-    """Read the engine's message: its code, and its text without the wrappers that repeat themselves."""
+    """Read the engine's message: its code, and its text, in which each level repeats code, name and version."""
     codes = _CODE.findall(message)
-    text = message[message.find("Code: ") :] if codes else message
-    while len(_CODE.findall(text)) > 1:
-        text = _CODE.sub("", text, count=1)
-    text = _VERSION.sub("", text).strip()
-    name = re.search(r"(\s\([A-Z_0-9]+\))\1+$", text)
-    return StoreError(int(codes[0]) if codes else 1000, text[: name.start(1)] + name[1] if name else text)
+    if not codes:
+        return StoreError(1000, message.strip())
+    text = _VERSION.sub("", _CODE.sub("", message[message.index("Code: ") :])).strip()
+    once = _REPEATED_NAME.sub(r"\1", text)
+    return StoreError(int(codes[0]), f"Code: {codes[0]}. DB::Exception: {once}")
 
 
 def error_text(error: StoreError, version: str) -> str:
@@ -163,6 +200,18 @@ def error_text(error: StoreError, version: str) -> str:
 def status_of(code: int) -> int:
     """Give the HTTP status that ClickHouse sends with an error code."""
     return _STATUS_OF_CODE.get(code, 500)
+
+
+def _flag(params: Mapping[str, str], name: str) -> bool:
+    return params.get(name, "0") not in ("", "0", "false")
+
+
+def _external_table(params: Mapping[str, str], name: str, data: bytes) -> ExternalTable:
+    types = params.get(f"{name}_types", "").split(",")
+    structure = params.get(f"{name}_structure") or ", ".join(f"_{n} {t}" for n, t in enumerate(types, 1) if t)
+    if not structure:
+        raise StoreError(408, f"the external table {name!r} has no columns; give {name}_structure or {name}_types")
+    return ExternalTable(name, structure, params.get(f"{name}_format") or "TabSeparated", data)
 
 
 def _host_name(url: str) -> str:

@@ -67,7 +67,7 @@ class StoreServer:
 
     def application(self) -> web.Application:
         """Build the application."""
-        app = web.Application(middlewares=[self._guard])
+        app = web.Application(middlewares=[self._guard], client_max_size=self._limits.body_bytes)
         app.router.add_get("/ping", _ok)
         app.router.add_get("/replicas_status", _ok)
         app.router.add_route("*", "/", self._on_request)
@@ -79,8 +79,8 @@ class StoreServer:
             if not self._running:
                 break
             await asyncio.sleep(0.05)
-        for query_id in list(self._running):
-            await self._in_thread(self._engine.cancel, query_id)
+        for query in list(self._running.values()):
+            await asyncio.to_thread(self._engine.cancel, query.query_id)
         self._pool.shutdown(wait=True)
 
     @web.middleware
@@ -101,10 +101,13 @@ class StoreServer:
         }
         try:
             self._authenticate(request)
-            body = await self._body(request)
-            if not body and "query" not in request.query and request.method in ("GET", "HEAD"):
+            if request.content_type == "multipart/form-data":
+                query = await _read_form(request, query_id)
+            else:
+                body = await self._body(request)
+                query = read_query(request.query, request.headers, body=body, method=request.method, query_id=query_id)
+            if not query.sql and query.read_only:
                 return web.Response(text="Ok.\n", headers=headers)
-            query = read_query(request.query, request.headers, body=body, method=request.method, query_id=query_id)
             return await self._answer(request, query, headers)
         except StoreError as error:
             headers["X-ClickHouse-Exception-Code"] = str(error.code)
@@ -173,6 +176,25 @@ class StoreServer:
 
 async def _ok(_request: web.Request) -> web.Response:
     return web.Response(text="Ok.\n")
+
+
+async def _read_form(request: web.Request, query_id: str) -> StoreQuery:
+    """Read a form: fields are parameters, files are external tables."""
+    params = dict(request.query)
+    files = {}
+    for name, value in (await request.post()).items():
+        if isinstance(value, web.FileField):
+            files[name] = value.file.read()
+        else:
+            params[name] = value if isinstance(value, str) else bytes(value).decode()
+    return read_query(
+        params,
+        request.headers,
+        body=b"",
+        files=files,
+        method=request.method,
+        query_id=params.get("query_id") or query_id,
+    )
 
 
 def _writes(query: StoreQuery) -> bool:

@@ -24,7 +24,8 @@ _TOKEN: Final = re.compile(
 _ANSWERING: Final = frozenset(
     ("SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK", "KILL", "BACKUP", "RESTORE")
 )
-_FILE_WORD: Final = re.compile(rb"infile", re.IGNORECASE)
+_READS_A_FILE: Final = re.compile(rb"infile", re.IGNORECASE)
+_WRITES_A_FILE: Final = re.compile(rb"outfile", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Insert:
 
     head: str
     format: str
-    data: bytes
+    data: memoryview
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,17 @@ class Statement:
     format: str | None
     """The output format that the statement itself names."""
     insert: Insert | None
-    names_a_file: bool
-    """It may be an ``INSERT ... FROM INFILE``: on a server, that would read the server's own files."""
+
+    @property
+    def may_read_a_file(self) -> bool:
+        """Whether it may be ``INSERT ... FROM INFILE``: behind a port, that reads the server's own files."""
+        head = self.insert.head.encode() if self.insert else self.sql
+        return self.verb == "INSERT" and bool(_READS_A_FILE.search(head))
+
+    @property
+    def may_write_a_file(self) -> bool:
+        """Whether it may end in ``INTO OUTFILE``: behind a port, that writes the server's own files."""
+        return self.insert is None and bool(_WRITES_A_FILE.search(self.sql))
 
     @property
     def answers(self) -> bool:
@@ -58,11 +68,9 @@ class Statement:
 def read_statement(sql: bytes) -> Statement:
     """Read a statement and, for an ``INSERT`` that brings rows, the rows behind it (which may be any bytes)."""
     verb = _verb(sql)
-    if verb != "INSERT":
-        return Statement(sql, verb, _output_format(sql), None, names_a_file=False)
-    insert = _split_insert(sql)
-    read = insert.head.encode() if insert else sql
-    return Statement(sql, verb, None, insert, names_a_file=bool(_FILE_WORD.search(read)))
+    if verb == "INSERT":
+        return Statement(sql, verb, None, _split_insert(sql))
+    return Statement(sql, verb, _output_format(sql), None)
 
 
 def quote_text(value: str) -> str:
@@ -112,12 +120,12 @@ def _split_insert(sql: bytes) -> Insert | None:
     format_at = None
     for token, start, end in _tokens(sql):
         if format_at is not None:
-            return Insert(_text(sql[:format_at]), _text(sql[start:end]), _after_format(sql, end))
+            return Insert(_text(sql[:format_at]), _text(sql[start:end]), memoryview(sql)[_after_format(sql, end) :])
         if previous != b".":
             if token in (b"SELECT", b"WITH"):
                 return None
             if token == b"VALUES" and previous not in (b"INTO", b"TABLE"):
-                return Insert(_text(sql[:start]), "Values", sql[end:])
+                return Insert(_text(sql[:start]), "Values", memoryview(sql)[end:])
             if token == b"FORMAT" and previous not in (b"INTO", b"TABLE"):
                 format_at = start
         previous = token
@@ -128,12 +136,12 @@ def _text(sql: bytes) -> str:
     return sql.decode("utf-8", "replace").strip()
 
 
-def _after_format(sql: bytes, at: int) -> bytes:
-    """Drop the blanks and the one line break between a format's name and the rows (as ClickHouse's parser does)."""
+def _after_format(sql: bytes, at: int) -> int:
+    """Skip the blanks and the one line break between a format's name and the rows (as ClickHouse's parser does)."""
     while sql[at : at + 1] in (b" ", b"\t", b"\f"):
         at += 1
     if sql[at : at + 1] == b"\r":
         at += 1
     if sql[at : at + 1] == b"\n":
         at += 1
-    return sql[at:]
+    return at
