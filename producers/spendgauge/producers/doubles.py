@@ -1,0 +1,102 @@
+"""What stands in for a producer in tests, and where events are not wanted?
+
+No network, no thread, no file.
+"""
+
+import threading
+from types import TracebackType
+from typing import Any, Self
+
+from spendgauge.producers.emitter import ProducerStats
+from spendgauge.producers.identity import event_id
+from spendgauge.producers.invalid import InvalidEventError, InvalidRow
+from spendgauge.producers.lane import Lane
+from spendgauge.schemas import Clock, SystemClock, UsageEvent
+
+__all__ = ["NullProducer", "RecordingProducer"]
+
+
+class NullProducer:
+    """Takes every event and does nothing with it: what ``SPENDGAUGE_DISABLED=1`` gives."""
+
+    def emit(self, /, **fields: Any) -> str | None:  # noqa: ARG002 - the interface's signature
+        """Do nothing; return None."""
+        return None
+
+    def stats(self) -> ProducerStats:
+        """Return zeros."""
+        return ProducerStats()
+
+    def flush(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002
+        """Return True: nothing waits."""
+        return True
+
+    def close(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002
+        """Return True: nothing waits."""
+        return True
+
+    def __enter__(self) -> Self:
+        """Use it as a context manager."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Do nothing."""
+
+
+class RecordingProducer(NullProducer):
+    """Keeps validated events instead of sending them, for tests of services that emit.
+
+    ``events`` are those accepted, in order, with ``source`` and ``seq`` as a real producer gives them; ``invalid`` are
+    those refused, each with the reason. A test of a service does well to assert that ``invalid`` is empty.
+    """
+
+    def __init__(self, service: str = "test", *, clock: Clock | None = None, **dimensions: str) -> None:
+        self.events: list[UsageEvent] = []
+        self.invalid: list[InvalidRow] = []
+        self._clock = clock or SystemClock()
+        self._lane = Lane(
+            f"{service}@recording#0", defaults={"service": service, **dimensions}, max_events=1, max_bytes=1
+        )
+        self._lock = threading.RLock()
+        self._closed = False
+        self._late = 0
+
+    def emit(self, /, **fields: Any) -> str | None:
+        """Validate the event and keep it; never raise. Unlike a real producer it knows at once: None where invalid."""
+        with self._lock:
+            if self._closed:
+                self._late += 1
+                return None
+            try:
+                now_ms = self._clock.now_ms()
+                event = self._lane.add((event_id(now_ms), now_ms, fields))
+            except InvalidEventError as error:
+                self._refuse(str(error), fields)
+                return None
+            except Exception as error:  # noqa: BLE001 - as the real one: nothing is raised into the caller
+                self._refuse(f"a value raised {type(error).__name__} when it was looked at", fields)
+                return None
+            self._lane.take()
+            self.events.append(event)
+            return event.event_id
+
+    def stats(self) -> ProducerStats:
+        """Count the events: what was kept counts as delivered, one a record."""
+        kept = len(self.events)
+        return ProducerStats(accepted=kept, delivered=kept, records=kept, invalid=len(self.invalid), closed=self._late)
+
+    def close(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002
+        """Take no more events; those kept stay readable."""
+        self._closed = True
+        return True
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _refuse(self, reason: str, fields: dict[str, Any]) -> None:
+        self.invalid.append(InvalidRow(len(self.events) + len(self.invalid), reason, fields))

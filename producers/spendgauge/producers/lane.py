@@ -1,0 +1,125 @@
+"""How do events become records? One by one: validated, numbered, written as lines, packed.
+
+Pure: no clock, no thread, no broker. An invalid event uses up no ``seq``; a lost one does, so that the gap shows it.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from json import dumps
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from spendgauge.producers.invalid import InvalidEventError, reason_for
+from spendgauge.schemas import UsageEvent
+from spendgauge.schemas.events import MAX_EVENT_BYTES
+from spendgauge.schemas.lines import event_line
+
+__all__ = ["Draft", "Lane", "Record"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_validate: Final[Callable[[dict[str, Any]], UsageEvent]] = UsageEvent.__pydantic_validator__.validate_python
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Consecutive events of one source, ready for Kafka."""
+
+    source: bytes
+    first_seq: int
+    last_seq: int
+    events: int
+    value: bytes
+
+
+Draft = tuple[str, int, Mapping[str, Any]]
+"""An event as the caller gave it: its id, when it came (ms since 1970 UTC), its fields."""
+
+
+class Lane:
+    """Numbers the events of one source and packs them, in order."""
+
+    def __init__(self, source: str, *, defaults: Mapping[str, Any], max_events: int, max_bytes: int) -> None:
+        self.source = source
+        self.next_seq = 0
+        self._defaults = dict(defaults)
+        self._max_events = max_events
+        self._max_bytes = max_bytes
+        self._source_bytes = source.encode()
+        self._source_json = dumps(source).encode()
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._first_seq = self._last_seq = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether the open record should leave before another event is added."""
+        return len(self._lines) >= self._max_events or self._bytes >= self._max_bytes
+
+    def event(self, draft: Draft) -> UsageEvent:
+        """Validate a draft as the source's next event, without adding it.
+
+        A field that is None counts as not given, as SDKs report counts they do not know.
+        Raises ``InvalidEventError``.
+        """
+        event_id, now_ms, fields = draft
+        if "source" in fields or "seq" in fields:
+            raise InvalidEventError("source and seq are given by the producer; leave them out")
+        values = self._defaults | {name: value for name, value in fields.items() if value is not None}
+        values.setdefault("event_id", event_id)
+        if "occurred_at" not in values:
+            values["occurred_at"] = _EPOCH + timedelta(milliseconds=now_ms)
+        values["source"] = self.source
+        values["seq"] = self.next_seq
+        try:
+            return _validate(values)
+        except ValidationError as error:
+            raise InvalidEventError(reason_for(error)) from None
+
+    def add(self, draft: Draft) -> UsageEvent:
+        """Validate a draft, give it the next ``seq`` and put it into the open record.
+
+        Raises ``InvalidEventError``; then nothing has changed.
+        """
+        event = self.event(draft)
+        try:
+            line = event_line(event)
+        except ValueError as error:
+            raise InvalidEventError(str(error)) from None
+        self._append(line)
+        return event
+
+    def add_line(self, line: bytes) -> None:
+        """Give a JSON object that the caller vouches for its ``source`` and ``seq``, and put it into the open record.
+
+        Raises ``InvalidEventError`` where it cannot be one line of a record.
+        """
+        if not line.startswith(b'{"') or b"\n" in line:
+            raise InvalidEventError(f'{line[:40]!r} is not one line that begins with {{"')
+        whole = b'{"source":%b,"seq":%d,%b' % (self._source_json, self.next_seq, line[1:])
+        if len(whole) > MAX_EVENT_BYTES:
+            raise InvalidEventError(f"the event has {len(whole)} bytes, and at most {MAX_EVENT_BYTES} are accepted")
+        self._append(whole)
+
+    def skip(self, lost: int) -> None:
+        """Use up numbers for events that are lost, so that consumers see the gap."""
+        self.next_seq += lost
+
+    def take(self) -> Record | None:
+        """Close the open record and hand it over; None where it has no events."""
+        lines = self._lines
+        if not lines:
+            return None
+        record = Record(self._source_bytes, self._first_seq, self._last_seq, len(lines), b"\n".join(lines))
+        self._lines = []
+        self._bytes = 0
+        return record
+
+    def _append(self, line: bytes) -> None:
+        if not self._lines:
+            self._first_seq = self.next_seq
+        self._lines.append(line)
+        self._bytes += len(line) + 1
+        self._last_seq = self.next_seq
+        self.next_seq += 1

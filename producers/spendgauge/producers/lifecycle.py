@@ -1,0 +1,63 @@
+"""What happens to producers when their process forks or ends?
+
+After a fork the child has the objects but not their threads: each producer becomes a new source with an empty queue
+(what waited belongs to the parent, which still sends it). When the interpreter ends, what waits is sent, within each
+producer's ``exit_seconds``.
+"""
+
+import atexit
+import os
+import sys
+from typing import Protocol
+from weakref import WeakSet
+
+__all__ = ["Living", "watch"]
+
+
+class Living(Protocol):
+    """A producer with a thread of its own."""
+
+    def on_fork(self) -> None:
+        """Begin anew: this process is the child."""
+
+    def on_exit(self) -> None:
+        """Send what waits."""
+
+
+class _Watch:
+    """Which producers live in this process, and which of its hooks are set."""
+
+    def __init__(self) -> None:
+        self.living: WeakSet[Living] = WeakSet()
+        self.hooked = False
+        self.finalizing_pid: int | None = None
+
+    def on_fork(self) -> None:
+        for producer in list(self.living):
+            producer.on_fork()
+
+    def on_exit(self) -> None:
+        for producer in list(self.living):
+            producer.on_exit()
+
+
+_watch = _Watch()
+
+
+def watch(producer: Living) -> None:
+    """Tell the producer of forks and of the end of the process, from now on; safe to repeat."""
+    _watch.living.add(producer)
+    if not _watch.hooked:
+        _watch.hooked = True
+        os.register_at_fork(after_in_child=_watch.on_fork)
+        atexit.register(_watch.on_exit)
+    if _in_multiprocessing_child() and _watch.finalizing_pid != os.getpid():
+        from multiprocessing.util import Finalize  # its children end without atexit
+
+        _watch.finalizing_pid = os.getpid()
+        Finalize(None, _watch.on_exit, exitpriority=0)
+
+
+def _in_multiprocessing_child() -> bool:
+    multiprocessing = sys.modules.get("multiprocessing.process")
+    return multiprocessing is not None and multiprocessing.parent_process() is not None

@@ -1,0 +1,196 @@
+"""How does a record reach the broker, whatever happens on the way?
+
+Records wait in order in a backlog; a small window of them is in librdkafka's hands. One that comes back for a reason
+that may pass (no topic yet, a fatal error of the idempotent session) is sent again, in order: a repeated event is
+harmless, because consumers count each ``seq`` of a source once. Only a record that no broker will ever take is given
+up. Used by one thread only; other threads may read the counters. A disk spool would take the place of the backlog.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from confluent_kafka import KafkaError, KafkaException
+
+from spendgauge.producers.client import HEADERS, Client, ErrorCallback, keep_for_ever
+from spendgauge.producers.lane import Record
+from spendgauge.producers.notices import Notices
+
+__all__ = ["Sender", "is_final"]
+
+_FINAL: Final = frozenset(
+    {
+        KafkaError._MSG_TIMED_OUT,  # happens only where the user has set message.timeout.ms
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.INVALID_RECORD,
+    }
+)
+
+_RETRY_SECONDS: Final = 1.0
+
+_Parcel = tuple[int, Record]
+
+
+def is_final(error: KafkaError) -> bool:
+    """Say whether sending the same record again cannot help."""
+    return error.code() in _FINAL and not error.fatal()
+
+
+class Sender:
+    """Keeps account of each record from ``add`` until the broker has acknowledged it or it is given up."""
+
+    def __init__(
+        self,
+        topic: str,
+        connect: Callable[[ErrorCallback], Client],
+        *,
+        monotonic: Callable[[], float],
+        notices: Notices,
+    ) -> None:
+        self.pending_events = self.pending_bytes = 0
+        self.delivered_events = self.delivered_records = self.failed_events = 0
+        self.next_ticket = 0
+        self._topic = topic
+        self._connect = connect
+        self._monotonic = monotonic
+        self._notices = notices
+        self._backlog: deque[_Parcel] = deque()
+        self._given_back: list[_Parcel] = []
+        self._in_client: dict[int, Record] = {}
+        self._retry_at = 0.0
+        self._client: Client | None = None
+        self._broken = False
+        self._epoch = 0
+
+    def connect(self) -> None:
+        """Create the client now rather than with the first record; raises ``ConfigurationError``."""
+        if self._client is None:
+            self._client = self._connect(partial(self._on_error, self._epoch))
+
+    def add(self, record: Record) -> None:
+        """Take a record into the backlog; ``turn`` sends it."""
+        self._backlog.append((self.next_ticket, record))
+        self.next_ticket += 1
+        self.pending_events += record.events
+        self.pending_bytes += len(record.value)
+
+    def turn(self, wait_seconds: float) -> None:
+        """Hand over what the window takes, and serve delivery reports; wait up to ``wait_seconds`` for the first."""
+        if self._broken:
+            self._drop_client()
+        if self._monotonic() >= self._retry_at:
+            self.connect()
+            self._requeue()
+            self._hand_over()
+        if self._client is not None:
+            self._client.poll(wait_seconds)
+
+    @property
+    def backlogged(self) -> bool:
+        """Whether more waits than the window takes now."""
+        return bool(self._backlog) and not self._given_back
+
+    def settled(self, ticket: int) -> bool:
+        """Say whether every record added before ``ticket`` was next is acknowledged or given up."""
+        waiting = (*self._in_client, *(number for number, _ in self._given_back))
+        return min(waiting, default=ticket) >= ticket and (not self._backlog or self._backlog[0][0] >= ticket)
+
+    def give_up(self) -> int:
+        """Let go of everything that is not acknowledged, and of the client; return how many events that was."""
+        lost = self.pending_events
+        self._drop_client()
+        self._backlog.clear()
+        self._given_back.clear()
+        self.failed_events += lost
+        self.pending_events = self.pending_bytes = 0
+        return lost
+
+    def abandon(self) -> None:
+        """Let go of a client that a fork has left without its threads; to destroy it would hang."""
+        if self._client is not None:
+            keep_for_ever(self._client)
+            self._client = None
+
+    def _requeue(self) -> None:
+        if self._given_back:
+            self._backlog = deque(sorted([*self._given_back, *self._backlog], key=lambda parcel: parcel[0]))
+            self._given_back = []
+
+    def _hand_over(self) -> None:
+        client, backlog = self._client, self._backlog
+        while client is not None and backlog and not self._given_back:
+            ticket, record = backlog[0]
+            try:
+                client.produce(
+                    self._topic,
+                    value=record.value,
+                    key=record.source,
+                    headers=HEADERS,
+                    on_delivery=partial(self._on_delivery, self._epoch, ticket),
+                )
+            except BufferError:
+                return
+            except KafkaException as error:
+                backlog.popleft()
+                self._return(ticket, record, error.args[0])
+                return
+            backlog.popleft()
+            self._in_client[ticket] = record
+
+    def _on_delivery(self, epoch: int, ticket: int, error: KafkaError | None, _message: Any) -> None:
+        record = self._in_client.pop(ticket, None) if epoch == self._epoch else None
+        if record is None:
+            return
+        if error is not None:
+            self._return(ticket, record, error)
+            return
+        self.delivered_events += record.events
+        self.delivered_records += 1
+        self._settle(record)
+
+    def _return(self, ticket: int, record: Record, error: KafkaError) -> None:
+        if is_final(error):
+            self.failed_events += record.events
+            self._settle(record)
+            self._notices.report(
+                "events lost: the broker will not take them",
+                record.events,
+                reason=error.str(),
+                lost_source=record.source.decode(),
+                first_seq=record.first_seq,
+                last_seq=record.last_seq,
+            )
+            return
+        self._given_back.append((ticket, record))
+        self._wait_after(error)
+        self._notices.report(
+            "events wait: the broker did not take them yet; they are sent again",
+            record.events,
+            reason=error.str(),
+            waiting=self.pending_events,
+        )
+
+    def _on_error(self, epoch: int, error: KafkaError) -> None:
+        if epoch != self._epoch or (error.code() == KafkaError._TRANSPORT and not self.pending_events):
+            return
+        if error.fatal():
+            self._wait_after(error)
+        self._notices.report("the broker does not answer; events wait", reason=error.str(), waiting=self.pending_events)
+
+    def _wait_after(self, error: KafkaError) -> None:
+        self._broken = self._broken or error.fatal()
+        self._retry_at = self._monotonic() + _RETRY_SECONDS
+
+    def _settle(self, record: Record) -> None:
+        self.pending_events -= record.events
+        self.pending_bytes -= len(record.value)
+
+    def _drop_client(self) -> None:
+        client, self._client, self._broken = self._client, None, False
+        self._epoch += 1
+        self._given_back += self._in_client.items()
+        self._in_client = {}
+        if client is not None:
+            client.purge()

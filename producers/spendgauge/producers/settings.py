@@ -1,0 +1,112 @@
+"""How is a producer configured? One frozen object, from the environment or from arguments."""
+
+import socket
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from spendgauge.schemas import DIMENSIONS, KafkaSettings
+from spendgauge.schemas.events import MAX_RECORD_BYTES
+from spendgauge.schemas.settings import Pairs
+
+__all__ = ["DeliverySettings", "ProducerSettings"]
+
+
+class DeliverySettings(KafkaSettings):
+    """How events are packed into records, and how many may wait in memory."""
+
+    compression: Literal["lz4", "zstd", "gzip", "snappy", "none"] = Field(
+        default="lz4",
+        description="Codec of the record batches. zstd: about a third smaller, more CPU. none: several times the "
+        "bytes on the network and on the broker's disks.",
+    )
+    coalesce_events: int = Field(
+        default=100,
+        ge=1,
+        le=10_000,
+        description="Most events in one Kafka record. 1: a record an event, several times the work for broker and "
+        "consumers. Very many: one lost record is a large gap.",
+    )
+    coalesce_bytes: int = Field(
+        default=64 * 1024,
+        ge=1,
+        le=MAX_RECORD_BYTES // 2,
+        description="A record that has reached this many bytes is closed. Too small: as coalesce_events 1. The upper "
+        "limit keeps every record below what brokers and consumers accept.",
+    )
+    queue_events: int = Field(
+        default=100_000,
+        ge=1,
+        description="Most events that wait in memory, from emit() until the broker has acknowledged them. Too few: a "
+        "short outage drops events (counted, and named by the gap in seq). Too many: memory, about 1 KB an event.",
+    )
+    queue_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1,
+        description="Most encoded bytes that wait in memory; whichever of queue_events and queue_bytes is reached "
+        "first is the bound. Too few: as queue_events.",
+    )
+
+
+class ProducerSettings(DeliverySettings):
+    """Who emits, and how long an event may wait for company."""
+
+    service: str = Field(
+        default="",
+        max_length=100,
+        validate_default=True,
+        description="The service's name: the first part of `source`, and each event's `service`. Required.",
+    )
+    host: str = Field(
+        default_factory=socket.gethostname,
+        max_length=100,
+        description="Where it runs: the second part of `source`. Default: the machine's host name.",
+    )
+    lanes: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="How many sources this producer is, each with its own seq and so its own partition. 1 is enough up "
+        "to what one partition takes; more spread a busy producer, and cost consumers one position each.",
+    )
+    linger_ms: int = Field(
+        default=20,
+        ge=0,
+        le=60_000,
+        description="How long events are collected after a record has left, in milliseconds; the first event after a "
+        "pause leaves at once. 0: hardly any coalescing. Long: later figures, and more lost in a kill -9.",
+    )
+    exit_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=3600,
+        description="Longest wait for acknowledgements when the process ends without close(), in seconds. 0: whatever "
+        "waits is lost. Long: an outage holds up every restart.",
+    )
+    dimensions: Pairs = Field(
+        default={},
+        description="Values for dimensions that an event does not give, such as environment=prod,team=search.",
+    )
+
+    @field_validator("service")
+    @classmethod
+    def _named(cls, service: str) -> str:
+        if not service.strip():
+            raise ValueError("name the service: ProducerSettings(service=...) or SPENDGAUGE_SERVICE")
+        return service
+
+    @field_validator("dimensions")
+    @classmethod
+    def _known(cls, dimensions: dict[str, str]) -> dict[str, str]:
+        unknown = sorted(set(dimensions) - set(DIMENSIONS))
+        if unknown:
+            raise ValueError(f"{', '.join(unknown)} is no dimension; there are {', '.join(DIMENSIONS)}")
+        too_long = sorted(name for name, value in dimensions.items() if len(value) > 256)
+        if too_long:
+            raise ValueError(f"the value of {', '.join(too_long)} has more than 256 characters")
+        return dimensions
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The fields that every event gets unless it gives its own."""
+        return {"service": self.service, **self.dimensions}
