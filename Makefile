@@ -29,6 +29,7 @@ setup: $(STAMP)  ## make .venv with the pinned versions, and spendgauge in it
 
 .PHONY: test
 test: lint types  ## check all: format, lint, types, tests (says what it skipped, and why)
+	@$(BIN)/python -c "from tests.apache_kafka import fetch_jars, missing_tool; missing_tool() or fetch_jars()"
 	@$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: lint
