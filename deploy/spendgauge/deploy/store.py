@@ -11,34 +11,62 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from pydantic import Field
+
 from spendgauge.schemas import ConfigurationError, SpendgaugeError
+from spendgauge.schemas.settings import EnvironmentSettings
 
-__all__ = ["main", "run_store", "store_command"]
+__all__ = ["StoreSettings", "main", "run_store", "store_command"]
 
-_DRAIN_SECONDS: Final = 10.0
+_LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+_ANYWHERE: Final = ("0.0.0.0", "::")
+
+
+class StoreSettings(EnvironmentSettings):
+    """How a store behaves; where it is comes from the command line."""
+
+    store_password: str = Field(
+        default="",
+        description="What the user `default` must give. Empty: nothing; any program of this machine may ask.",
+    )
+    store_body_bytes: int = Field(
+        default=1 << 30,
+        gt=0,
+        description="The largest request body, unpacked. Too large: one request can take all memory.",
+    )
+    store_drain_seconds: float = Field(
+        default=10.0,
+        ge=0,
+        description="How long running statements may go on after a stop. 0: they are cancelled at once.",
+    )
 
 
 def store_command(*, path: Path, port: int, host: str = "127.0.0.1") -> Sequence[str]:
-    """Build the command line of a store; its password, if any, goes through SPENDGAUGE_STORE_PASSWORD."""
+    """Build the command line of a store; its settings go through the environment."""
     return (sys.executable, "-m", "spendgauge.deploy.store", "--path", str(path), "--port", str(port), "--host", host)
 
 
-def run_store(*, path: Path, port: int, host: str = "127.0.0.1", password: str = "") -> None:
+def run_store(*, path: Path, port: int, host: str = "127.0.0.1", settings: StoreSettings | None = None) -> None:
     """Serve until SIGTERM or SIGINT; then let running statements finish and close the engine.
 
     Raises ``ConfigurationError`` where the port or the directory is taken.
     """
-    path = path.resolve()
-    with _listen(host, port) as listener, _own(path):
-        asyncio.run(_serve(listener, path, password))
+    settings = settings or StoreSettings()
+    if host not in _LOOPBACK and not settings.store_password:
+        raise ConfigurationError(
+            f"at {host} the store would answer anyone on the network; set SPENDGAUGE_STORE_PASSWORD, or stay at 127.0.0.1"
+        )
+    hosts = () if host in _ANYWHERE else (*_LOOPBACK, host)
+    with _listen(host, port) as listener, _own(path.resolve()):
+        asyncio.run(_serve(listener, path.resolve(), settings, hosts))
 
 
-async def _serve(listener: socket.socket, path: Path, password: str) -> None:
+async def _serve(listener: socket.socket, path: Path, settings: StoreSettings, hosts: Collection[str]) -> None:
     from aiohttp import web
 
     from spendgauge.deploy.store_engine import Engine
@@ -48,7 +76,7 @@ async def _serve(listener: socket.socket, path: Path, password: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     engine = Engine(path)
-    server = StoreServer(engine, password=password)
+    server = StoreServer(engine, password=settings.store_password, body_bytes=settings.store_body_bytes, hosts=hosts)
     runner = web.AppRunner(server.application(), access_log=None, auto_decompress=False, shutdown_timeout=1)
     await runner.setup()
     site = web.SockSite(runner, listener)
@@ -56,8 +84,9 @@ async def _serve(listener: socket.socket, path: Path, password: str) -> None:
     print(f"ClickHouse {engine.version} answers at http://{_address(listener)}, data in {path}", flush=True)
     await stop.wait()
     await site.stop()
-    await server.drain(_DRAIN_SECONDS)
+    await server.drain(settings.store_drain_seconds)
     await runner.cleanup()
+    server.close()
     engine.close()
 
 
@@ -107,9 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     given = parser.parse_args(arguments)
     try:
-        run_store(
-            path=given.path, port=given.port, host=given.host, password=os.environ.get("SPENDGAUGE_STORE_PASSWORD", "")
-        )
+        run_store(path=given.path, port=given.port, host=given.host, settings=StoreSettings.from_environment())
     except SpendgaugeError as error:
         print(f"spendgauge store: {error}", file=sys.stderr)
         return 1

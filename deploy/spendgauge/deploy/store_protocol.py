@@ -7,7 +7,7 @@ Pure: values in, values out. Source: ClickHouse's documentation of the HTTP inte
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -167,10 +167,10 @@ def read_credentials(params: Mapping[str, str], headers: Mapping[str, str]) -> C
     return Credentials(params.get("user") or "default", params.get("password", ""))
 
 
-def is_foreign_page(headers: Mapping[str, str], hosts: Iterable[str]) -> bool:
+def is_foreign_page(headers: Mapping[str, str], hosts: Collection[str]) -> bool:
     """Whether a browser sends this for a web page that is not ours (or for a name that was rebound to this machine)."""
     host = headers.get("Host", "")
-    if host and _host_name(f"//{host}") not in set(hosts):
+    if host and hosts and _host_name(f"//{host}") not in hosts:
         return True
     if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
         return True

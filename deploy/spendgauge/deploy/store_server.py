@@ -9,10 +9,9 @@ import hmac
 import json
 import secrets
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from aiohttp import web
@@ -30,36 +29,31 @@ from spendgauge.deploy.store_protocol import (
 )
 from spendgauge.deploy.store_reply import Reply
 
-__all__ = ["StoreLimits", "StoreServer"]
+__all__ = ["StoreServer"]
 
 T = TypeVar("T")
 
 _READERS: Final = 8
 _WRITERS: Final = 4
+_MOST_AT_ONCE: Final = 256
+"""So many statements may run or wait; more are refused with TOO_MANY_SIMULTANEOUS_QUERIES."""
+
 _WATCH_SECONDS: Final = 0.5
-
-
-@dataclass(frozen=True)
-class StoreLimits:
-    """What one client may take."""
-
-    body_bytes: int = 1 << 30
-    """The largest request body, unpacked. Larger: a request can take all memory."""
-    waiting: int = 256
-    """How many statements may run or wait. More are refused with TOO_MANY_SIMULTANEOUS_QUERIES."""
+_CANCEL_SECONDS: Final = 5.0
 
 
 class StoreServer:
     """Answers ClickHouse's HTTP protocol."""
 
-    def __init__(
-        self, engine: Engine, *, password: str = "", hosts: tuple[str, ...] = (), limits: StoreLimits | None = None
-    ) -> None:
-        """Serve ``engine``. Names in ``hosts`` may stand in a ``Host`` header, besides this machine's own."""
+    def __init__(self, engine: Engine, *, password: str, body_bytes: int, hosts: Collection[str]) -> None:
+        """Serve ``engine`` to whoever gives the password, in requests of at most ``body_bytes``, unpacked.
+
+        ``hosts`` are the names that a ``Host`` header may hold; none: any.
+        """
         self._engine = engine
+        self._hosts = hosts
         self._password = password
-        self._hosts = ("127.0.0.1", "localhost", "::1", *hosts)
-        self._limits = limits or StoreLimits()
+        self._body_bytes = body_bytes
         self._pool = ThreadPoolExecutor(_READERS + _WRITERS, thread_name_prefix="store")
         self._readers = asyncio.Semaphore(_READERS)
         self._writers = asyncio.Semaphore(_WRITERS)
@@ -67,21 +61,30 @@ class StoreServer:
 
     def application(self) -> web.Application:
         """Build the application."""
-        app = web.Application(middlewares=[self._guard], client_max_size=self._limits.body_bytes)
+        app = web.Application(middlewares=[self._guard], client_max_size=self._body_bytes)
         app.router.add_get("/ping", _ok)
         app.router.add_get("/replicas_status", _ok)
         app.router.add_route("*", "/", self._on_request)
         return app
 
     async def drain(self, seconds: float) -> None:
-        """Let running statements finish; after ``seconds`` stop them."""
-        for _ in range(max(int(seconds / 0.05), 1)):
-            if not self._running:
-                break
-            await asyncio.sleep(0.05)
+        """Let running statements finish; after ``seconds`` cancel them."""
+        if await self._is_idle_within(seconds):
+            return
         for query in list(self._running.values()):
             await asyncio.to_thread(self._engine.cancel, query.query_id)
+        await self._is_idle_within(_CANCEL_SECONDS)
+
+    def close(self) -> None:
+        """End the threads."""
         self._pool.shutdown(wait=True)
+
+    async def _is_idle_within(self, seconds: float) -> bool:
+        for _ in range(max(round(seconds / 0.05), 1)):
+            if not self._running:
+                return True
+            await asyncio.sleep(0.05)
+        return not self._running
 
     @web.middleware
     async def _guard(
@@ -124,13 +127,13 @@ class StoreServer:
             )
 
     async def _body(self, request: web.Request) -> bytes:
-        unpacker = Unpacker(request.headers.get("Content-Encoding", ""), limit_bytes=self._limits.body_bytes)
+        unpacker = Unpacker(request.headers.get("Content-Encoding", ""), limit_bytes=self._body_bytes)
         parts = [unpacker.feed(data) async for data in request.content.iter_any()]
         parts.append(unpacker.finish())
         return b"".join(parts)
 
     async def _answer(self, request: web.Request, query: StoreQuery, headers: dict[str, str]) -> web.StreamResponse:
-        if len(self._running) >= self._limits.waiting:
+        if len(self._running) >= _MOST_AT_ONCE:
             raise StoreError(202, f"{len(self._running)} statements run or wait already; try again")
         encoding = negotiate(request.headers.get("Accept-Encoding", ""))
         if request.query.get("enable_http_compression") == "0":
