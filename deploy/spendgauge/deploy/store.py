@@ -59,7 +59,7 @@ def run_store(*, path: Path, port: int, host: str = "127.0.0.1", settings: Store
     settings = settings or StoreSettings()
     if host not in _LOOPBACK and not settings.store_password:
         raise ConfigurationError(
-            f"at {host} the store would answer anyone on the network; set SPENDGAUGE_STORE_PASSWORD, or stay at 127.0.0.1"
+            f"at {host} the store would answer anyone; set SPENDGAUGE_STORE_PASSWORD, or stay at 127.0.0.1"
         )
     hosts = () if host in _ANYWHERE else (*_LOOPBACK, host)
     with _listen(host, port) as listener, _own(path.resolve()):
