@@ -14,7 +14,7 @@ import polars as pl
 from spendgauge.schemas.events import LEAVES, UsageEvent
 from spendgauge.schemas.prices.catalogue import Catalogue
 from spendgauge.schemas.prices.columns import KEY_COLUMNS, priced_frame, segment_table
-from spendgauge.schemas.prices.overrides import Overrides, PriceEntry, read_overrides
+from spendgauge.schemas.prices.overrides import Overrides, PriceEntry, is_pattern, read_overrides
 from spendgauge.schemas.prices.segments import Key, PriceSources, Segment
 from spendgauge.schemas.prices.supplements import Supplements
 from spendgauge.schemas.prices.units import round_half_even
@@ -35,6 +35,7 @@ class Quote:
     usd_per_mtok: dict[str, Decimal | None]
     """Leaf to USD per million tokens; None: no price is known."""
     usd_per_web_search: Decimal | None
+    usd_per_request: Decimal
     price_version: str
     """Empty: unpriced."""
 
@@ -117,6 +118,7 @@ class PriceBook:
             key.model,
             {leaf: None if rate is None else Decimal(rate).scaleb(-18) for leaf, rate in leaves.items()},
             None if search is None else Decimal(search).scaleb(-24),
+            Decimal(segment.rates.request).scaleb(-24),
             segment.version,
         )
 
@@ -139,19 +141,23 @@ class PriceBook:
 
 def _check_names(own: Overrides, entry: PriceEntry, catalogue: Catalogue) -> None:
     """Refuse an entry that leans on a catalogue price which is not there: a slip of the pen would price nothing."""
-    listed = f"{catalogue.version} does not list"
     if entry.like is not None:
         provider, _, model = entry.like.partition("/")
-        if not catalogue.has_provider(provider):
-            own.reject(
-                entry, f"like = {entry.like!r}: {listed} the provider {provider!r}; write it as the catalogue does"
-            )
-        if model and catalogue.resolve(provider, model) is None:
-            own.reject(entry, f"like = {entry.like!r}: {listed} this model; write it as the catalogue does")
-    elif (
-        entry.multiplier is not None and not entry.is_pattern and catalogue.resolve(entry.provider, entry.model) is None
-    ):
+        found = catalogue.resolve(provider, model) is not None if model else catalogue.has_provider(provider)
+        if not found:
+            own.reject(entry, f"like = {entry.like!r} is not in {catalogue.version}; write it as the catalogue does")
+    elif entry.multiplier is not None and not _listed(entry, catalogue):
         own.reject(
             entry,
-            f"there is no price to multiply by {entry.multiplier}: {listed} this model; give usd_per_mtok instead",
+            f"there is no price to multiply by {entry.multiplier}: {catalogue.version} does not list these names; "
+            "correct them, or give usd_per_mtok instead",
         )
+
+
+def _listed(entry: PriceEntry, catalogue: Catalogue) -> bool:
+    """Whether the catalogue knows the names of an entry, as far as they are names and not patterns."""
+    if is_pattern(entry.provider):
+        return True
+    if is_pattern(entry.model):
+        return catalogue.has_provider(entry.provider)
+    return catalogue.resolve(entry.provider, entry.model) is not None

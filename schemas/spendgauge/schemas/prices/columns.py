@@ -55,7 +55,13 @@ def priced_frame(frame: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame | Non
     if joined["price_version"].null_count():
         return None
     fits = joined.filter(_in_window()) if joined.height > rows.height else joined
-    return frame.with_columns(fits.select(_cost(fits), "price_version"))
+    known, cost = _known(fits), _cost(fits)
+    return frame.with_columns(
+        fits.select(
+            cost_picodollars=pl.when(known).then(cost),
+            price_version=pl.when(known).then("price_version").otherwise(pl.lit("")),
+        )
+    )
 
 
 def _row(key: Key, segment: Segment) -> tuple[object, ...]:
@@ -89,17 +95,19 @@ def _in_window() -> pl.Expr:
     )
 
 
-def _cost(rows: pl.DataFrame) -> pl.Expr:
-    """Sum the row's units times their rates; null where nothing, or not every leaf it used, has a price."""
-    used = _nonzero(rows, _WHOLE)
-    cost = pl.sum_horizontal(pl.lit(0, pl.Int64), *(pl.col(unit) * pl.col(_WHOLE[unit]) for unit in used))
-    fine = _nonzero(rows, _REST)
-    if fine:
-        cost = _rounded(cost, fine)
+def _known(rows: pl.DataFrame) -> pl.Expr:
+    """Whether a row's key has a price, and each leaf that it used has one too."""
     partly = [leaf for leaf in LEAVES if rows[_WHOLE[leaf]].null_count()]
     unpriced = [(pl.col(leaf) != 0) & pl.col(_WHOLE[leaf]).is_null() for leaf in partly]
-    known = ~pl.any_horizontal(pl.col("price_version") == "", *unpriced)
-    return pl.when(known).then(cost).alias("cost_picodollars")
+    return ~pl.any_horizontal(pl.col("price_version") == "", *unpriced)
+
+
+def _cost(rows: pl.DataFrame) -> pl.Expr:
+    """Sum a row's units times their rates."""
+    whole = (pl.col(unit) * pl.col(_WHOLE[unit]) for unit in _nonzero(rows, _WHOLE))
+    cost = pl.sum_horizontal(pl.lit(0, pl.Int64), *whole)
+    fine = _nonzero(rows, _REST)
+    return _rounded(cost, fine) if fine else cost
 
 
 def _nonzero(rows: pl.DataFrame, columns: Mapping[str, str]) -> list[str]:

@@ -21,7 +21,7 @@ from spendgauge.schemas.prices.catalogue import date_ms
 from spendgauge.schemas.prices.supplements import file_version
 from spendgauge.schemas.prices.units import MAX_USD_PER_1000, MAX_USD_PER_MTOK
 
-__all__ = ["Overrides", "PriceEntry", "read_overrides"]
+__all__ = ["Overrides", "PriceEntry", "is_pattern", "read_overrides"]
 
 
 def _decimal(limit: Decimal, decimals: int) -> Callable[[Any], Decimal]:
@@ -89,11 +89,6 @@ class PriceEntry(BaseModel):
         }
         return {name: usd for name, usd in stated.items() if usd is not None}
 
-    @property
-    def is_pattern(self) -> bool:
-        """Whether provider or model is a pattern rather than a name."""
-        return any(c in self.provider + self.model for c in "*?[")
-
     @cached_property
     def period_ms(self) -> tuple[int | None, int | None]:
         """[from, until) as milliseconds since 1970 UTC; None is open."""
@@ -134,6 +129,11 @@ class Overrides:
     def reject(self, entry: PriceEntry, reason: str) -> NoReturn:
         """Raise ``PriceFileError`` about one entry."""
         raise PriceFileError(f"{self.name}, {_who(self.entries.index(entry), entry.model_dump())}: {reason}.")
+
+
+def is_pattern(name: str) -> bool:
+    """Whether this is a pattern rather than a name."""
+    return any(mark in name for mark in "*?[")
 
 
 def read_overrides(path: Path) -> Overrides:
