@@ -1,0 +1,105 @@
+"""What does pydantic say about one line? The authority, one line at a time."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import orjson
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from spendgauge.schemas.events import MAX_EVENT_BYTES, MAX_FUTURE, MAX_PAST, UsageEvent
+from spendgauge.schemas.money import picodollars
+from spendgauge.schemas.rejects import RejectReason
+
+__all__ = ["MAX_FUTURE_MS", "MAX_PAST_MS", "Refusal", "read_line", "tags_text"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+_SHOWN_ERRORS: Final = 3
+_SHOWN_CHARACTERS: Final = 40
+
+MAX_PAST_MS: Final = MAX_PAST // _MILLISECOND
+MAX_FUTURE_MS: Final = MAX_FUTURE // _MILLISECOND
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a line is no usage event."""
+
+    reason: RejectReason
+    detail: str
+
+
+def read_line(line: bytes, received_at_ms: int) -> tuple[Any, ...] | Refusal:
+    """Read one line into the values of ``FRAME_SCHEMA`` up to the lineage, or say why not."""
+    if len(line) > MAX_EVENT_BYTES:
+        return Refusal("too_large", f"the line has {len(line)} bytes, and an event at most {MAX_EVENT_BYTES}")
+    try:
+        event = UsageEvent.model_validate_json(line)
+    except ValidationError as error:
+        return _refusal(error)
+    occurred_at_ms = _milliseconds(event.occurred_at)
+    return _untimely(occurred_at_ms, received_at_ms) or _row(event, occurred_at_ms)
+
+
+def tags_text(tags: dict[str, str]) -> str:
+    """Write tags as JSON with sorted names and no spaces; ``{}`` for none."""
+    return orjson.dumps(tags, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _row(event: UsageEvent, occurred_at_ms: int) -> tuple[Any, ...]:
+    values = dict(event)
+    values["occurred_at"] = occurred_at_ms
+    if event.started_at is not None:
+        values["started_at"] = _milliseconds(event.started_at)
+    if event.reported_cost_usd is not None:
+        values["reported_cost_usd"] = picodollars(event.reported_cost_usd)
+    values["tags"] = tags_text(event.tags)
+    return tuple(values.values())
+
+
+def _milliseconds(time: datetime) -> int:
+    return (time - _EPOCH) // _MILLISECOND
+
+
+def _untimely(occurred_at_ms: int, received_at_ms: int) -> Refusal | None:
+    late_ms = received_at_ms - occurred_at_ms
+    if late_ms > MAX_PAST_MS:
+        late = timedelta(milliseconds=late_ms)
+        return Refusal("too_old", f"occurred_at is {late} before the record's timestamp, and at most {MAX_PAST} may be")
+    if -late_ms > MAX_FUTURE_MS:
+        early = timedelta(milliseconds=-late_ms)
+        return Refusal(
+            "in_the_future", f"occurred_at is {early} after the record's timestamp, and at most {MAX_FUTURE} may be"
+        )
+    return None
+
+
+def _refusal(error: ValidationError) -> Refusal:
+    found = error.errors(include_url=False, include_context=False)
+    if found[0]["type"] == "json_invalid":
+        return Refusal("invalid_json", found[0]["msg"].replace("Invalid JSON", "not JSON in UTF-8"))
+    sentences = [_sentence(item) for item in found[:_SHOWN_ERRORS]]
+    if len(found) > _SHOWN_ERRORS:
+        sentences.append(f"and {len(found) - _SHOWN_ERRORS} more")
+    return Refusal("invalid_event", "; ".join(sentences))
+
+
+def _sentence(item: ErrorDetails) -> str:
+    """Say what is wrong with one field; an unknown field's value is not shown, for it may be a prompt."""
+    where = ".".join(_cut(str(part)) for part in item["loc"])
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        return f"{where} is not a field of a usage event"
+    if item["type"] == "missing":
+        return f"{where} is missing"
+    if item["type"] == "value_error" or not where:
+        return f"{where}: {message}" if where else message
+    value = item["input"]
+    shown = f" {_cut(repr(value))}" if value is None or isinstance(value, bool | int | float | str) else ""
+    return f"{where}{shown}: {message[0].lower()}{message[1:]}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
