@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.pages import pages
 from tests.prices import ANOTHER_ID, MS, NOW, call, cases, frame_of
 
 from spendgauge.schemas import LEAVES, PriceFileError, UsageEvent
@@ -302,3 +304,12 @@ def test_every_addition_names_its_source_and_day() -> None:
         assert Decimal(0) < tier.multiplier < Decimal(3)
     for ratio in additions.ratio:
         assert {ratio.price, ratio.of, ratio.beside} <= set(TOKEN_PRICES)
+
+
+def test_the_page_on_prices_says_what_happens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The price file in docs/prices.md loads, and its example prints what the page says."""
+    page = next(page for page in pages() if page.name == "docs/prices.md")
+    blocks = {block.language: block.text for block in page.blocks()}
+    load(tmp_path, blocks["toml"])
+    exec(compile(blocks["python"], page.name, "exec"), {})
+    assert capsys.readouterr().out == blocks["text"].replace("0.2.3", version("genai-prices"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from pathlib import Path
 from threading import Lock
 from typing import Final, Self
@@ -116,9 +116,9 @@ class PriceBook:
         return Quote(
             key.provider,
             key.model,
-            {leaf: None if rate is None else Decimal(rate).scaleb(-18) for leaf, rate in leaves.items()},
-            None if search is None else Decimal(search).scaleb(-24),
-            Decimal(segment.rates.request).scaleb(-24),
+            {leaf: None if rate is None else _usd(rate, 10**6) for leaf, rate in leaves.items()},
+            None if search is None else _usd(search),
+            _usd(segment.rates.request),
             segment.version,
         )
 
@@ -137,6 +137,13 @@ class PriceBook:
             rows = segment_table((key, segment) for key, segments in new.items() for segment in segments)
             self._compiled = _Compiled(known.segments | new, pl.concat([known.table, rows]))
             return self._compiled
+
+
+def _usd(yoctodollars: int, units: int = 1) -> Decimal:
+    """Write a rate as USD for this many units, without trailing zeros."""
+    with localcontext(prec=60):
+        amount = Decimal(yoctodollars * units).scaleb(-24)
+        return amount.quantize(Decimal(1)) if amount == amount.to_integral_value() else amount.normalize()
 
 
 def _check_names(own: Overrides, entry: PriceEntry, catalogue: Catalogue) -> None:
