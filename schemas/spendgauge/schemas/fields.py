@@ -123,7 +123,7 @@ Name = Annotated[
 Usd = Annotated[
     Decimal,
     BeforeValidator(_usd_text_only),
-    PlainSerializer(lambda amount: f"{amount:f}", return_type=str),
+    PlainSerializer(lambda amount: f"{amount:f}", return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": f"^{_USD_PATTERN}$"}),
 ]
 """An amount as a caller writes it."""
