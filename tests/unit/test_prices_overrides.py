@@ -235,8 +235,15 @@ FAULTS = [
     (ENTRY + "multiplier = 101", MINE + "multiplier = '101' cannot be used: write a decimal number from 0 to 100"),
     (ENTRY + 'multiplier = 1\nusd_per_mtok = { input = "1" }', MINE + "give either prices or a multiplier"),
     (ENTRY + 'service_tier = "gold"\nmultiplier = 1', MINE + "service_tier = 'gold' cannot be used: .*'standard'"),
-    (ENTRY + 'from = "soon"\nmultiplier = 1', MINE + "from = 'soon' cannot be used"),
-    (ENTRY + "from = 1969-01-01\nmultiplier = 1", MINE + "from = '1969-01-01' cannot be used"),
+    (ENTRY + 'from = "soon"\nmultiplier = 1', MINE + "from = 'soon' cannot be used: write a day"),
+    (ENTRY + "from = 1969-01-01\nmultiplier = 1", MINE + "from = '1969-01-01' cannot be used: write a day"),
+    (
+        ENTRY + "until = 2026-01-01T00:00:01\nmultiplier = 1",
+        MINE + "until = '2026-01-01 00:00:01' .*: write a day from",
+    ),
+    (ENTRY + 'usd_per_mtok = "1"', MINE + r"usd_per_mtok = '1' cannot be used: write a table such as \{ input"),
+    ("[[price]]\nprovider = 3\nmodel = 'x'\nmultiplier = 1", r"provider = '3' cannot be used: write text in quotes"),
+    ("[[price]]\nprovider = ''\nmodel = 'x'\nmultiplier = 1", r"provider = '' cannot be used: write a name, or \*"),
     (
         ENTRY + "from = 2026-01-01\nuntil = 2026-01-01\nmultiplier = 1",
         MINE + "from 2026-01-01 must be before until 2026-01-01",

@@ -11,7 +11,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -41,6 +41,16 @@ def _decimal(limit: Decimal, decimals: int) -> Callable[[Any], Decimal]:
 
     return read
 
+
+_DAY = "write a day from 1970-01-02 on, such as 2026-01-31"
+_ADVICE: Final = {
+    "model_type": 'write a table such as { input = "1.25", output = "10" }',
+    "string_type": "write text in quotes",
+    "string_too_short": "write a name, or * for all",
+    **dict.fromkeys(("date_type", "date_from_datetime_parsing", "date_from_datetime_inexact"), _DAY),
+    **dict.fromkeys(("greater_than_equal", "less_than_equal"), _DAY),
+}
+"""What to write instead, by pydantic's kind of error; other kinds say it themselves."""
 
 UsdPerMtok = Annotated[Decimal, BeforeValidator(_decimal(MAX_USD_PER_MTOK, 12))]
 UsdPer1000 = Annotated[Decimal, BeforeValidator(_decimal(MAX_USD_PER_1000, 9))]
@@ -183,9 +193,8 @@ def _fault(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         fields = _TokenPrices.model_fields if "." in where else PriceEntry.model_fields
         return f"{where} is not known; the fields are {', '.join(f.alias or n for n, f in fields.items())}"
-    reason = error["msg"].removeprefix("Value error, ")
-    shown = error["input"]
-    return f"{where} = {str(shown)!r} cannot be used: {reason}" if where else reason
+    reason = _ADVICE.get(error["type"], error["msg"].removeprefix("Value error, "))
+    return f"{where} = {str(error['input'])!r} cannot be used: {reason}" if where else reason
 
 
 def _refuse_hidden(name: str, entries: list[PriceEntry]) -> None:
