@@ -1,0 +1,146 @@
+"""Which processes make a stack, with which commands, environments and files? Nothing is started here."""
+
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from spendgauge.deploy.broker import broker_command, free_port
+from spendgauge.deploy.stack_children import ChildSpec
+from spendgauge.deploy.stack_settings import EMBEDDED_HOST, StackSettings
+from spendgauge.deploy.stack_state import StackAddresses
+from spendgauge.deploy.store import store_command
+from spendgauge.schemas import ClickHouseSettings, ConfigurationError, KafkaSettings
+from spendgauge.sinks.settings import SinkSettings
+from spendgauge.streams.settings import WorkerSettings
+
+__all__ = ["StackPlan", "check_ports", "make_plan"]
+
+_SESSION_SECONDS: Final = "6"
+"""The embedded broker lets a consumer join its group after half of this."""
+
+_NOT_FOR_CHILDREN: Final = ("SPENDGAUGE_GROUP_ID", "SPENDGAUGE_HEARTBEAT", "SPENDGAUGE_WEB_PORT")
+"""What would be one for all: workers and sink in one group would each see half of the events."""
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """All that a supervisor needs to know."""
+
+    data: Path
+    kafka: KafkaSettings
+    clickhouse: ClickHouseSettings
+    broker: ChildSpec | None
+    """None: the broker is somebody else's."""
+    store: ChildSpec | None
+    """None: the database is somebody else's."""
+    workers: tuple[ChildSpec, ...]
+    sink: ChildSpec
+    partitions: int
+    drain_seconds: float
+    worker_group: str = str(WorkerSettings.model_fields["group_id"].default)
+    sink_group: str = str(SinkSettings.model_fields["group_id"].default)
+
+    @property
+    def addresses(self) -> StackAddresses:
+        """Where clients reach it."""
+        return StackAddresses(self.kafka.kafka, self.clickhouse.clickhouse)
+
+
+def make_plan(settings: StackSettings, environment: Mapping[str, str] | None = None) -> StackPlan:
+    """Decide on ports and addresses, and write down every process."""
+    kafka_port = settings.kafka_port or free_port()
+    store_port = settings.clickhouse_port or free_port()
+    user = f"default:{settings.store_password}" if settings.store_password else "default"
+    kafka = _kafka(settings, f"{EMBEDDED_HOST}:{kafka_port}")
+    clickhouse = ClickHouseSettings(
+        clickhouse=settings.clickhouse or f"http://{user}@{EMBEDDED_HOST}:{store_port}/spendgauge",
+        clickhouse_cluster=settings.clickhouse_cluster,
+    )
+    make = _Maker(
+        settings, _environment(settings, kafka, clickhouse, os.environ if environment is None else environment)
+    )
+    return StackPlan(
+        data=settings.data.absolute(),
+        kafka=kafka,
+        clickhouse=clickhouse,
+        broker=None if settings.kafka else make.child("broker", broker_command(port=kafka_port), stop_seconds=3),
+        store=None if settings.clickhouse else make.child("clickhouse", make.store(store_port), stop_seconds=30),
+        workers=tuple(make.looping(f"worker-{n}", "spendgauge.streams") for n in range(settings.workers)),
+        sink=make.looping("sink", "spendgauge.sinks"),
+        partitions=settings.partitions,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def check_ports(settings: StackSettings) -> None:
+    """Raise ``ConfigurationError`` where an embedded server's port is taken."""
+    wanted = [] if settings.kafka else [("Kafka", settings.kafka_port, "--kafka-port")]
+    wanted += [] if settings.clickhouse else [("ClickHouse", settings.clickhouse_port, "--clickhouse-port")]
+    for name, port, flag in wanted:
+        if port and not _is_free(port):
+            raise ConfigurationError(
+                f"port {port}, which the embedded {name} wants, is in use; stop what uses it, or choose another port "
+                f"with {flag} (0: any free one)"
+            )
+
+
+@dataclass(frozen=True)
+class _Maker:
+    settings: StackSettings
+    environment: Mapping[str, str]
+
+    def child(self, name: str, command: Sequence[str], *, stop_seconds: float, heartbeat: bool = False) -> ChildSpec:
+        data = self.settings.data.absolute()
+        beat = data / "run" / f"{name}.alive" if heartbeat else None
+        return ChildSpec(
+            name=name,
+            command=tuple(command),
+            environment={**self.environment, **({"SPENDGAUGE_HEARTBEAT": str(beat)} if beat else {})},
+            directory=data / "run",
+            log=data / "logs" / f"{name}.log",
+            heartbeat=beat,
+            stop_seconds=stop_seconds,
+        )
+
+    def looping(self, name: str, module: str) -> ChildSpec:
+        return self.child(name, (sys.executable, "-m", module), stop_seconds=20, heartbeat=True)
+
+    def store(self, port: int) -> Sequence[str]:
+        return store_command(path=self.settings.data.absolute() / "clickhouse", port=port, host=EMBEDDED_HOST)
+
+
+def _kafka(settings: StackSettings, embedded: str) -> KafkaSettings:
+    return KafkaSettings(
+        kafka=settings.kafka or embedded,
+        kafka_options=settings.kafka_options,
+        topic_prefix=settings.topic_prefix,
+    )
+
+
+def _environment(
+    settings: StackSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings, environment: Mapping[str, str]
+) -> dict[str, str]:
+    known = {name: value for name, value in environment.items() if name not in _NOT_FOR_CHILDREN}
+    if not settings.kafka:
+        known.setdefault("SPENDGAUGE_SESSION_TIMEOUT_SECONDS", _SESSION_SECONDS)
+    if settings.store_password:
+        known["SPENDGAUGE_STORE_PASSWORD"] = settings.store_password
+    if prices := known.get("SPENDGAUGE_PRICES"):
+        known["SPENDGAUGE_PRICES"] = str(Path(prices).absolute())
+    known["SPENDGAUGE_PARTITIONS"] = str(settings.partitions)
+    known["PYTHONUNBUFFERED"] = "1"
+    return known | kafka.environment() | clickhouse.environment()
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((EMBEDDED_HOST, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,161 @@
+"""What is missing for a stack to be whole, and how is it put back? One round at a time.
+
+Each round looks at what is there and does what is missing, so a start, a restart after a crash and a broker that lost
+everything are the same code:
+
+1. notice deaths, and start again what is due (0.5 s after the first death, doubling, at most 30 s);
+2. broker up but topics missing: create them;
+3. database up but not migrated yet: migrate;
+4. workers run once there are topics, the sink once there are also tables.
+
+The embedded broker keeps all in memory. If it dies its topics are gone, so workers and sink are ended with it and
+begin again on new topics, whose streams have other ids: nothing is counted twice. What had not reached ClickHouse is
+lost, and that is said.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from spendgauge.deploy.stack_children import Child
+from spendgauge.deploy.stack_health import KafkaWatch, store_answers
+from spendgauge.deploy.stack_plan import StackPlan
+from spendgauge.schemas import Clock, UnavailableError, topic_specs
+from spendgauge.schemas.kafka import create_topics
+from spendgauge.sinks.migrate import migrate
+
+__all__ = ["Rounds"]
+
+_CHECK_SECONDS: Final = 2.0
+_ANSWER_SECONDS: Final = 2.0
+_MOST_MISSES: Final = 3
+_SILENT_SECONDS: Final = 30.0
+"""A process whose heartbeat is older hangs."""
+
+
+class Rounds:
+    """The processes of one plan, and what is known of them."""
+
+    def __init__(self, plan: StackPlan, clock: Clock, say: Callable[[str], None]) -> None:
+        """Nothing is started yet. ``say`` takes one line for the user."""
+        self._plan = plan
+        self._clock = clock
+        self._say = say
+        self.broker = Child(plan.broker, clock) if plan.broker else None
+        self.store = Child(plan.store, clock) if plan.store else None
+        self.workers = [Child(spec, clock) for spec in plan.workers]
+        self.sink = Child(plan.sink, clock)
+        self._watch = KafkaWatch(plan.kafka)
+        self._has_topics = self._has_tables = False
+        self._next_check = 0.0
+        self._misses: dict[str, int] = {}
+        self._unstored: int | None = None
+
+    @property
+    def children(self) -> list[Child]:
+        """All processes, in the order in which they need each other."""
+        return [child for child in (self.broker, self.store, *self.workers, self.sink) if child]
+
+    def turn(self) -> None:
+        """Look at everything once, and do what is missing.
+
+        Raises ``UnavailableError`` or ``ConfigurationError`` where somebody else's broker or database, at the start,
+        cannot be used.
+        """
+        for child in self.children:
+            self._on_death(child, child.reap())
+        for server in (self.broker, self.store):
+            if server:
+                server.start_if_due()
+        self._create_topics()
+        self._migrate()
+        for worker in self.workers if self._has_topics else []:
+            worker.start_if_due()
+        if self._has_topics and self._has_tables:
+            self.sink.start_if_due()
+        if self._clock.monotonic() >= self._next_check:
+            self._check()
+            self._next_check = self._clock.monotonic() + _CHECK_SECONDS
+
+    def missing(self) -> Iterator[Child]:
+        """List the processes that are not at work yet."""
+        for child in (self.broker, self.store):
+            if child and not child.is_running:
+                yield child
+        looping = (*self.workers, self.sink)
+        silent = [child for child in looping if not (child.is_running and child.has_beaten)]
+        yield from silent
+        if not silent and not self._watch.is_joined(self._plan.worker_group):
+            yield self.workers[0]
+        if not silent and not self._watch.is_joined(self._plan.sink_group):
+            yield self.sink
+
+    def uncounted(self) -> int | None:
+        """Count the records that the workers have not counted; None where that cannot be known."""
+        return self._watch.lag(self._plan.worker_group, [self._plan.kafka.topics.usage])
+
+    def unstored(self) -> int | None:
+        """Count the records that the sink has not stored; None where that cannot be known."""
+        topics = self._plan.kafka.topics
+        return self._watch.lag(self._plan.sink_group, [topics.usage, topics.rates, topics.rejected])
+
+    def _create_topics(self) -> None:
+        if self._has_topics or (self.broker and not self._watch.answers(timeout_seconds=0.5)):
+            return
+        try:
+            create_topics(self._plan.kafka, topic_specs(self._plan.kafka.topics, partitions=self._plan.partitions))
+            self._has_topics = True
+        except UnavailableError:
+            if self.broker is None:
+                raise
+
+    def _migrate(self) -> None:
+        if self._has_tables or (self.store and not store_answers(self._plan.clickhouse.clickhouse)):
+            return
+        migrate(self._plan.clickhouse)
+        self._has_tables = True
+
+    def _on_death(self, child: Child, code: int | None) -> None:
+        if code is None:
+            return
+        how = f"was killed by signal {-code}" if code < 0 else f"exited with status {code}"
+        wait = child.due - self._clock.monotonic()
+        self._say(f"{child.spec.name} {how}; it is started again in {wait:.1f} s (log: {child.spec.log})")
+        self._misses.pop(child.spec.name, None)
+        if child is self.broker:
+            self._on_broker_death()
+
+    def _on_broker_death(self) -> None:
+        had_topics, self._has_topics = self._has_topics, False
+        self._watch.forget()
+        for child in (*self.workers, self.sink):
+            child.discard()
+        if had_topics:
+            known = "an unknown number of" if self._unstored is None else f"{self._unstored} (when last looked)"
+            self._say(
+                f"EVENTS MAY BE LOST: the embedded broker kept all in memory, and {known} records had not reached "
+                "ClickHouse; `spendgauge reconcile` names the gaps. Its topics are created anew."
+            )
+
+    def _check(self) -> None:
+        """See whether everything that runs also works."""
+        if self._has_topics and (self.broker is None or self.broker.is_running):
+            self._on_answer("broker", self.broker, self._watch.answers(timeout_seconds=_ANSWER_SECONDS))
+            self._unstored = self.unstored()
+        if self._has_tables and (self.store is None or self.store.is_running):
+            address = self._plan.clickhouse.clickhouse
+            self._on_answer("clickhouse", self.store, store_answers(address, timeout_seconds=_ANSWER_SECONDS))
+        for child in (*self.workers, self.sink):
+            age = child.heartbeat_age() if child.is_running else None
+            if age is not None and age > _SILENT_SECONDS:
+                self._say(f"{child.spec.name} gave no sign of life for {age:.0f} s; it is ended and started again")
+                child.kill()
+
+    def _on_answer(self, name: str, child: Child | None, answers: bool) -> None:
+        misses = self._misses[name] = 0 if answers else self._misses.get(name, 0) + 1
+        if misses != _MOST_MISSES:
+            return
+        if child is None:
+            self._say(f"the {name} does not answer; workers and sink wait for it")
+        else:
+            self._say(f"{name} does not answer; it is ended and started again")
+            child.kill()

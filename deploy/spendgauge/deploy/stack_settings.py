@@ -1,0 +1,59 @@
+"""What does a local stack consist of, and where does it keep things?"""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field
+
+from spendgauge.schemas import ClickHouseSettings, KafkaSettings
+
+__all__ = ["StackSettings", "default_data_dir"]
+
+EMBEDDED_HOST: Final = "127.0.0.1"
+
+
+def default_data_dir(environment: Mapping[str, str] | None = None) -> Path:
+    """Give the directory of a stack that is not told one: ``spendgauge`` among the user's own data."""
+    environment = os.environ if environment is None else environment
+    home = Path(environment.get("HOME") or Path.home())
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "spendgauge"
+    return Path(environment.get("XDG_DATA_HOME") or home / ".local" / "share") / "spendgauge"
+
+
+class StackSettings(KafkaSettings, ClickHouseSettings):
+    """Everything ``up`` is told. An empty address means: run an embedded one."""
+
+    data: Path = Field(
+        default_factory=default_data_dir, description="Where the database, the logs and the stack's own notes are kept."
+    )
+    kafka: str = Field(
+        default="",
+        description="Bootstrap servers of your own Kafka. Empty: an embedded broker, which keeps all in memory.",
+    )
+    clickhouse: str = Field(
+        default="",
+        description="http(s)://user:password@host:port/database of your own ClickHouse. Empty: an embedded one.",
+    )
+    kafka_port: int = Field(
+        default=9092, ge=0, le=65_535, description="The embedded broker's port on 127.0.0.1. 0: any free one."
+    )
+    clickhouse_port: int = Field(
+        default=8123, ge=0, le=65_535, description="The embedded ClickHouse's port on 127.0.0.1. 0: any free one."
+    )
+    store_password: str = Field(default="", description="The embedded ClickHouse's password. Empty: none is asked for.")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="How many rates workers share the partitions. More than cores: slower."
+    )
+    partitions: int = Field(
+        default=4, ge=1, le=10_000, description="Partitions of topics that are created: as many workers can share them."
+    )
+    drain_seconds: float = Field(
+        default=30.0,
+        ge=0,
+        description="How long a stop waits for what was sent to reach ClickHouse. 0: not at all; an embedded broker's "
+        "events that have not arrived are lost.",
+    )
