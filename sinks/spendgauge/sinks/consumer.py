@@ -1,0 +1,184 @@
+"""How does the sink read Kafka? One consumer group over three topics; offsets are committed by hand, after the rows.
+
+Each commit carries the stream's name as metadata. A topic that was deleted and created again begins at offset 0 with
+other records; a position of its predecessor means nothing there, so the sink begins at the beginning.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from spendgauge.schemas import UnavailableError
+from spendgauge.schemas.kafka import client_options, stream_ids
+from spendgauge.sinks.buffer import Partition, Positions
+from spendgauge.sinks.settings import SinkSettings
+
+__all__ = ["Intake", "consumer_options", "starting_points"]
+
+_TIMEOUT_SECONDS: Final = 10.0
+_MOVED: Final = frozenset(
+    (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
+)
+"""Errors that say a topic is not what it was."""
+
+_log = structlog.get_logger(__name__)
+
+
+def consumer_options(settings: SinkSettings) -> dict[str, Any]:
+    """Build the options of the consumer."""
+    session_ms = settings.session_timeout_seconds * 1000
+    return client_options(
+        settings,
+        **{
+            "group.id": settings.group_id,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "session.timeout.ms": session_ms,
+            "heartbeat.interval.ms": max(session_ms // 5, 200),
+            "queued.max.messages.kbytes": max(settings.batch_bytes // 1024, 1024),
+            "topic.metadata.refresh.interval.ms": 30_000,
+            "partition.assignment.strategy": "range",
+        },
+    )
+
+
+def starting_points(committed: Iterable[TopicPartition], stream_of: Callable[[str], str]) -> list[TopicPartition]:
+    """Decide where to start: where the group stopped, or at the beginning of a topic that is another by now."""
+    return [
+        TopicPartition(point.topic, point.partition, OFFSET_BEGINNING)
+        if point.metadata and _topic_id(point.metadata) != _topic_id(stream_of(point.topic))
+        else point
+        for point in committed
+    ]
+
+
+class Intake:
+    """Reads records, holds the assignment, commits positions."""
+
+    def __init__(self, settings: SinkSettings, *, on_revoke: Callable[[frozenset[Partition]], None]) -> None:
+        """Join the group. ``on_revoke`` hears which partitions go to another, before they go.
+
+        Raises ``UnavailableError`` where the broker does not answer or a topic is missing.
+        """
+        topics = settings.topics
+        self._settings = settings
+        self._topics = [topics.usage, topics.rates, topics.rejected]
+        self._streams = dict(stream_ids(settings, self._topics, block_offsets=settings.block_offsets))
+        self._on_revoke = on_revoke
+        self._assigned: set[Partition] = set()
+        self._next: dict[Partition, int] = {}
+        self._paused = False
+        self._consumer = Consumer(consumer_options(settings), logger=_silent_logger())
+        self._consumer.subscribe(self._topics, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
+
+    def stream_of(self, topic: str) -> str:
+        """Name the stream that a topic is now."""
+        return self._streams[topic]
+
+    def read(self, *, records: int, timeout_seconds: float) -> list[Message]:
+        """Wait for records; give those of assigned partitions, perhaps none."""
+        good = []
+        moved = False
+        for message in self._consumer.consume(records, timeout_seconds):
+            error = message.error()
+            if error is not None:
+                moved |= self._heard(error)
+                continue
+            partition = (message.topic() or "", message.partition() or 0)
+            if partition in self._assigned:
+                offset = message.offset() or 0
+                moved |= offset < self._next.get(partition, 0)
+                self._next[partition] = offset + 1
+                good.append(message)
+        if moved:
+            self._refresh_streams()
+        return good
+
+    def hold(self, *, paused: bool) -> None:
+        """Stop or resume fetching, while staying in the group."""
+        if paused != self._paused and self._assigned:
+            (self._consumer.pause if paused else self._consumer.resume)(self._points())
+            self._paused = paused
+
+    def commit(self, positions: Positions) -> bool:
+        """Commit what is still assigned; whether it worked. Where not, the rows are read and stored once more."""
+        points = [
+            TopicPartition(topic, partition, offset, metadata=self._streams[topic])
+            for (topic, partition), offset in positions.items()
+            if (topic, partition) in self._assigned
+        ]
+        if not points:
+            return True
+        try:
+            self._consumer.commit(offsets=points, asynchronous=False)
+        except KafkaException as error:
+            _log.warning("commit failed; the records will be read again", reason=error.args[0].str())
+            return False
+        return True
+
+    def lag(self) -> int:
+        """Count the records that are in the log and not yet read, as far as the broker has told."""
+        lag = 0
+        for partition in self._assigned:
+            _, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+            lag += max(high - self._next.get(partition, high), 0)
+        return lag
+
+    def close(self) -> None:
+        """Leave the group."""
+        self._consumer.close()
+
+    def _assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        self._refresh_streams()
+        try:
+            points = starting_points(consumer.committed(list(partitions), timeout=_TIMEOUT_SECONDS), self.stream_of)
+        except KafkaException as error:
+            _log.warning("the committed positions cannot be read", reason=error.args[0].str())
+            points = list(partitions)
+        consumer.assign(points)
+        self._assigned = {(p.topic, p.partition) for p in partitions}
+        self._next = {}
+        self._paused = False
+        _log.info("partitions assigned", partitions=len(partitions))
+
+    def _revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        gone = frozenset((p.topic, p.partition) for p in partitions)
+        self._on_revoke(gone)
+        self._assigned -= gone
+        consumer.unassign()
+
+    def _points(self) -> list[TopicPartition]:
+        return [TopicPartition(*partition) for partition in self._assigned]
+
+    def _heard(self, error: KafkaError) -> bool:
+        """Note an error from the log's side; whether a topic may be another by now. Raises where none can help."""
+        if error.fatal():
+            raise UnavailableError(f"the Kafka consumer cannot go on: {error.str()}; start the sink again")
+        _log.warning("the broker reports an error", reason=error.str())
+        return error.code() in _MOVED
+
+    def _refresh_streams(self) -> None:
+        try:
+            found = stream_ids(self._settings, self._topics, block_offsets=self._settings.block_offsets)
+        except UnavailableError as error:
+            _log.warning("the topics' ids cannot be read; the last known stay", reason=str(error))
+            return
+        for topic, stream in found.items():
+            if self._streams[topic] != stream:
+                _log.warning("a topic was created again; it is another stream now", topic=topic, stream=stream)
+        self._streams = dict(found)
+
+
+def _topic_id(stream: str) -> str:
+    return stream.rsplit(":", 1)[0]
+
+
+def _silent_logger() -> Any:
+    import logging
+
+    logger = logging.Logger("spendgauge.sinks.librdkafka")
+    logger.addHandler(logging.NullHandler())
+    return logger
