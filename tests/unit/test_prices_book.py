@@ -105,6 +105,7 @@ def test_a_request_fee_is_paid_once_by_a_request_that_was_served(book: PriceBook
     """Sonar's fee for the request itself is 0.012 USD; a failed request and a correction do not pay it."""
     fields: dict[str, Any] = {"input_tokens": 100, "output_tokens": 50}
     assert usd(book, call("perplexity", "sonar", **fields)) == "0.012150000000"
+    assert usd(book, call("perplexity", "sonar", status="cancelled", **fields)) == "0.012150000000"
     assert usd(book, call("perplexity", "sonar", status="error", **fields)) == "0.000150000000"
     assert usd(book, call("perplexity", "sonar", kind="adjustment", adjusts=ANOTHER_ID, **fields)) == "0.000150000000"
 
@@ -128,6 +129,8 @@ BATCHES = [
     ("aws.bedrock", "global.anthropic.claude-haiku-4-5-20251001-v1:0", "batch", "0.300000000000"),
     ("openai", "gpt-5", "batch", "0.562500000000"),
     ("openai", "gpt-5", "priority", "2.250000000000"),
+    ("azure", "gpt-5", "batch", "0.562500000000"),
+    ("azure", "gpt-5", "priority", "unpriced"),  # OpenAI's priority price is not Azure's
     ("openai", "gpt-4-turbo", "flex", "2.000000000000"),
     ("voyageai", "voyage-4", "batch", "0.004020000000"),
     ("anthropic", "claude-sonnet-4-5", "priority", "unpriced"),

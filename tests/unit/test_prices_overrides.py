@@ -94,6 +94,13 @@ def test_unnamed_leaves_of_an_unlisted_model_cost_what_input_and_output_cost(tmp
     assert usd(book, call("me", "mine", web_search_requests=1)) == "unpriced"
 
 
+@pytest.mark.parametrize(("tokens", "cost"), [(1, 0), (3, 2), (5, 2), (7, 4), (-1, 0), (-3, -2), (-5, -2)])
+def test_half_a_picodollar_goes_to_the_even_one(tmp_path: Path, tokens: int, cost: int) -> None:
+    """At half a picodollar a token a frame and an event round half to even, on both sides of zero."""
+    book = load(tmp_path, '[[price]]\nprovider="me"\nmodel="mine"\nusd_per_mtok={input="0.0000005"}')
+    assert usd(book, call("me", "mine", kind="adjustment", adjusts=ANOTHER_ID, input_tokens=tokens)) == usd_text(cost)
+
+
 PERIODS = """
 [[price]]
 provider = "me"
