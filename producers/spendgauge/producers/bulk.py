@@ -110,12 +110,10 @@ class BulkWriter:
         """Flush and let go of the client; closing again does nothing."""
         if self._closed:
             return
-        self._closed = True
         try:
             self.flush()
         finally:
-            self._sender.give_up()
-            self._notices.say_all()
+            self._let_go()
 
     def __enter__(self) -> Self:
         """Use the writer as a context manager."""
@@ -128,13 +126,19 @@ class BulkWriter:
         if kind is None:
             self.close()
         else:
-            self._closed = True
-            self._sender.give_up()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._closed = True
+        self._sender.give_up()
+        self._notices.say_all()
 
     def _send(self, lane: Lane) -> None:
         record = lane.take()
         if record is None:
             return
+        if self._closed:
+            raise UnavailableError("this BulkWriter is closed; open another one to write more")
         self._sender.add(record)
         self._sender.turn(0)
         self._wait_until_below(self._settings.queue_events, self._settings.queue_bytes)

@@ -26,6 +26,7 @@ _FREE: Final = {
     "log_level": 0,  # the error callback says it, once a minute
     "linger.ms": 0,  # events have been collected already
     "message.timeout.ms": 0,  # for ever: an outage must not lose what still fits into memory
+    "reconnect.backoff.max.ms": 2_000,
     "queue.buffering.max.messages": 1_000,
     "queue.buffering.max.kbytes": 32 * 1024,
 }

@@ -27,11 +27,11 @@ class NullProducer:
         """Return zeros."""
         return ProducerStats()
 
-    def flush(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002
+    def flush(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002 - the same
         """Return True: nothing waits."""
         return True
 
-    def close(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002
+    def close(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002 - the same
         """Return True: nothing waits."""
         return True
 
@@ -87,7 +87,7 @@ class RecordingProducer(NullProducer):
         kept = len(self.events)
         return ProducerStats(accepted=kept, delivered=kept, records=kept, invalid=len(self.invalid), closed=self._late)
 
-    def close(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002
+    def close(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002 - the same
         """Take no more events; those kept stay readable."""
         self._closed = True
         return True

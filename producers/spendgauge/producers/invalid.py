@@ -17,6 +17,7 @@ __all__ = ["InvalidEventError", "InvalidRow", "reason_for"]
 _MAX_NAMED: Final = 3
 _MAX_CHARS: Final = 400
 _MAX_QUOTED: Final = 40
+_MAY_HOLD_TEXT: Final = (str, bytes, list, tuple, dict, set)
 
 
 class InvalidEventError(SpendgaugeError):
@@ -41,15 +42,21 @@ def reason_for(error: ValidationError) -> str:
 
 
 def _sentence(fault: Any) -> str:
-    name = ".".join(str(part)[:64] for part in fault["loc"]) or "the event"
+    name = str(fault["loc"][0])[:64] if fault["loc"] else "the event"
     if fault["type"] == "extra_forbidden":
         return f"{name} is not a field of a usage event"
     if fault["type"] == "missing":
         return f"{name} must be given"
     given, message = fault["input"], fault["msg"].removeprefix("Value error, ")
-    if isinstance(given, str) and len(given) > _MAX_QUOTED:
-        message = message.replace(repr(given), f"a text of {len(given)} characters")
+    if isinstance(given, _MAY_HOLD_TEXT) and not (isinstance(given, str) and len(given) <= _MAX_QUOTED):
+        _, _, rule = message.rpartition(" is not ")
+        message = f"a {type(given).__name__} of length {len(given)} is not {rule}" if rule != message else message
     if message[1:2].islower():
         message = message[0].lower() + message[1:]
-    shown = f" {given}" if type(given) in (int, float, bool) else ""
-    return f"{name}{shown}: {message}"
+    return f"{name}{_shown(given)}: {message}"
+
+
+def _shown(given: Any) -> str:
+    if type(given) is int and given.bit_length() > 128:
+        return f" of {given.bit_length()} bits"  # Python refuses to write very long integers
+    return f" {given}" if type(given) in (int, float, bool) else ""

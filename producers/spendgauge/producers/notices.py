@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ class _Held:
 class Notices:
     """Logs each kind of trouble at once the first time, then at most once an interval, with how often it happened.
 
-    Used by one thread. Lines go where the host's structlog sends them; in a host without structlog to the standard
+    Lines go where the host's structlog sends them; in a host without structlog to the standard
     logger ``spendgauge.producers``.
     """
 
@@ -44,13 +45,13 @@ class Notices:
     def say_due(self) -> None:
         """Log what has been kept for an interval."""
         now = self._monotonic()
-        for what, held in self._held.items():
+        for what, held in list(self._held.items()):
             if held.count and now - held.said_at >= self._interval_seconds:
                 self._release(what, held, now)
 
     def say_all(self) -> None:
         """Log everything that was kept: nothing is left unsaid at the end."""
-        for what, held in self._held.items():
+        for what, held in list(self._held.items()):
             if held.count:
                 self._release(what, held, self._monotonic())
 
@@ -65,7 +66,8 @@ class Notices:
         held.said_at, held.count = now, 0
 
     def _say(self, what: str, count: int, details: dict[str, Any]) -> None:
-        _logger().warning(what, count=count, **details, **self._bound)
+        with suppress(Exception):  # the host's own log processors must not stop the sending
+            _logger().warning(what, count=count, **details, **self._bound)
 
 
 def _logger() -> Any:

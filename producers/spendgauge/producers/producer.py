@@ -49,6 +49,8 @@ class UsageProducer:
         self._max_events = self.settings.queue_events
         self._max_bytes = self.settings.queue_bytes
         self._closed = False
+        self._all_sent = True
+        self._failures_told = 0
         self._begin()
         self._worker.sender.connect()
         watch(self)
@@ -78,7 +80,7 @@ class UsageProducer:
                 fields["tags"] = tags.copy()  # the caller may change its own before the thread looks
             queue.append((own_id, now_ms, fields))
             if worker.idle:
-                worker.rouse()
+                self._rouse(worker)
             return own_id if type(own_id) is str else None
         except Exception:  # noqa: BLE001 - the promise: nothing is raised into the caller
             self._refused.hit()
@@ -108,27 +110,31 @@ class UsageProducer:
     def flush(self, timeout_seconds: float = 10.0) -> bool:
         """Wait until every valid event emitted before is acknowledged.
 
-        Returns False where that takes longer, or where one was given up meanwhile.
+        Returns False where that takes longer, or where one was given up since the last flush.
         """
         worker = self._worker
-        if worker.stopped:
+        if worker.stopped or not (worker.started or worker.queue):
             return True
-        barrier = Barrier(failed_before=worker.sender.failed_events)
-        worker.queue.append(barrier)
-        worker.rouse()
-        return barrier.done.wait(timeout_seconds) and not barrier.lost
+        barrier = Barrier()
+        worker.put(barrier)
+        done = barrier.done.wait(timeout_seconds)
+        failed = worker.sender.failed_events
+        lost, self._failures_told = failed - self._failures_told, failed
+        return done and not lost
 
     def close(self, timeout_seconds: float = 10.0) -> bool:
         """Flush, then stop for good; return whether everything was acknowledged.
 
-        What is not acknowledged by then is counted as failed and logged. Closing again does nothing and returns the
-        same. Later calls of ``emit`` are counted as closed.
+        What is not acknowledged by then (and up to a second later) is counted as failed and logged. Closing again
+        does nothing and returns the same. Later calls of ``emit`` are counted as closed.
         """
         with self._closing:
             if not self._closed:
                 self._closed = True
-                self._all_sent = self.flush(timeout_seconds)
-                self._worker.stop(timeout_seconds)
+                failed_before = self._failures_told
+                self.flush(timeout_seconds)
+                ended = self._worker.stop()
+                self._all_sent = ended and self._worker.sender.failed_events == failed_before
             return self._all_sent
 
     def __enter__(self) -> Self:
@@ -166,11 +172,18 @@ class UsageProducer:
             clock=self._clock,
             notices=notices,
             linger_seconds=settings.linger_ms / 1000,
+            full_at=settings.coalesce_events,
         )
         self._late = Tally()
         self._refused = Tally()
         self._closing = threading.RLock()
         self._all_sent = True
+        self._failures_told = 0
+
+    def _rouse(self, worker: Worker) -> None:
+        if not worker.started:
+            watch(self)
+        worker.rouse()
 
     def _lane(self, source: str) -> Lane:
         settings = self.settings

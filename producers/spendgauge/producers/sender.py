@@ -30,6 +30,8 @@ _FINAL: Final = frozenset(
 
 _RETRY_SECONDS: Final = 1.0
 
+_MAX_PATIENCE_SECONDS: Final = 300.0
+
 _Parcel = tuple[int, Record]
 
 
@@ -48,6 +50,7 @@ class Sender:
         *,
         monotonic: Callable[[], float],
         notices: Notices,
+        stuck_seconds: float = 15.0,
     ) -> None:
         self.pending_events = self.pending_bytes = 0
         self.delivered_events = self.delivered_records = self.failed_events = 0
@@ -60,6 +63,8 @@ class Sender:
         self._given_back: list[_Parcel] = []
         self._in_client: dict[int, Record] = {}
         self._retry_at = 0.0
+        self._stuck_seconds = self._patience_seconds = stuck_seconds
+        self._progress_at = 0.0
         self._client: Client | None = None
         self._broken = False
         self._epoch = 0
@@ -78,7 +83,7 @@ class Sender:
 
     def turn(self, wait_seconds: float) -> None:
         """Hand over what the window takes, and serve delivery reports; wait up to ``wait_seconds`` for the first."""
-        if self._broken:
+        if self._broken or self._stuck():
             self._drop_client()
         if self._monotonic() >= self._retry_at:
             self.connect()
@@ -113,6 +118,29 @@ class Sender:
             keep_for_ever(self._client)
             self._client = None
 
+    def _stuck(self) -> bool:
+        """Say whether nothing was acknowledged for too long; then a new session is tried.
+
+        It helps where a broker has lost what it knew of this one: librdkafka would try for ever. The patience doubles
+        each time, so that a broker that is merely slow does not get everything twice.
+        """
+        if not self._overdue():
+            return False
+        if self._client is not None:
+            self._client.poll(0)  # the reports may be there, and nobody has looked for a while
+        if not self._overdue():
+            return False
+        self._notices.report(
+            "nothing was acknowledged for a while; connecting anew",
+            seconds=self._patience_seconds,
+            waiting=self.pending_events,
+        )
+        self._patience_seconds = min(2 * self._patience_seconds, _MAX_PATIENCE_SECONDS)
+        return True
+
+    def _overdue(self) -> bool:
+        return bool(self._in_client) and self._monotonic() - self._progress_at >= self._patience_seconds
+
     def _requeue(self) -> None:
         if self._given_back:
             self._backlog = deque(sorted([*self._given_back, *self._backlog], key=lambda parcel: parcel[0]))
@@ -137,6 +165,8 @@ class Sender:
                 self._return(ticket, record, error.args[0])
                 return
             backlog.popleft()
+            if not self._in_client:
+                self._progress_at = self._monotonic()
             self._in_client[ticket] = record
 
     def _on_delivery(self, epoch: int, ticket: int, error: KafkaError | None, _message: Any) -> None:
@@ -148,6 +178,7 @@ class Sender:
             return
         self.delivered_events += record.events
         self.delivered_records += 1
+        self._progress_at, self._patience_seconds = self._monotonic(), self._stuck_seconds
         self._settle(record)
 
     def _return(self, ticket: int, record: Record, error: KafkaError) -> None:
@@ -173,8 +204,8 @@ class Sender:
         )
 
     def _on_error(self, epoch: int, error: KafkaError) -> None:
-        if epoch != self._epoch or (error.code() == KafkaError._TRANSPORT and not self.pending_events):
-            return
+        if epoch != self._epoch or not (self.pending_events or error.fatal()):
+            return  # an idle connection that closes is no trouble
         if error.fatal():
             self._wait_after(error)
         self._notices.report("the broker does not answer; events wait", reason=error.str(), waiting=self.pending_events)

@@ -26,22 +26,33 @@ _TICK_SECONDS: Final = 0.1
 _BUSY_SECONDS: Final = 0.05
 """How long it waits for a report while somebody flushes or more waits than librdkafka's window takes."""
 
+_LOOK_SECONDS: Final = 0.05
+"""How often it looks, while it lingers, whether a record is full."""
+
+_GRACE_SECONDS: Final = 1.0
+"""How long the thread may take to count what it gives up."""
+
 
 @dataclass
 class Barrier:
     """Stands in the queue for a flush: done when everything before it is settled."""
 
-    failed_before: int
     done: threading.Event = field(default_factory=threading.Event)
     ticket: int = 0
-    lost: int = 0
 
 
 class Worker:
     """The thread behind a producer, its queue and its counts."""
 
     def __init__(
-        self, lanes: tuple[Lane, ...], sender: Sender, *, clock: Clock, notices: Notices, linger_seconds: float
+        self,
+        lanes: tuple[Lane, ...],
+        sender: Sender,
+        *,
+        clock: Clock,
+        notices: Notices,
+        linger_seconds: float,
+        full_at: int,
     ) -> None:
         self.queue: deque[Draft | Barrier] = deque()
         self.idle = True
@@ -52,15 +63,23 @@ class Worker:
         self._clock = clock
         self.notices = notices
         self._linger_seconds = linger_seconds
+        self._full_at = full_at
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._only_one = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
         self.stopped = False
         self._turns = cycle(lanes)
         self._lane = next(self._turns)
         self._barriers: list[Barrier] = []
         self._drops_seen = 0
         self._sent_at: float | None = None
+        self._urgent = False
+
+    @property
+    def started(self) -> bool:
+        """Whether its thread runs or has run."""
+        return self._thread is not None
 
     def rouse(self) -> None:
         """Wake the thread, and start it where it does not run yet. Never blocks."""
@@ -69,19 +88,29 @@ class Worker:
             self._start()
         self._wake.put(None)
 
-    def stop(self, timeout_seconds: float) -> None:
-        """End the thread; what is not acknowledged by now is given up, counted and named."""
+    def put(self, barrier: Barrier) -> None:
+        """Have everything before now sent without lingering; ``barrier.done`` is set when it is settled."""
+        self.queue.append(barrier)
+        self._urgent = True
+        self.rouse()
+
+    def stop(self) -> bool:
+        """End the thread; what is not acknowledged by now is given up, counted and logged. Say whether it has ended."""
         self.stopped = True
         if self._only_one.acquire(blocking=False):
             self._finish()
-            return
+            return True
         self.rouse()
-        if self._thread is not None:
-            self._thread.join(timeout_seconds)
+        ended = self._ended.wait(_GRACE_SECONDS)
+        if ended and self._thread is not None:
+            self._thread.join(_GRACE_SECONDS)
+        return ended
 
     def step(self) -> None:
         """Send what has come, answer those who flush, and rest until there is more to do."""
-        self._take_in()
+        if self._urgent or len(self.queue) >= self._full_at or self._linger_left() <= 0:
+            self._urgent = False
+            self._take_in()
         self._attend()
         self._rest()
 
@@ -102,9 +131,11 @@ class Worker:
                 self.notices.report("the producer's thread met an error and goes on", error=repr(error)[:400])
                 self._clock.sleep(_TICK_SECONDS)
         self._finish()
+        self._ended.set()
 
     def _finish(self) -> None:
         self._take_in()
+        self._count_drops()
         lost = self.sender.give_up()
         if lost:
             self.notices.report("events lost: closed before the broker had acknowledged them", lost)
@@ -149,19 +180,21 @@ class Worker:
     def _attend(self) -> None:
         """Do what must not wait until the queue is empty; polling also lets go of the GIL, for the callers."""
         self.sender.turn(0)
+        self._count_drops()
+        self._answer()
+        self.notices.say_due()
+
+    def _count_drops(self) -> None:
         drops = self.dropped.read()
         if drops > self._drops_seen:
             new, self._drops_seen = drops - self._drops_seen, drops
             self._lane.skip(new)
             self.notices.report("events dropped: the queue is full", new, waiting=self.sender.pending_events)
-        self._answer()
-        self.notices.say_due()
 
     def _answer(self) -> None:
         settled = [barrier for barrier in self._barriers if self.sender.settled(barrier.ticket)]
         for barrier in settled:
             self._barriers.remove(barrier)
-            barrier.lost = self.sender.failed_events - barrier.failed_before
             barrier.done.set()
 
     def _rest(self) -> None:
@@ -170,7 +203,7 @@ class Worker:
             return
         linger = self._linger_left()
         if linger > 0:
-            self._wait(linger)
+            self._wait(min(linger, _LOOK_SECONDS))
             return
         self.idle = True
         if not self.queue and not self.stopped:
