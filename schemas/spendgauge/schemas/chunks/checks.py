@@ -7,7 +7,6 @@ import orjson
 import polars as pl
 
 from spendgauge.schemas.chunks.frame import COLUMNS, FRAME_SCHEMA, LINEAGE
-from spendgauge.schemas.chunks.guards import TAGS_MARK
 from spendgauge.schemas.chunks.rules import RULES, SIGNED, TAG_LIMITS, FieldRule
 from spendgauge.schemas.chunks.slow import MAX_FUTURE_MS, MAX_PAST_MS, tags_text
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
@@ -16,8 +15,8 @@ __all__ = ["checked_frame"]
 
 _UUID: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
-_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{3}Z$"
-_TIME_FORMAT: Final = "%Y-%m-%dT%H:%M:%S.%3fZ"
+_OUR_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{3}Z$"
+_ANY_UTC_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.([0-9]{1,9}))?(?:Z|[+-]00:00)$"
 _YEAR_ONE_MS: Final = -62_135_596_800_000
 _USD: Final = r"^(-?)([0-9]{1,6})(?:\.([0-9]{1,12}))?$"
 _IDS: Final = ("event_id", "adjusts")
@@ -38,20 +37,33 @@ def checked_frame(read: pl.DataFrame) -> pl.DataFrame:
         return pl.DataFrame(schema={"record": pl.Int64(), **FRAME_SCHEMA})
     absent = {COLUMNS[name]: pl.lit(_DEFAULTS[name], FRAME_SCHEMA[COLUMNS[name]]) for name in missing}
     given = [name for name in RULES if name not in missing]
-    typed = read.with_columns(_canonical_tags(read["tags"]), **dict(_converted(given)), **absent)
+    typed = read.with_columns(_canonical_tags(read["tags"]), **dict(_converted(read, given)), **absent)
     valid = typed.filter(*_field_checks(given), *_event_checks(given))
     return valid.select("record", *map(_column, RULES), *LINEAGE)
 
 
-def _converted(given: list[str]) -> Iterator[tuple[str, pl.Expr]]:
+def _converted(read: pl.DataFrame, given: list[str]) -> Iterator[tuple[str, pl.Expr]]:
+    """Give the columns in their final form; null too where the text is not in a form that is read here."""
+    for name in _IDS:
+        if name in given:
+            yield name, pl.col(name).str.to_lowercase()
     for name in _TIMES:
         if name in given:
-            time = pl.col(name).str.to_datetime(_TIME_FORMAT, time_unit="ms", strict=False).cast(pl.Int64)
-            yield COLUMNS[name], time
+            yield COLUMNS[name], _milliseconds(read[name])
     if _COST in given:
         sign, whole, fraction = (pl.col(_COST).str.extract(_USD, group) for group in (1, 2, 3))
         amount = whole.cast(pl.Int64) * PICODOLLARS_PER_USD + fraction.str.pad_end(12, "0").cast(pl.Int64).fill_null(0)
         yield COLUMNS[_COST], pl.when(sign == "-").then(-amount).otherwise(amount)
+
+
+def _milliseconds(texts: pl.Series) -> pl.Expr:
+    """Read times as our producer writes them, or, where any stands otherwise, in any spelling of UTC."""
+    text = pl.col(texts.name)
+    if texts.str.contains(_OUR_TIME).all():
+        return text.str.to_datetime("%Y-%m-%dT%H:%M:%S.%3fZ", time_unit="ms", strict=False).cast(pl.Int64)
+    seconds = text.str.slice(0, 19).str.to_datetime("%Y-%m-%dT%H:%M:%S", time_unit="ms", strict=False).cast(pl.Int64)
+    fraction = text.str.extract(_ANY_UTC_TIME, 1).str.pad_end(3, "0").str.slice(0, 3).cast(pl.Int64).fill_null(0)
+    return pl.when(text.str.contains(_ANY_UTC_TIME)).then(seconds + fraction)
 
 
 def _column(name: str) -> pl.Expr:
@@ -65,8 +77,6 @@ def _field_checks(given: list[str]) -> Iterator[pl.Expr]:
         for check in _checks(rule):
             yield check if rule.required else check.fill_null(value=True)
     yield pl.col("tags").is_not_null()
-    if TAGS_MARK in given:
-        yield pl.col(TAGS_MARK).is_null() == (pl.col("tags") == "{}")
 
 
 def _checks(rule: FieldRule) -> Iterator[pl.Expr]:
@@ -75,7 +85,7 @@ def _checks(rule: FieldRule) -> Iterator[pl.Expr]:
     if rule.name in _IDS:
         yield value.str.contains(_UUID) & (value != _NIL)
     elif rule.name in _TIMES:
-        yield value.str.contains(_TIME) & (pl.col(COLUMNS[rule.name]).fill_null(_YEAR_ONE_MS - 1) >= _YEAR_ONE_MS)
+        yield value.is_null() | (pl.col(COLUMNS[rule.name]).fill_null(_YEAR_ONE_MS - 1) >= _YEAR_ONE_MS)
     elif rule.name == _COST:
         yield value.str.contains(_USD)
     elif rule.choices:

@@ -32,7 +32,7 @@ def read_lines(lines: pl.DataFrame) -> pl.DataFrame:
         read = _read(guarded, fields)
     if read is None:
         return lines.clear()
-    return read.filter(*_trusted(read, fields)).drop("json", "members", "quotes", "nulls")
+    return read.filter(*_trusted(read, fields)).drop("json", "members", "quotes", "nulls", TAGS_MARK, strict=False)
 
 
 def _read(guarded: pl.DataFrame, fields: dict[str, pl.DataType]) -> pl.DataFrame | None:
@@ -74,8 +74,8 @@ def _sampled_fields(json: pl.Series) -> dict[str, pl.DataType]:
 def _trusted(read: pl.DataFrame, fields: dict[str, pl.DataType]) -> list[pl.Expr]:
     """State what holds only where no member was ignored, doubled, converted or lost.
 
-    Each member is a null that may be, or filled a column; each string member filled a text column; and no column that
-    was filled is null a second time.
+    Each member is a null that may be, or filled a column; each string member filled a text column; the mark of tags
+    stands for tags; and no column that was filled is null a second time.
     """
     texts = pl.sum_horizontal(pl.col(name).is_not_null() for name, dtype in fields.items() if dtype == pl.String())
     filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in fields)
@@ -83,6 +83,8 @@ def _trusted(read: pl.DataFrame, fields: dict[str, pl.DataType]) -> list[pl.Expr
         pl.col("members") == filled + pl.col("nulls"),
         pl.col("quotes") == 2 * (filled + texts + pl.col("nulls")),
     ]
+    if TAGS_MARK in fields:
+        checks.append(pl.col(TAGS_MARK).is_null() == pl.col("tags").is_null())
     if read["nulls"].sum():
         checks += [
             pl.col(name).is_null() | ~pl.col("json").str.contains(rf'"{name}":\s*null')

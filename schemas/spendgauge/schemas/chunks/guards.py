@@ -29,6 +29,8 @@ _MISLEADING: Final = (
     (_JSON.str.contains("[", literal=True) | (_JSON.str.count_matches("{", literal=True) > 1), r":\s*[\[{]"),
     # escaped quotes, and surrogates, of which Polars makes something else
     (_JSON.str.contains("\\", literal=True), r'\\"|\\u[dD]'),
+    # what may stand for bytes that are not UTF-8
+    (_JSON.str.contains("\ufffd", literal=True), "\ufffd"),
     # names that a colon does not follow at once
     (pl.any_horizontal(_JSON.str.contains(space, literal=True) for space in (" :", "\t", "\r")), r'"\s+:'),
 )

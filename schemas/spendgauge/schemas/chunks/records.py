@@ -46,35 +46,26 @@ def screen(chunk: RecordChunk) -> dict[int, Refusal]:
 def lines_of(chunk: RecordChunk, refused: dict[int, Refusal]) -> pl.DataFrame:
     """Split the other records into lines: columns ``record`` (its place), ``line``, ``text``; blank lines left out.
 
-    ``text`` is null where the bytes are not UTF-8. Adds to ``refused`` the records that have blank lines only.
+    In ``text``, U+FFFD stands for bytes that are not UTF-8. Adds to ``refused`` the records that have blank lines only.
     """
     places = [place for place in range(len(chunk)) if place not in refused]
     records = pl.DataFrame([pl.Series("record", places, pl.Int64), _texts([chunk.values[place] for place in places])])
-    if records["text"].dtype == pl.String:
-        lines = records.with_columns(line=pl.lit(0, pl.Int64))
+    if records["text"].str.contains("\n", literal=True).any():
+        split = records.with_columns(pl.col("text").str.split("\n"))
+        lines = split.with_columns(line=pl.int_ranges(0, pl.col("text").list.len())).explode("text", "line")
     else:
-        lines = records.with_columns(line=pl.int_ranges(0, pl.col("text").list.len())).explode("text", "line")
-    filled = lines.filter((pl.col("text").str.strip_chars(_WHITESPACE) != "").fill_null(value=True))
+        lines = records.with_columns(line=pl.lit(0, pl.Int64))
+    filled = lines.filter(pl.col("text").str.strip_chars(_WHITESPACE) != "")
     if filled.height < lines.height:
         refused.update(dict.fromkeys(set(places) - set(filled["record"]), _EMPTY))
     return filled
 
 
 def _texts(values: list[bytes | None]) -> pl.Series:
-    """Read the values as text: one string each where no value has a second line, else a list of lines each."""
     try:
-        texts = pl.Series("text", values, pl.Binary).cast(pl.String)
-    except pl.exceptions.ComputeError:  # somewhere the bytes are not UTF-8: look at each line
-        lines = [[_decoded(line) for line in (value or b"").split(b"\n")] for value in values]
-        return pl.Series("text", lines, pl.List(pl.String))
-    return texts.str.split("\n") if texts.str.contains("\n", literal=True).any() else texts
-
-
-def _decoded(line: bytes) -> str | None:
-    try:
-        return line.decode()
-    except UnicodeDecodeError:
-        return None
+        return pl.Series("text", values, pl.Binary).cast(pl.String)
+    except pl.exceptions.ComputeError:  # somewhere the bytes are not UTF-8
+        return pl.Series("text", [(value or b"").decode(errors="replace") for value in values], pl.String)
 
 
 def raw_lines(chunk: RecordChunk, lines: pl.DataFrame) -> Iterator[tuple[int, int, bytes]]:

@@ -1,0 +1,439 @@
+"""What may a producer, a foreign writer or an accident put on ``usage.events``? Hypothesis strategies for all three.
+
+``usage_events`` draws valid events, ``event_lines`` their lines in any valid spelling, ``spoiled_lines`` lines with one
+or more accidents (some of them harmless), ``chunks`` many records of them. All times lie around ``NOW_MS``.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from random import Random
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from spendgauge.schemas import DIMENSIONS, LEAVES, RecordChunk, UsageEvent
+from spendgauge.schemas.events import MAX_FUTURE, MAX_PAST, MAX_TOKENS
+from spendgauge.schemas.lines import event_line
+
+__all__ = [
+    "NOW_MS",
+    "chunk_of",
+    "chunks",
+    "event_fields",
+    "event_lines",
+    "names",
+    "record_values",
+    "scrambled",
+    "spoiled_lines",
+    "usage_events",
+]
+
+NOW_MS: Final = 1_790_000_000_000
+_NOW: Final = datetime.fromtimestamp(NOW_MS // 1000, UTC)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NULLABLE: Final = (*DIMENSIONS, "seq", "adjusts", "started_at", "reported_total_tokens", "quality_score", "latency_ms")
+
+_plain: Final = st.sampled_from(
+    ["", "chat", "acme", "it's", "é", "😀", "gpt-5", "claude-sonnet-4-5[1m]", "null", "tags"]
+)
+names = st.one_of(
+    *[_plain] * 4,
+    st.sampled_from(["a : b", "{tenant}", ': "x"', ":x", "a:[b]", "\\", 'a"b', "\ud7ff", "a\nb", '","model":"y']),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    st.text('{}[]":,\\ \t\r\n\x00/0-1eEnulltrue', max_size=12),
+)
+"""Dimension values, many of them made of JSON's own characters."""
+
+_uuids: Final = st.uuids(version=4).map(str)
+_counts: Final = st.one_of(st.integers(0, 100_000), st.sampled_from([0, 1, MAX_TOKENS]))
+_moments: Final = st.one_of(
+    st.datetimes(
+        (_NOW - MAX_PAST).replace(tzinfo=None), (_NOW + MAX_FUTURE).replace(tzinfo=None), timezones=st.just(UTC)
+    ),
+    st.sampled_from([_NOW, _NOW - MAX_PAST, _NOW + MAX_FUTURE]),
+)
+_texts: Final = dict.fromkeys((*DIMENSIONS, "operation", "request_model", "response_id", "error_type"), names)
+_numbers: Final[dict[str, st.SearchStrategy[Any]]] = {
+    **{name: _counts for name in LEAVES if name != "web_search_requests"},
+    "web_search_requests": st.integers(0, 1_000_000),
+    "reported_total_tokens": st.integers(0, 8 * MAX_TOKENS),
+    "attempt": st.integers(1, 1_000_000),
+    "latency_ms": st.integers(0, 2**31 - 1),
+    "ttft_ms": st.integers(0, 2**31 - 1),
+    "quality_score": st.floats(0, 1),
+}
+_others: Final[dict[str, st.SearchStrategy[Any]]] = {
+    "started_at": st.datetimes(datetime(1, 1, 2), timezones=st.just(UTC)),  # noqa: DTZ001
+    "service_tier": st.sampled_from(["standard", "batch", "flex", "priority"]),
+    "usage_source": st.sampled_from(["provider", "estimated"]),
+    "usage_convention": st.sampled_from(["", "exclusive", "inclusive"]),
+    "status": st.sampled_from(["ok", "error", "cancelled"]),
+    "tags": st.dictionaries(names.filter(bool), names, max_size=3),
+    "reported_cost_usd": st.decimals(0, 999_999, places=6, allow_nan=False, allow_infinity=False),
+}
+_optional: Final = st.one_of(
+    [st.tuples(st.just(name), strategy) for group in (_texts, _numbers, _others) for name, strategy in group.items()]
+)
+
+
+@st.composite
+def event_fields(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw what ``UsageEvent(**fields)`` accepts: the required fields and a few of the others."""
+    fields: dict[str, Any] = {
+        "event_id": draw(_uuids),
+        "occurred_at": draw(_moments),
+        "provider": draw(names.filter(bool)),
+        "model": draw(names.filter(bool)),
+    }
+    fields |= dict(draw(st.lists(_optional, max_size=6)))
+    match draw(st.integers(0, 9)):
+        case 0:
+            fields |= {"source": draw(names.filter(bool)), "seq": draw(st.integers(0, 2**62))}
+        case 1:
+            fields["reasoning_tokens"] = draw(st.integers(0, fields.get("output_tokens", 0)))
+        case 2:
+            fields |= _adjustment(draw(_uuids), draw(st.integers(-MAX_TOKENS, 0)))
+    return fields
+
+
+def _adjustment(adjusts: str, amount: int) -> dict[str, Any]:
+    return {
+        "kind": "adjustment",
+        "adjusts": adjusts,
+        "input_tokens": amount,
+        "reasoning_tokens": amount,
+        "reported_cost_usd": Decimal(amount).scaleb(-6),
+    }
+
+
+def usage_events() -> st.SearchStrategy[UsageEvent]:
+    """Draw valid events."""
+    return event_fields().filter(lambda fields: fields.get("adjusts") != fields["event_id"]).map(_event)
+
+
+def _event(fields: dict[str, Any]) -> UsageEvent:
+    return UsageEvent(**fields)
+
+
+@st.composite
+def event_lines(draw: st.DrawFn) -> bytes:
+    """Draw the line of a valid event: as the producer writes it, or in a foreign writer's spelling."""
+    event = draw(usage_events())
+    if draw(st.booleans()):
+        return event_line(event)
+    document = event.model_dump(mode="json", exclude_defaults=draw(st.booleans()))
+    for name in draw(st.sets(st.sampled_from(["event_id", "occurred_at", "started_at"]))):
+        if document.get(name) is not None:
+            document[name] = draw(_spellings(name))(document[name])
+    document |= {name: None for name in draw(st.sets(st.sampled_from(_NULLABLE))) if name not in document}
+    if draw(st.booleans()):
+        document = {name: document[name] for name in draw(st.permutations(list(document)))}
+    return _written(draw, document)
+
+
+def _written(draw: st.DrawFn, document: object) -> bytes:
+    separators = draw(st.sampled_from([*[(",", ":")] * 3, *[(", ", ": ")] * 3, (" ,\t", " : "), (",\r", ":  ")]))
+    text = json.dumps(document, ensure_ascii=draw(st.booleans()), separators=separators)
+    before, after = draw(st.sampled_from([("", ""), (" ", ""), ("", "\r"), ("\t", " ")]))
+    return f"{before}{text}{after}".encode()
+
+
+def _spellings(name: str) -> st.SearchStrategy[Callable[[str], str]]:
+    if name == "event_id":
+        return st.just(str.upper)
+    return st.sampled_from([_as_offset, _as_plain_utc, _as_nanoseconds, _without_fraction])
+
+
+def _as_offset(text: str) -> str:
+    time = datetime.fromisoformat(text)
+    if not 2 < time.year < 9999:
+        return text
+    return time.astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat()
+
+
+def _as_plain_utc(text: str) -> str:
+    return datetime.fromisoformat(text).isoformat()
+
+
+def _as_nanoseconds(text: str) -> str:
+    return text.replace("Z", "999999Z")
+
+
+def _without_fraction(text: str) -> str:
+    return text[:19] + "+00:00"
+
+
+_VALUES: Final = [
+    *(
+        "null",
+        "true",
+        "0",
+        "-0",
+        "1",
+        "-1",
+        "1.0",
+        "1e2",
+        "0.5",
+        "-0.0",
+        "01",
+        "+1",
+        "1.",
+        ".5",
+        "NaN",
+        "Infinity",
+        "1e400",
+    ),
+    *(
+        "1e-400",
+        "100000000",
+        "100000001",
+        "9223372036854775807",
+        "9223372036854775808",
+        "18446744073709551616",
+        "9" * 40,
+    ),
+    *(
+        '""',
+        '"x"',
+        '"5"',
+        '":x"',
+        '"a : b"',
+        '"usage"',
+        '"adjustment"',
+        '"ok"',
+        '"0.1"',
+        '"-0.1"',
+        '"1e3"',
+        '"-0"',
+        "[]",
+        "{}",
+    ),
+    *('["x"]', '{"a":1}', '{"a":"b"}', '{"a":"b","a":"c"}', '{"a":null}', '"\\u0000"', '"\\ud800"', '"\\ud83d\\ude00"'),
+    *('"\\"x"', '"\\x"', '"a\nb"', '"a\tb"', '"a\x00b"', '"2026-02-30T00:00:00.000Z"', '"2026-09-21T13:46:40.123Z"'),
+    *(
+        '"2026-09-21T23:59:60.000Z"',
+        '"2026-09-21T24:00:00.000Z"',
+        '"0000-01-01T00:00:00.000Z"',
+        '"2026-09-21"',
+        '"1700000000"',
+    ),
+    *('"0001-01-01T00:00:00+01:00"', '"2026-09-21 13:46:40Z"', '"2026-09-21T13:46:40.Z"', '"٢٠٢٦-09-21T13:46:40.000Z"'),
+    *(
+        f'"{"x" * 64}"',
+        f'"{"é" * 256}"',
+        f'"{"é" * 257}"',
+        '"00000000-0000-0000-0000-000000000000"',
+        "[" * 300,
+        '{"a":' * 300,
+    ),
+]
+"""JSON, and what is nearly JSON, to stand where it should not."""
+
+_FIELDS: Final = [*UsageEvent.model_fields, "prompt", "tags#", "", "te\\u0061m", "tags\\u0023", "ev:ent", ":"]
+
+
+@st.composite
+def _member(draw: st.DrawFn) -> bytes:
+    colon = draw(st.sampled_from([":", ": ", " :", "\t:", ":\r"]))
+    return f'"{draw(st.sampled_from(_FIELDS))}"{colon}{draw(st.sampled_from(_VALUES))}'.encode()
+
+
+@st.composite
+def _with_member(draw: st.DrawFn, line: bytes) -> bytes:
+    """Put a member in front, at the end or in the middle: often a second one of its name, or a wrong one."""
+    member = draw(_member())
+    match draw(st.sampled_from(["front", "end", "middle"])):
+        case "front":
+            return line.replace(b"{", b"{" + member + b",", 1)
+        case "end":
+            return line[: line.rfind(b"}")] + b"," + member + b"}"
+        case _:
+            return line.replace(b',"', b"," + member + b',"', 1)
+
+
+@st.composite
+def _with_value(draw: st.DrawFn, line: bytes) -> bytes:
+    """Put another value in the place of one member's."""
+    starts = [at for at in range(len(line)) if line.startswith(b'":', at)]
+    if not starts:
+        return line
+    start = draw(st.sampled_from(starts)) + 2
+    ends = [end for end in (line.find(b',"', start), line.rfind(b"}")) if end >= start]
+    return line[:start] + draw(st.sampled_from(_VALUES)).encode() + line[min(ends, default=len(line)) :]
+
+
+@st.composite
+def _with_bytes(draw: st.DrawFn, line: bytes) -> bytes:
+    """Overwrite, delete or insert some bytes."""
+    at = draw(st.integers(0, len(line)))
+    end = draw(st.integers(at, min(len(line), at + 3)))
+    tokens = [
+        b"",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b'"',
+        b":",
+        b",",
+        b"\\",
+        b" ",
+        b"\x00",
+        b"\t",
+        b"null",
+        b"\xff",
+        b"\xc3",
+        b"\xed\xa0\x80",
+    ]
+    return line[:at] + draw(st.one_of(st.sampled_from(tokens), st.binary(max_size=3))) + line[end:]
+
+
+@st.composite
+def _whole(draw: st.DrawFn, line: bytes) -> bytes:
+    """Cut it, double it, wrap it, or put something else in its place."""
+    cut = draw(st.integers(0, len(line)))
+    return draw(
+        st.sampled_from(
+            [
+                *(line[:cut], line[cut:], line + line, line + b" " + line, line + b"null", line + b"}", b"null" + line),
+                *(b"[" + line + b"]", b'{"event":' + line + b"}", b"\xef\xbb\xbf" + line, line + b"\x00", line.upper()),
+                *(
+                    b"null",
+                    b"{}",
+                    b"[]",
+                    b"5",
+                    b'"x"',
+                    b"{",
+                    b"}",
+                    b"\xff",
+                    b"[" * 2000,
+                    b"{" + b" " * 9000 + b"}",
+                    b"\x0b",
+                ),
+                *(
+                    line.replace(b"{", b"{" + b" " * 8000, 1),
+                    line.replace(b'"', b"'"),
+                    line.decode("utf-8", "replace").encode("utf-16"),
+                ),
+            ]
+        )
+    )
+
+
+@st.composite
+def spoiled_lines(draw: st.DrawFn) -> bytes:
+    """Draw a line after one to three accidents; it holds no newline, and may still be valid."""
+    line = draw(event_lines())
+    for accident in draw(
+        st.lists(st.sampled_from([_with_member, _with_value, _with_bytes, _whole]), min_size=1, max_size=3)
+    ):
+        line = draw(accident(line))
+    return line.replace(b"\n", b" ")
+
+
+@st.composite
+def record_values(draw: st.DrawFn) -> bytes | None:
+    """Draw a record's value: some lines, blank ones among them, ended by a newline or not; or none at all."""
+    if draw(st.integers(0, 19)) == 0:
+        return draw(st.sampled_from([None, b"", b"\n", b" \r\n\t", b"\xff\n", b"\xc2\xa0\n"]))
+    line = st.one_of(event_lines(), event_lines(), spoiled_lines(), st.sampled_from([b"", b" ", b"\r"]))
+    return b"\n".join(draw(st.lists(line, min_size=1, max_size=3))) + draw(st.sampled_from([b"", b"\n", b"\r\n"]))
+
+
+@st.composite
+def chunks(draw: st.DrawFn) -> RecordChunk:
+    """Draw consecutive records of one partition, offsets with holes, some of another schema or time."""
+    values = draw(st.lists(record_values(), max_size=3))
+    headers = st.sampled_from(
+        [
+            (),
+            (("spendgauge-schema", b"spendgauge.usage/1"),),
+            (("x", None),),
+            (("spendgauge-schema", b"spendgauge.usage/2"),),
+        ]
+    )
+    shifts = st.sampled_from([0, 0, 0, 1, -1, 86_400_000, -300_000, 31 * 86_400_000])
+    chunk = chunk_of(values)
+    return RecordChunk(
+        stream=chunk.stream,
+        topic=chunk.topic,
+        partition=chunk.partition,
+        offsets=[offset * 3 for offset in chunk.offsets],
+        timestamps_ms=[NOW_MS + draw(shifts) for _ in values],
+        keys=[draw(st.sampled_from([None, b"", b"a", b"\xff"])) for _ in values],
+        values=values,
+        headers=[draw(headers) for _ in values],
+    )
+
+
+_FRAGMENTS: Final = (
+    *(
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b'"',
+        b":",
+        b",",
+        b"\\",
+        b" ",
+        b"\x00",
+        b"\t",
+        b"\x0b",
+        b"0",
+        b"-",
+        b"e9",
+        b".5",
+        b"null",
+        b"true",
+    ),
+    *(
+        b'"x":1',
+        b',"seq":2',
+        b'"source":"s"',
+        b'\\"',
+        b"\\u0041",
+        b"\\ud83d",
+        b"\xff",
+        b"\xc3",
+        b"\xc2\xa0",
+        b"}{",
+        b'":"',
+        b"{}",
+    ),
+)
+
+
+def scrambled(lines: list[bytes], *, count: int, seed: int) -> list[bytes]:
+    """Make ``count`` lines out of these by random edits of bytes; one in four is left whole. None holds a newline."""
+    random = Random(seed)
+    made = []
+    for _ in range(count):
+        line = random.choice(lines)
+        for _ in range(random.choice((0, 1, 1, 2))):
+            at = random.randrange(len(line) + 1)
+            end = min(len(line), at + random.choice((0, 1, 1, 4, 40)))
+            other = random.choice(lines)
+            start = random.randrange(len(other) + 1)
+            pieces = (b"", random.choice(_FRAGMENTS), random.randbytes(1), line[at:end] * 2, other[start : start + 30])
+            line = line[:at] + random.choice(pieces) + line[end:]
+        made.append(line.replace(b"\n", b" "))
+    return made
+
+
+def chunk_of(values: list[bytes | None], *, received_at_ms: int = NOW_MS) -> RecordChunk:
+    """Put values into a chunk as the producer would have sent them, from offset 0."""
+    count = len(values)
+    headers = (("content-type", b"application/x-ndjson"), ("spendgauge-schema", b"spendgauge.usage/1"))
+    return RecordChunk(
+        stream="topic-id:16384",
+        topic="usage.events",
+        partition=3,
+        offsets=list(range(count)),
+        timestamps_ms=[received_at_ms] * count,
+        keys=[b"a-source"] * count,
+        values=values,
+        headers=[headers] * count,
+    )
