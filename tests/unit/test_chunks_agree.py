@@ -76,7 +76,7 @@ def _reference(chunk: RecordChunk) -> tuple[pl.DataFrame, list[tuple[int, int, s
     records = zip(chunk.offsets, chunk.timestamps_ms, chunk.values, chunk.headers, strict=True)
     for offset, received_at_ms, value, headers in records:
         if reason := _whole(value, dict(headers)):
-            rejects.append((offset, 0, reason, value or b""))
+            rejects.append((offset, 0, reason, (value or b"")[: 256 * 1024]))
             continue
         for line, raw in enumerate((value or b"").split(b"\n")):
             verdict = _verdict(raw, received_at_ms) if raw.strip(b" \t\r") else {}

@@ -7,7 +7,7 @@ associative, so replays, zombies and reordering cannot change a total.
 """
 
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -54,6 +54,9 @@ DEFAULT_SERIES: Final = (
 )
 
 
+_Sum = Annotated[Total, Field(description="As in a usage event, summed.")]
+
+
 class RateContribution(BaseModel):
     """One line of ``cost.rates``: cumulative totals of one key, in one pane, from one block of one partition."""
 
@@ -68,12 +71,12 @@ class RateContribution(BaseModel):
         description="Seconds since 1970 UTC, a multiple of pane_seconds; the pane is "
         "[pane_start, pane_start + pane_seconds)."
     )
-    pane_seconds: int = Field(gt=0, le=31 * 86_400)
+    pane_seconds: int = Field(gt=0, le=31 * 86_400, description="How long the pane is.")
     stream: str = Field(
         min_length=1,
         description="Topic id and block size: what offsets mean. A recreated topic is another stream.",
     )
-    partition: int = Field(ge=0, le=2**31 - 1)
+    partition: int = Field(ge=0, le=2**31 - 1, description="Of usage.events.")
     block: int = Field(ge=0, le=2**63 - 1, description="offset // block size")
     version: int = Field(ge=0, le=2**63 - 1, description="The last offset included; the highest version wins.")
     requests: int = Field(ge=0, le=2**63 - 1, description="Usage events; an adjustment is none.")
@@ -83,15 +86,15 @@ class RateContribution(BaseModel):
         le=2**63 - 1,
         description="Events of models without a known price: counted, and never priced at zero in silence.",
     )
-    input_tokens: Total
-    cache_read_tokens: Total
-    cache_write_5m_tokens: Total
-    cache_write_1h_tokens: Total
-    output_tokens: Total
-    input_audio_tokens: Total
-    output_audio_tokens: Total
-    web_search_requests: Total
-    reasoning_tokens: Total = Field(description="Of which output_tokens.")
+    input_tokens: _Sum
+    cache_read_tokens: _Sum
+    cache_write_5m_tokens: _Sum
+    cache_write_1h_tokens: _Sum
+    output_tokens: _Sum
+    input_audio_tokens: _Sum
+    output_audio_tokens: _Sum
+    web_search_requests: _Sum
+    reasoning_tokens: Total = Field(description="Of which output_tokens; in no other sum.")
     cost_usd: UsdText = Field(description="Exact decimal string, of the priced events.")
 
     @model_validator(mode="after")

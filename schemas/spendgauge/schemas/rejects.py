@@ -10,9 +10,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from spendgauge.schemas.fields import Base64
 
-__all__ = ["REJECTED_SCHEMA", "RejectReason", "RejectedEvent"]
+__all__ = ["MAX_DETAIL_CHARACTERS", "MAX_REJECTED_BYTES", "REJECTED_SCHEMA", "RejectReason", "RejectedEvent"]
 
 REJECTED_SCHEMA: Final = "spendgauge.rejected/1"
+
+MAX_REJECTED_BYTES: Final = 256 * 1024
+"""How much is kept of what is rejected: in base64 it must fit a Kafka message, which brokers limit to 1 MiB."""
+
+MAX_DETAIL_CHARACTERS: Final = 500
+"""A detail says what is wrong, and is no second copy of it."""
 
 RejectReason = Literal[
     "invalid_json", "invalid_event", "too_old", "in_the_future", "too_large", "empty_record", "unreadable"
@@ -40,7 +46,9 @@ class RejectedEvent(BaseModel):
     line: int = Field(ge=0, description="The line's number within the record, from 0; 0 too for a whole record.")
     received_at_ms: int = Field(description="The record's broker timestamp, milliseconds since 1970 UTC.")
     reason: RejectReason = Field(description="What kind of wrong it is.")
-    detail: str = Field(max_length=500, description="A sentence: what is wrong, with which value.")
+    detail: str = Field(max_length=MAX_DETAIL_CHARACTERS, description="A sentence: what is wrong, with which value.")
     key: Base64 | None = Field(default=None, description="The record's key.")
-    value: Base64 = Field(description="The line's original bytes.")
+    value: Base64 = Field(
+        max_length=MAX_REJECTED_BYTES, description="The original bytes; of more than 256 KiB, the first 256 KiB."
+    )
     headers: tuple[tuple[str, Base64 | None], ...] = Field(default=(), description="The record's headers.")

@@ -9,7 +9,7 @@ import polars as pl
 from spendgauge.schemas.chunks.slow import Refusal
 from spendgauge.schemas.events import MAX_RECORD_BYTES, USAGE_SCHEMA
 from spendgauge.schemas.records import Headers, RecordChunk
-from spendgauge.schemas.rejects import RejectedEvent
+from spendgauge.schemas.rejects import MAX_REJECTED_BYTES, RejectedEvent
 from spendgauge.schemas.topics import SCHEMA_HEADER
 
 __all__ = ["lines_of", "raw_lines", "reject", "screen"]
@@ -88,6 +88,6 @@ def reject(chunk: RecordChunk, place: int, line: int, value: bytes, refusal: Ref
         reason=refusal.reason,
         detail=refusal.detail,
         key=chunk.keys[place],
-        value=value,
+        value=value[:MAX_REJECTED_BYTES],
         headers=tuple((name, content) for name, content in chunk.headers[place]),
     )

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from spendgauge.schemas.events import MAX_EVENT_BYTES, MAX_FUTURE, MAX_PAST, UsageEvent
 from spendgauge.schemas.money import picodollars
-from spendgauge.schemas.rejects import RejectReason
+from spendgauge.schemas.rejects import MAX_DETAIL_CHARACTERS, RejectReason
 
 __all__ = ["MAX_FUTURE_MS", "MAX_PAST_MS", "Refusal", "read_line", "tags_text"]
 
@@ -83,7 +83,7 @@ def _refusal(error: ValidationError) -> Refusal:
     sentences = [_sentence(item) for item in found[:_SHOWN_ERRORS]]
     if len(found) > _SHOWN_ERRORS:
         sentences.append(f"and {len(found) - _SHOWN_ERRORS} more")
-    return Refusal("invalid_event", "; ".join(sentences))
+    return Refusal("invalid_event", _cut("; ".join(sentences), MAX_DETAIL_CHARACTERS))
 
 
 def _sentence(item: ErrorDetails) -> str:
@@ -101,5 +101,5 @@ def _sentence(item: ErrorDetails) -> str:
     return f"{where}{shown}: {message[0].lower()}{message[1:]}"
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 3]}..."
+def _cut(text: str, characters: int = _SHOWN_CHARACTERS) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 3]}..."
