@@ -10,12 +10,14 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from benchmarks.watch import Pace
 from spendgauge.schemas import DEFAULT_SERIES, LEAVES, KafkaSettings, UsageEvent
 from spendgauge.schemas.kafka import client_options
 from spendgauge.schemas.prices import PriceBook
@@ -119,10 +121,11 @@ def main() -> int:
     settings = KafkaSettings(kafka=given.kafka, topic_prefix=given.prefix)
     counts = LOOPS[given.loop](settings)
     first = done = next(counts)
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     while done < given.events:
         done += next(counts)
-    print(json.dumps({"events": done - first, "seconds": time.perf_counter() - started}))
+    pace = Pace(done - first, time.perf_counter() - started, time.process_time() - used)
+    print(json.dumps(asdict(pace)))
     return 0
 
 

@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Final
 
 import polars as pl
@@ -16,6 +17,7 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import Message
 
 from benchmarks.bare import consume
+from benchmarks.watch import Pace
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, RecordChunk
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.sinks.clickhouse import connect
@@ -91,10 +93,10 @@ def main() -> int:
     given = parser.parse_args()
     frame = _ready(KafkaSettings(kafka=given.kafka, topic_prefix=given.prefix), given.events)
     client = connect(ClickHouseSettings(clickhouse=given.clickhouse))
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     for part in frame.iter_slices(_ROWS):
         WAYS[given.way](client, part)
-    print(json.dumps({"events": frame.height, "seconds": time.perf_counter() - started}))
+    print(json.dumps(asdict(Pace(frame.height, time.perf_counter() - started, time.process_time() - used))))
     client.close()
     return 0
 

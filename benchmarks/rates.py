@@ -1,51 +1,56 @@
 """How many events a second does a rates worker take, beside a plain loop of the same work?"""
 
 import sys
-from pathlib import Path
 from statistics import median
+from typing import Final
 
 from benchmarks.machines import processors, run_pinned, start_pinned
-from benchmarks.report import Row
-from benchmarks.watch import RatedEvents, watch
+from benchmarks.report import Row, compare
+from benchmarks.watch import Pace, RatedEvents, peak_megabytes, watch
 from benchmarks.workload import Workload, fill
 from spendgauge.schemas import KafkaSettings
 
 __all__ = ["measure_rates"]
 
-_LOOPS = ("drain", "one", "all")
+_LOOPS: Final = {
+    "all": "librdkafka + orjson + dict, the same 12 series",
+    "one": "librdkafka + orjson + dict, one series",
+    "drain": "librdkafka alone, nothing decoded",
+}
+_LOOP_EVENTS: Final = 200_000
+"""Loops do the same all along, and need no more. A worker is watched for longer: it says what it did once a second."""
 
 
 def measure_rates(kafka: str, workload: Workload, *, rounds: int) -> list[Row]:
     """Measure worker and loops in turn on the same records; give the medians."""
     settings = KafkaSettings(kafka=kafka, topic_prefix=f"rates{workload.coalesced}.")
     size = fill(settings, workload) // workload.events
-    worker, loops = [], {loop: list[float]() for loop in _LOOPS}
+    worker, memory = list[Pace](), list[float]()
+    loops: dict[str, list[Pace]] = {loop: [] for loop in _LOOPS}
     for number in range(rounds):
-        worker.append(_worker(settings, workload.events, group=f"bench-{number}"))
-        for loop in _LOOPS:
-            loops[loop].append(_loop(settings, loop, workload.events))
-    what = f"rates worker, {workload.coalesced} a record of {size * workload.coalesced:,} bytes"
-    ours, middle = median(worker), {loop: median(figures) for loop, figures in loops.items()}
-    return [
-        Row(what, ours, "librdkafka + orjson + dict, the same 12 series", middle["all"], "events/s"),
-        Row("", ours, "librdkafka + orjson + dict, one series", middle["one"], "events/s"),
-        Row("", ours, "librdkafka alone, nothing decoded", middle["drain"], "events/s"),
-    ]
+        pace, megabytes = _worker(settings, workload.events, group=f"bench-{number}")
+        worker.append(pace)
+        memory.append(megabytes)
+        for loop, paces in loops.items():
+            paces.append(_loop(settings, loop, min(workload.events, _LOOP_EVENTS)))
+    what = [f"rates worker, {workload.coalesced} a record of {size * workload.coalesced:,} bytes", "", ""]
+    rows = [compare(what.pop(0), worker, text, loops[loop]) for loop, text in _LOOPS.items()]
+    return [*rows, Row("its memory at most", median(memory), "", 0, "MB")]
 
 
-def _loop(settings: KafkaSettings, loop: str, events: int) -> float:
+def _loop(settings: KafkaSettings, loop: str, events: int) -> Pace:
     where = ("--kafka", settings.kafka, "--prefix", settings.topic_prefix, "--events", str(events))
-    found = run_pinned("benchmarks.bare", loop, *where)
-    return float(found["events"] / found["seconds"])
+    return Pace(**run_pinned("benchmarks.bare", loop, *where))
 
 
-def _worker(settings: KafkaSettings, events: int, *, group: str) -> float:
+def _worker(settings: KafkaSettings, events: int, *, group: str) -> tuple[Pace, float]:
     environment = settings.environment() | {"SPENDGAUGE_GROUP_ID": group, "SPENDGAUGE_SESSION_TIMEOUT_SECONDS": "6"}
     rated = RatedEvents(settings)
-    command = [str(Path(sys.executable).with_name("spendgauge")), "worker"]
+    command = [sys.executable, "-m", "spendgauge.streams"]
     with start_pinned(command, processor=processors()[1], environment=environment) as process:
         try:
-            return watch(rated, events=events, every_seconds=0.05).per_second
+            pace = watch(rated, process=process.pid, events=events)
+            return pace, peak_megabytes(process.pid)
         finally:
             rated.close()
             process.kill()

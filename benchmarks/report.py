@@ -3,11 +3,14 @@
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Row", "show"]
+from benchmarks.watch import Pace
+
+__all__ = ["Row", "compare", "show"]
 
 
 @dataclass(frozen=True)
@@ -19,11 +22,14 @@ class Row:
     peer: str
     theirs: float
     unit: str
+    cpu_ratio: float | None = None
+    """The ratio of what each does in a second of its processor."""
 
-    @property
-    def ratio(self) -> str:
-        """Ours as a multiple of theirs."""
-        return f"{self.ours / self.theirs:.2f}" if self.peer else ""
+
+def compare(what: str, ours: Sequence[Pace], peer: str, theirs: Sequence[Pace]) -> Row:
+    """Hold the median pace of our runs against that of theirs."""
+    cpu = _middle(ours, "per_cpu_second") / _middle(theirs, "per_cpu_second")
+    return Row(what, _middle(ours, "per_second"), peer, _middle(theirs, "per_second"), "events/s", cpu)
 
 
 def show(rows: Sequence[Row], *, console: Console | None = None) -> None:
@@ -34,14 +40,20 @@ def show(rows: Sequence[Row], *, console: Console | None = None) -> None:
     table.add_column("beside it, in the same run")
     table.add_column("it", justify="right")
     table.add_column("ratio", justify="right")
+    table.add_column("per CPU", justify="right")
     table.add_column("unit")
     for row in rows:
-        theirs = _figure(row.theirs) if row.peer else ""
-        table.add_row(row.what, _figure(row.ours), row.peer, theirs, row.ratio, row.unit)
+        theirs, ratio = (_figure(row.theirs), f"{row.ours / row.theirs:.2f}") if row.peer else ("", "")
+        cpu = f"{row.cpu_ratio:.2f}" if row.cpu_ratio else ""
+        table.add_row(row.what, _figure(row.ours), row.peer, theirs, ratio, cpu, row.unit)
     console = console or Console()
     if not console.is_terminal:
-        console.width = 140  # a file or a pipe has no edge to break lines at
+        console.width = 160  # a file or a pipe has no edge to break lines at
     console.print(table)
+
+
+def _middle(paces: Sequence[Pace], name: str) -> float:
+    return median(float(getattr(pace, name)) for pace in paces)
 
 
 def _figure(value: float) -> str:

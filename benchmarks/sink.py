@@ -3,15 +3,13 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from statistics import median
 from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
 from benchmarks.machines import processors, run_pinned, start_pinned
-from benchmarks.report import Row
-from benchmarks.watch import watch
+from benchmarks.report import Row, compare
+from benchmarks.watch import Pace, watch
 from benchmarks.workload import Workload, fill
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings
 from spendgauge.sinks.clickhouse import connect
@@ -27,7 +25,7 @@ def measure_sink(kafka: str, clickhouse: ClickHouseSettings, workload: Workload,
     settings = KafkaSettings(kafka=kafka, topic_prefix=f"sink{workload.coalesced}.")
     fill(settings, workload)
     migrate(clickhouse)
-    sinks, inserts = [], {way: list[float]() for way in _WAYS}
+    sinks, inserts = list[Pace](), {way: list[Pace]() for way in _WAYS}
     with _client(clickhouse) as client:
         for number in range(rounds):
             for way in _WAYS:
@@ -36,10 +34,9 @@ def measure_sink(kafka: str, clickhouse: ClickHouseSettings, workload: Workload,
             client.command("TRUNCATE TABLE usage_events")
             sinks.append(_sink(settings, clickhouse, client, events=workload.events, group=f"bench-{number}"))
         size = _bytes_an_event(client)
-    ours, middle = median(sinks), {way: median(figures) for way, figures in inserts.items()}
     return [
-        Row(f"sink, {workload.coalesced} a record", ours, "ready columns, Native", middle["native"], "events/s"),
-        Row("", ours, "ready columns, insert_arrow()", middle["arrow"], "events/s"),
+        compare(f"sink, {workload.coalesced} a record", sinks, "ready columns, Native", inserts["native"]),
+        compare("", sinks, "ready columns, insert_arrow()", inserts["arrow"]),
         Row("an event in usage_events, merged", size, "", 0, "bytes"),
     ]
 
@@ -53,15 +50,14 @@ def _client(clickhouse: ClickHouseSettings) -> Iterator[Client]:
         client.close()
 
 
-def _insert(settings: KafkaSettings, clickhouse: ClickHouseSettings, way: str, *, events: int) -> float:
+def _insert(settings: KafkaSettings, clickhouse: ClickHouseSettings, way: str, *, events: int) -> Pace:
     where = ("--kafka", settings.kafka, "--prefix", settings.topic_prefix, "--clickhouse", clickhouse.clickhouse)
-    found = run_pinned("benchmarks.inserts", way, *where, "--events", str(events))
-    return float(found["events"] / found["seconds"])
+    return Pace(**run_pinned("benchmarks.inserts", way, *where, "--events", str(events)))
 
 
-def _sink(settings: KafkaSettings, clickhouse: ClickHouseSettings, client: Client, *, events: int, group: str) -> float:
+def _sink(settings: KafkaSettings, clickhouse: ClickHouseSettings, client: Client, *, events: int, group: str) -> Pace:
     environment = settings.environment() | clickhouse.environment() | {"SPENDGAUGE_GROUP_ID": group}
-    command = [str(Path(sys.executable).with_name("spendgauge")), "sink"]
+    command = [sys.executable, "-m", "spendgauge.sinks"]
 
     def stored() -> int:
         return int(str(client.command("SELECT count() FROM usage_events")))
@@ -72,7 +68,7 @@ def _sink(settings: KafkaSettings, clickhouse: ClickHouseSettings, client: Clien
         environment=environment | {"SPENDGAUGE_SESSION_TIMEOUT_SECONDS": "6"},
     ) as process:
         try:
-            return watch(stored, events=events, every_seconds=0.05).per_second
+            return watch(stored, process=process.pid, events=events)
         finally:
             process.kill()
 
