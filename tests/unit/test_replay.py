@@ -114,10 +114,16 @@ def test_a_column_wins_over_a_constant(tmp_path: Path) -> None:
 def test_included_cache_is_taken_out(tmp_path: Path) -> None:
     """Where the log's input includes cached tokens, the leaves become disjoint; a part above the whole is a problem."""
     path = csv(tmp_path, "occurred_at,model,provider,input_tokens,hit\n1,m,p,100,64\n2,m,p,10,11\n")
-    mapping = FieldMapping.parse(["cache_read_tokens=hit"], input_includes_cache=True)
-    ((frame, problems),) = read_log(look_through(path, mapping))
+    frame, problems, _ = replayed(path, "cache_read_tokens=hit", constants=["usage_convention=inclusive"])
     assert frame.select("input_tokens", "cache_read_tokens", "usage_convention").rows() == [(36, 64, "inclusive")]
-    assert problems == (Problem(3, "input_tokens 10 is less than its cached part 11"),)
+    assert problems == [Problem(3, "input_tokens 10 is less than its cached part 11")]
+
+
+def test_a_log_of_disjoint_counts_stays_as_it_is(tmp_path: Path) -> None:
+    """Where a column says which convention was used, as in an export of events, nothing is taken out."""
+    text = "occurred_at,model,provider,input_tokens,cache_read_tokens,usage_convention\n1,m,p,36,64,inclusive\n"
+    frame, _, _ = replayed(csv(tmp_path, text), constants=["usage_convention=inclusive"])
+    assert frame.select("input_tokens", "cache_read_tokens").rows() == [(36, 64)]
 
 
 def test_bad_rows_are_named_and_the_others_kept(tmp_path: Path) -> None:

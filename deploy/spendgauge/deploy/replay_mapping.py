@@ -2,6 +2,7 @@
 
 A column that bears a field's own name is that field; ``--columns`` names the others, ``--set`` gives constants (a
 column's value wins over it), ``--models`` says what the log's models are called by their providers.
+``--set usage_convention=inclusive`` says that the log's input counts hold cached tokens: they are taken out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +43,6 @@ class FieldMapping:
     columns: Mapping[str, str] = field(default_factory=dict)
     constants: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    input_includes_cache: bool = False
 
     @classmethod
     def parse(
@@ -51,7 +51,6 @@ class FieldMapping:
         *,
         constants: Sequence[str] = (),
         models: Sequence[str] = (),
-        input_includes_cache: bool = False,
     ) -> "FieldMapping":
         """Read the options' texts.
 
@@ -61,7 +60,6 @@ class FieldMapping:
             _of_known_fields("--columns", columns),
             _of_known_fields("--set", constants),
             {name: _provider_model(name, text) for name, text in parse_pairs("--models", models).items()},
-            input_includes_cache,
         )
         if "occurred_at" in parsed.constants:
             raise ConfigurationError("--set occurred_at would give all events one time; name a column with --columns")

@@ -52,13 +52,17 @@ class RowReader:
         frame = texts.select(
             LINE, *(value.alias(name) for name, value in values.items()), pl.coalesce(wrong).alias(_WHY)
         )
-        if self.mapping.input_includes_cache:
+        if self._input_holds_cache:
             frame = _without_cached(frame)
         frame = frame.with_columns(pl.coalesce(_WHY, *map(_missing, _REQUIRED)).alias(_WHY))
         problems = frame.filter(pl.col(_WHY).is_not_null()).select(LINE, _WHY)
         good = frame.filter(pl.col(_WHY).is_null()).drop(_WHY)
         good = good.rename({name: f"{name}_ms" for name in TIMES if name in good.columns})
         return good, (*batch.problems, *(Problem(line, why) for line, why in problems.iter_rows()))
+
+    @property
+    def _input_holds_cache(self) -> bool:
+        return "usage_convention" not in self.columns and self.mapping.constants.get("usage_convention") == "inclusive"
 
     @property
     def _names(self) -> list[str]:
@@ -122,9 +126,7 @@ def _without_cached(frame: pl.DataFrame) -> pl.DataFrame:
     inside = pl.sum_horizontal(pl.lit(0, dtype=pl.Int64), *cached)
     rest = pl.col("input_tokens").fill_null(0) - inside
     short = pl.format("input_tokens {} is less than its cached part {}", "input_tokens", inside)
-    told = pl.col("usage_convention") if "usage_convention" in frame.columns else pl.lit(None, dtype=pl.String)
     return frame.with_columns(
         pl.coalesce(_WHY, pl.when(rest < 0).then(short)).alias(_WHY),
         input_tokens=rest,
-        usage_convention=told.fill_null("inclusive"),
     )

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from spendgauge.deploy.simulation_sessions import Floats, Ints, attribute
+from spendgauge.deploy.simulation_sessions import Ints, attribute
 from spendgauge.deploy.simulation_world import World
 
 __all__ = ["name_sessions", "pick"]
@@ -60,8 +60,12 @@ def _tokens_of(rng: np.random.Generator, count: int) -> list[str]:
 
 
 def _entities(rng: np.random.Generator, world: World, workload: Ints) -> list[str]:
-    """Name what each session is for: one of as many things as a quarter of the sessions, or nothing."""
-    prefixes = attribute(world, "entity")[workload].tolist()
-    names = _tokens_of(rng, max(1, len(workload) // _SESSIONS_PER_ENTITY))
-    chosen: Floats = rng.random(len(workload)) * len(names)
-    return [f"{prefix}-{names[int(at)][:8]}" if prefix else "" for prefix, at in zip(prefixes, chosen, strict=True)]
+    """Name what each session is for: of each kind there are a quarter as many things as sessions, or it is nothing."""
+    prefixes, kind = np.unique(attribute(world, "entity")[workload], return_inverse=True)
+    things = np.bincount(kind, minlength=len(prefixes)) // _SESSIONS_PER_ENTITY + 1
+    names = _tokens_of(rng, int(things.max(initial=0)))
+    chosen = (rng.random(len(workload)) * things[kind]).astype(np.int64).tolist()
+    return [
+        f"{prefix}-{names[at][:8]}" if prefix else ""
+        for prefix, at in zip(prefixes[kind].tolist(), chosen, strict=True)
+    ]

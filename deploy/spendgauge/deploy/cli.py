@@ -1,0 +1,81 @@
+"""What can be typed? ``spendgauge`` and its commands; each command's module says what it does.
+
+Nothing heavy is imported before it is known which command runs, so ``--help`` answers at once.
+"""
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from spendgauge.deploy import commands_feed, commands_process, commands_read, commands_stack
+
+__all__ = ["create_cli", "main"]
+
+_PANELS: Final = {
+    "Run it on this machine": (commands_stack.up, commands_stack.down, commands_stack.status, commands_stack.demo),
+    "Put events in": (commands_feed.simulate, commands_feed.replay, commands_feed.emit),
+    "Get answers": (commands_read.report, commands_read.sql, commands_read.tail, commands_read.reconcile),
+    "Run the parts": (commands_process.worker, commands_process.sink, commands_process.store, commands_process.migrate),
+}
+
+
+def create_cli() -> typer.Typer:
+    """Assemble the command line."""
+    cli = typer.Typer(
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    cli.callback()(_root)
+    for panel, commands in _PANELS.items():
+        for command in commands:
+            cli.command(rich_help_panel=panel)(command)
+    cli.add_typer(commands_process.topics, name="topics", rich_help_panel="Run the parts")
+    return cli
+
+
+def main() -> None:
+    """Run the command line; say an error of ours in one sentence.
+
+    Exit status: 0 all is well, 1 it could not be done or is not well, 2 wrong usage, 130 Ctrl-C.
+    """
+    try:
+        create_cli()(prog_name="spendgauge")
+    except SystemExit:
+        raise
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except _our_errors() as error:
+        typer.echo(f"spendgauge: {error}", err=True)
+        sys.exit(1)
+
+
+def _our_errors() -> type[Exception]:
+    """Name what is said without a traceback; asked only when something was raised."""
+    from spendgauge.schemas import SpendgaugeError
+
+    return SpendgaugeError
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"spendgauge {version('spendgauge')}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[  # noqa: ARG001 - the callback answers
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+    log_level: Annotated[
+        str, typer.Option(envvar="SPENDGAUGE_LOG_LEVEL", metavar="LEVEL", help="debug, info, warning or error.")
+    ] = "info",
+) -> None:
+    """What every LLM call costs: per second, per feature, per user, exact to the last digit."""
+    from spendgauge.deploy.logs import configure_logs
+
+    configure_logs(log_level)

@@ -1,0 +1,116 @@
+"""Which options do many commands share, and what do they mean? Where the servers are, and times.
+
+A command takes one ``Where`` and is decorated with ``with_addresses``; on the command line that is ``--kafka``,
+``--clickhouse`` and ``--data``, as far as the command needs them.
+"""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from spendgauge.schemas.settings import EnvironmentSettings
+
+__all__ = ["Where", "parse_moment", "parse_speed", "with_addresses"]
+
+_SettingsT = TypeVar("_SettingsT", bound="EnvironmentSettings")
+
+_SHARED: Final = {
+    "kafka": Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT,...", help="Your Kafka; else SPENDGAUGE_KAFKA, the running stack, the default."
+        ),
+    ],
+    "clickhouse": Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="http(s)://user:password@host:port/database; else as for --kafka."),
+    ],
+    "data": Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The running stack's data directory; else SPENDGAUGE_DATA, the default."),
+    ],
+}
+
+_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+@dataclass(frozen=True)
+class Where:
+    """What the command line said about where things are."""
+
+    kafka: str | None = None
+    clickhouse: str | None = None
+    data: Path | None = None
+
+    @property
+    def data_dir(self) -> Path:
+        """The stack's data directory: as told, else by the environment, else the default."""
+        from spendgauge.deploy.stack_settings import StackSettings
+
+        return StackSettings.from_environment(data=self.data).data
+
+    def settings(self, kind: type[_SettingsT], **given: Any) -> _SettingsT:
+        """Read settings: what was told wins over the environment, that over the running stack, that over defaults."""
+        from spendgauge.deploy.stack_state import discovered_environment
+
+        told = {name: getattr(self, name) for name in ("kafka", "clickhouse") if name in kind.model_fields}
+        return kind.from_environment(discovered_environment(self.data_dir), **told, **given)
+
+
+def with_addresses(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command that takes ``where`` these of the shared options instead."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**given: Any) -> None:
+            where = Where(**{name: given.pop(name) for name in names})
+            command(where=where, **given)
+
+        own = inspect.signature(command)
+        kept = [parameter for name, parameter in own.parameters.items() if name != "where"]
+        added = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_SHARED[name])
+            for name in names
+        ]
+        keyword = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in kept]
+        run.__signature__ = own.replace(parameters=[*keyword, *added])  # type: ignore[attr-defined]  # what Typer reads
+        run.__annotations__ = {p.name: p.annotation for p in (*keyword, *added)} | {"return": None}
+        return run
+
+    return decorate
+
+
+def parse_speed(text: str) -> float:
+    """Read ``max`` (infinite) or a positive factor."""
+    if text == "max":
+        return float("inf")
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise typer.BadParameter(f"{text!r} is neither max nor a number above 0, such as 60 for an hour in a minute")
+    return speed
+
+
+def parse_moment(text: str, *, now_ms: int) -> int:
+    """Read a time: so long ago (``90s``, ``30m``, ``6h``, ``7d``), or ISO 8601, UTC where no zone is given.
+
+    *Units*: milliseconds since 1970 UTC.
+    """
+    ago = re.fullmatch(r"(\d+)([smhd])", text)
+    if ago:
+        return now_ms - int(ago[1]) * _MS[ago[2]]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time; write 6h or 7d (ago), or 2026-01-31T12:00") from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
