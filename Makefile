@@ -61,7 +61,7 @@ constraints:  ## write constraints.txt anew from the newest versions that pyproj
 	@rm -rf "$(VENV).new"
 
 .PHONY: clean
-clean:  ## remove what the targets made: .venv, caches, builds (a stack's data in .spendgauge stays)
+clean:  ## remove what the targets made: .venv, caches, builds (the data of a stack stays)
 	@rm -rf $(VENV) $(VENV).new .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
