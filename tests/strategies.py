@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from spendgauge.schemas import DIMENSIONS, LEAVES, RecordChunk, UsageEvent
 from spendgauge.schemas.events import MAX_FUTURE, MAX_PAST, MAX_TOKENS
+from spendgauge.schemas.fields import EARLIEST, LATEST
 from spendgauge.schemas.lines import event_line
 
 __all__ = [
@@ -65,7 +66,9 @@ _numbers: Final[dict[str, st.SearchStrategy[Any]]] = {
     "quality_score": st.floats(0, 1),
 }
 _others: Final[dict[str, st.SearchStrategy[Any]]] = {
-    "started_at": st.datetimes(datetime(1, 1, 2), timezones=st.just(UTC)),  # noqa: DTZ001
+    "started_at": st.datetimes(
+        EARLIEST.replace(tzinfo=None), (LATEST - timedelta(microseconds=1)).replace(tzinfo=None), timezones=st.just(UTC)
+    ),
     "service_tier": st.sampled_from(["standard", "batch", "flex", "priority"]),
     "usage_source": st.sampled_from(["provider", "estimated"]),
     "usage_convention": st.sampled_from(["", "exclusive", "inclusive"]),
@@ -147,10 +150,7 @@ def _spellings(name: str) -> st.SearchStrategy[Callable[[str], str]]:
 
 
 def _as_offset(text: str) -> str:
-    time = datetime.fromisoformat(text)
-    if not 2 < time.year < 9999:
-        return text
-    return time.astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat()
+    return datetime.fromisoformat(text).astimezone(timezone(timedelta(hours=5, minutes=30))).isoformat()
 
 
 def _as_plain_utc(text: str) -> str:
@@ -219,7 +219,14 @@ _VALUES: Final = [
         '"2026-09-21"',
         '"1700000000"',
     ),
-    *('"0001-01-01T00:00:00+01:00"', '"2026-09-21 13:46:40Z"', '"2026-09-21T13:46:40.Z"', '"٢٠٢٦-09-21T13:46:40.000Z"'),
+    *(
+        '"0001-01-01T00:00:00+01:00"',
+        '"2019-12-31T23:59:59.999Z"',
+        '"2100-01-01T00:00:00.000Z"',
+        '"2026-09-21 13:46:40Z"',
+        '"2026-09-21T13:46:40.Z"',
+        '"٢٠٢٦-09-21T13:46:40.000Z"',
+    ),
     *(
         f'"{"x" * 64}"',
         f'"{"é" * 256}"',

@@ -12,21 +12,38 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-__all__ = ["MAX_TOKENS", "Base64", "Count", "EventId", "Milliseconds", "Name", "Total", "Usd", "UsdText"]
+__all__ = [
+    "EARLIEST",
+    "LATEST",
+    "MAX_TOKENS",
+    "Base64",
+    "Count",
+    "EventId",
+    "Milliseconds",
+    "Name",
+    "Total",
+    "Usd",
+    "UsdText",
+]
 
 MAX_TOKENS: Final = 100_000_000
 """The most tokens of one kind in one event. With prices up to 1,000 USD per million tokens an event stays
 below 1e18 picodollars, which is what a 64-bit integer and ``Decimal(18, 12)`` can hold."""
 
+EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC)
+"""Times lie in [EARLIEST, LATEST), which is what the tables hold: an event is never counted in the rates and then
+refused by the database."""
+
 _UUID_PATTERN: Final = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 _TIME_PATTERN: Final = (
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
+    r"(2019|20[2-9][0-9]|2100)-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?"
     "(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _USD_PATTERN: Final = r"-?[0-9]{1,6}(\.[0-9]{1,12})?"
 _USD_TEXT_PATTERN: Final = r"-?[0-9]{1,26}\.[0-9]{12}"
 _UUID = re.compile(_UUID_PATTERN)
-_RFC3339 = re.compile(_TIME_PATTERN)
+_RFC3339 = re.compile(_TIME_PATTERN.replace("(2019|20[2-9][0-9]|2100)", "[0-9]{4}"))
 _USD = re.compile(_USD_PATTERN)
 _NIL = "00000000-0000-0000-0000-000000000000"
 
@@ -62,10 +79,9 @@ def _utc_milliseconds(value: Any) -> Any:
         return value
     if value.tzinfo is None:
         raise ValueError(f"{value.isoformat()} has no time zone; use an aware datetime in UTC")
-    try:
-        utc = value.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"{value.isoformat()} is outside the calendar in UTC") from None
+    if not EARLIEST <= value < LATEST:
+        raise ValueError(f"{value.isoformat()} is not within [2020, 2100); look at the clock that gave it")
+    utc = value.astimezone(UTC)
     return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
 
 
@@ -104,7 +120,7 @@ Milliseconds = Annotated[
     PlainSerializer(_utc_text, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_TIME_PATTERN}$"}),
 ]
-"""An aware UTC time, cut to whole milliseconds."""
+"""An aware UTC time in [2020, 2100), cut to whole milliseconds."""
 
 Count = Annotated[int, Field(ge=-MAX_TOKENS, le=MAX_TOKENS)]
 """Negative only in an adjustment."""

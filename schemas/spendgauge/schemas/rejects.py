@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from spendgauge.schemas.fields import Base64
+from spendgauge.schemas.fields import Base64, Total
 
 __all__ = ["MAX_DETAIL_CHARACTERS", "MAX_REJECTED_BYTES", "REJECTED_SCHEMA", "RejectReason", "RejectedEvent"]
 
@@ -35,7 +35,7 @@ RejectReason = Literal[
 
 
 class RejectedEvent(BaseModel):
-    """One rejected line (or one whole record: line 0 and its complete value), with the original bytes."""
+    """One rejected line, or one whole record (line 0), with the original bytes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -43,8 +43,10 @@ class RejectedEvent(BaseModel):
     topic: str = Field(description="Where the record stood.")
     partition: int = Field(ge=0, le=2**31 - 1, description="Of the topic.")
     offset: int = Field(ge=0, le=2**63 - 1, description="Of the record.")
-    line: int = Field(ge=0, description="The line's number within the record, from 0; 0 too for a whole record.")
-    received_at_ms: int = Field(description="The record's broker timestamp, milliseconds since 1970 UTC.")
+    line: int = Field(
+        ge=0, le=2**31 - 1, description="The line's number within the record, from 0; 0 too for a whole record."
+    )
+    received_at_ms: Total = Field(description="The record's broker timestamp, milliseconds since 1970 UTC.")
     reason: RejectReason = Field(description="What kind of wrong it is.")
     detail: str = Field(max_length=MAX_DETAIL_CHARACTERS, description="A sentence: what is wrong, with which value.")
     key: Base64 | None = Field(default=None, description="The record's key.")

@@ -9,6 +9,7 @@ import polars as pl
 from spendgauge.schemas.chunks.frame import COLUMNS, FRAME_SCHEMA, LINEAGE
 from spendgauge.schemas.chunks.rules import RULES, SIGNED, TAG_LIMITS, FieldRule
 from spendgauge.schemas.chunks.slow import MAX_FUTURE_MS, MAX_PAST_MS, tags_text
+from spendgauge.schemas.fields import EARLIEST, LATEST
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
 
 __all__ = ["checked_frame"]
@@ -17,7 +18,8 @@ _UUID: Final = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
 _OUR_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9]\.[0-9]{3}Z$"
 _ANY_UTC_TIME: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-5][0-9](?:\.([0-9]{1,9}))?(?:Z|[+-]00:00)$"
-_YEAR_ONE_MS: Final = -62_135_596_800_000
+_EARLIEST_MS: Final = int(EARLIEST.timestamp()) * 1000
+_LATEST_MS: Final = int(LATEST.timestamp()) * 1000
 _USD: Final = r"^(-?)([0-9]{1,6})(?:\.([0-9]{1,12}))?$"
 _IDS: Final = ("event_id", "adjusts")
 _TIMES: Final = ("occurred_at", "started_at")
@@ -85,7 +87,8 @@ def _checks(rule: FieldRule) -> Iterator[pl.Expr]:
     if rule.name in _IDS:
         yield value.str.contains(_UUID) & (value != _NIL)
     elif rule.name in _TIMES:
-        yield value.is_null() | (pl.col(COLUMNS[rule.name]).fill_null(_YEAR_ONE_MS - 1) >= _YEAR_ONE_MS)
+        time = pl.col(COLUMNS[rule.name])
+        yield value.is_null() | time.is_between(_EARLIEST_MS, _LATEST_MS, closed="left").fill_null(value=False)
     elif rule.name == _COST:
         yield value.str.contains(_USD)
     elif rule.choices:

@@ -1,0 +1,187 @@
+"""The JSON Schema files say what the models say, and never change once published."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import ValidationError
+
+from spendgauge.schemas import RATES_SCHEMA, REJECTED_SCHEMA, USAGE_SCHEMA
+from spendgauge.schemas.alerts import ALERTS_SCHEMA
+from spendgauge.schemas.json_schemas import MODELS, main, published, schema_file_name, schema_text
+
+PUBLISHED = {
+    "spendgauge.alerts-1.schema.json": "18479191fadf90edaa7d5cc3f7dec4b9bbfe7e9cdda9866c709c0996586af3e7",
+    "spendgauge.rates-1.schema.json": "0100272a589caf51cfd7ee5133e8c1c80b7e1d629ab6020d239e22bcf1690fa8",
+    "spendgauge.rejected-1.schema.json": "285432cea82eb8916bcb5c4929356ceaf80e2628dc123698707eaa2cc1db372e",
+    "spendgauge.usage-1.schema.json": "286daf8f69a3c28b13841dbef9afcd17c644ced0aa88a08bba4afda21f66c0b7",
+}
+
+AN_ID = "0190c5b0-3d6e-7c41-9f0e-2a6f1d0b7e55"
+ANOTHER_ID = "0190c5b0-3d6e-7c41-9f0e-2a6f1d0b7e56"
+USAGE: dict[str, Any] = {
+    "event_id": AN_ID,
+    "occurred_at": "2026-01-31T12:00:00.000Z",
+    "provider": "anthropic",
+    "model": "claude-sonnet-4-5",
+}
+RATES: dict[str, Any] = {
+    "series": "provider+model",
+    "key": ["anthropic", "claude-sonnet-4-5"],
+    "pane_start": 1_769_860_800,
+    "pane_seconds": 10,
+    "stream": "AaIDwJI8etOS/Hq70tPJWA:16384",
+    "partition": 0,
+    "block": 1,
+    "version": 16_390,
+    **dict.fromkeys(["requests", "errors", "unpriced", "web_search_requests", "reasoning_tokens", "output_tokens"], 1),
+    **dict.fromkeys(["input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"], 2),
+    **dict.fromkeys(["input_audio_tokens", "output_audio_tokens"], 3),
+    "cost_usd": "0.000006000000",
+}
+REJECTED: dict[str, Any] = {
+    "stream": "AaIDwJI8etOS/Hq70tPJWA:16384",
+    "topic": "usage.events",
+    "partition": 0,
+    "offset": 7,
+    "line": 2,
+    "received_at_ms": 1_769_860_800_000,
+    "reason": "invalid_json",
+    "detail": "not JSON in UTF-8: EOF while parsing a value at line 1 column 1",
+    "value": "ew==",
+}
+ALERT: dict[str, Any] = {
+    "alert_id": "a",
+    "incident_id": "a",
+    "rule": "spike",
+    "state": "raised",
+    "severity": "page",
+    "series": "feature",
+    "key": ["chat"],
+    "onset": 1_769_860_800,
+    "evaluated_at": 1_769_860_860,
+    "window_seconds": 60,
+    "usual_usd": "1.000000000000",
+    "seen_usd": "9.000000000000",
+    "excess_usd": "8.000000000000",
+    "excess_usd_per_hour": "480.000000000000",
+    "since_onset_usd": "8.000000000000",
+    "driver": "requests",
+    "contributors": [{"series": "user_id", "key": ["u1"], "excess_usd": "8.000000000000"}],
+    "message": "chat costs nine times what it usually does.",
+}
+
+USAGE_CHANGES: list[tuple[dict[str, Any], bool]] = [
+    ({}, True),
+    ({"input_tokens": 0, "output_tokens": 100_000_000}, True),
+    ({"input_tokens": 100_000_001}, False),
+    ({"input_tokens": -1}, False),
+    ({"input_tokens": "1"}, False),
+    ({"input_tokens": 1.5}, False),
+    ({"input_tokens": True}, False),
+    ({"input_tokens": None}, False),
+    ({"reported_total_tokens": None}, True),
+    ({"reported_total_tokens": -1}, False),
+    ({"kind": "adjustment", "adjusts": ANOTHER_ID, "input_tokens": -5, "reported_cost_usd": "-1"}, True),
+    ({"kind": "adjustment"}, False),
+    ({"kind": "adjustment", "adjusts": None}, False),
+    ({"adjusts": ANOTHER_ID}, False),
+    ({"kind": "refund"}, False),
+    ({"event_id": AN_ID.upper()}, True),
+    ({"event_id": AN_ID.replace("-", "")}, False),
+    ({"event_id": "00000000-0000-0000-0000-000000000000"}, False),
+    ({"event_id": None}, False),
+    ({"source": "api/1", "seq": 0}, True),
+    ({"seq": 0}, False),
+    ({"source": "", "seq": 0}, False),
+    ({"seq": None}, True),
+    ({"source": None}, False),
+    ({"source": "api/1", "seq": -1}, False),
+    ({"source": "api/1", "seq": 2**62 + 1}, False),
+    ({"occurred_at": "2026-01-31T12:00:00+05:30"}, True),
+    ({"occurred_at": "2026-01-31T12:00:00"}, False),
+    ({"occurred_at": "2026-01-31 12:00:00Z"}, False),
+    ({"occurred_at": "2026-01-31T24:00:00Z"}, False),
+    ({"occurred_at": 1_769_860_800}, False),
+    ({"started_at": None}, True),
+    ({"provider": ""}, False),
+    ({"provider": "x" * 65}, False),
+    ({"model": "é" * 256}, True),
+    ({"model": "é" * 257}, False),
+    ({"tenant": None, "team": ""}, True),
+    ({"tenant": "x" * 257}, False),
+    ({"service_tier": "cheap"}, False),
+    ({"quality_score": 1}, True),
+    ({"quality_score": 1.01}, False),
+    ({"attempt": 0}, False),
+    ({"tags": {"a": "b"}}, True),
+    ({"tags": {"": "b"}}, False),
+    ({"tags": {"a": 1}}, False),
+    ({"tags": {"x" * 65: "b"}}, False),
+    ({"tags": {str(number): "" for number in range(17)}}, False),
+    ({"tags": None}, False),
+    ({"reported_cost_usd": "0.0105"}, True),
+    ({"reported_cost_usd": 0.0105}, False),
+    ({"reported_cost_usd": "-0.01"}, False),
+    ({"reported_cost_usd": "1e-3"}, False),
+    ({"reported_cost_usd": "0.0000000000001"}, False),
+    ({"reported_cost_usd": "1000000"}, False),
+    ({"prompt": "hello"}, False),
+]
+OTHER_CHANGES: list[tuple[str, dict[str, Any], bool]] = [
+    (RATES_SCHEMA, {}, True),
+    (RATES_SCHEMA, {"cost_usd": "-99999999999999999999999999.000000000001"}, True),
+    (RATES_SCHEMA, {"cost_usd": "1.5"}, False),
+    (RATES_SCHEMA, {"cost_usd": "٣.000000000000"}, False),
+    (RATES_SCHEMA, {"requests": -1}, False),
+    (RATES_SCHEMA, {"input_tokens": -1}, True),
+    (RATES_SCHEMA, {"input_tokens": 2**63}, False),
+    (RATES_SCHEMA, {"pane_seconds": 0}, False),
+    (REJECTED_SCHEMA, {}, True),
+    (REJECTED_SCHEMA, {"key": None, "headers": [["a", None], ["b", "eA=="]]}, True),
+    (REJECTED_SCHEMA, {"headers": [["a"]]}, False),
+    (REJECTED_SCHEMA, {"reason": "ugly"}, False),
+    (REJECTED_SCHEMA, {"detail": "x" * 501}, False),
+    (REJECTED_SCHEMA, {"value": None}, False),
+    (ALERTS_SCHEMA, {}, True),
+    (ALERTS_SCHEMA, {"state": "ended"}, False),
+    (ALERTS_SCHEMA, {"contributors": ALERT["contributors"] * 4}, False),
+    (ALERTS_SCHEMA, {"window_seconds": 0}, False),
+]
+EXAMPLES = {USAGE_SCHEMA: USAGE, RATES_SCHEMA: RATES, REJECTED_SCHEMA: REJECTED, ALERTS_SCHEMA: ALERT}
+
+
+def test_a_published_schema_never_changes() -> None:
+    """Each published file has the digest it was published with; a new shape is a new version, never an edit."""
+    digests = {file.name: sha256(file.read_bytes()).hexdigest() for file in published().iterdir()}
+    assert digests == PUBLISHED
+
+
+def test_every_current_schema_is_published(capsys: pytest.CaptureFixture[str]) -> None:
+    """The files in the package are what the models generate now, and the generator says so."""
+    for name in MODELS:
+        assert (published() / schema_file_name(name)).read_text(encoding="utf-8") == schema_text(name)
+    assert main([]) == 0
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_schema_is_a_schema(name: str) -> None:
+    """Each file is valid by the JSON Schema dialect that it names."""
+    Draft202012Validator.check_schema(json.loads(schema_text(name)))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "valid"), [*((USAGE_SCHEMA, *pair) for pair in USAGE_CHANGES), *OTHER_CHANGES]
+)
+def test_json_schema_and_pydantic_agree(name: str, changes: dict[str, Any], valid: bool) -> None:
+    """A document is valid by the JSON Schema exactly if the model accepts its text."""
+    document = EXAMPLES[name] | changes
+    assert Draft202012Validator(json.loads(schema_text(name))).is_valid(document) is valid
+    if valid:
+        MODELS[name].model_validate_json(json.dumps(document))
+    else:
+        with pytest.raises(ValidationError):
+            MODELS[name].model_validate_json(json.dumps(document))
