@@ -75,9 +75,9 @@ _SIGNED: Final = (*LEAVES, "reasoning_tokens", "reported_total_tokens", "reporte
 _JSON_SCHEMA_RULES: Final[dict[str, Any]] = {
     "$comment": (
         "Not expressible here, and checked by consumers: reasoning_tokens <= output_tokens in a usage event; "
-        "adjusts differs from event_id; dates exist in the calendar, in [2020, 2100) UTC; integers are written without a "
-        "decimal point; a line has at most 8192 bytes of UTF-8; occurred_at is at most 30 days before and 5 minutes after the "
-        "record's broker timestamp."
+        "adjusts differs from event_id; dates exist in the calendar, in [2020, 2100) UTC; integers are written "
+        "without a decimal point; a line has at most 8192 bytes of UTF-8; occurred_at is at most 30 days before and "
+        "5 minutes after the record's broker timestamp."
     ),
     "allOf": [
         {
