@@ -1,18 +1,21 @@
 """How is a producer tested? Against Kafka in memory, or the real one, with the same questions."""
 
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
 
+from spendgauge.deploy.broker import broker_command
 from spendgauge.producers.client import ErrorCallback
 from spendgauge.producers.settings import DeliverySettings
-from spendgauge.schemas import KafkaSettings, UsageEvent
-from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas import KafkaSettings, UnavailableError, UsageEvent, topic_specs
+from spendgauge.schemas.kafka import client_options, create_topics
 
-__all__ = ["CALL", "FakeBroker", "FakeClock", "Sent", "events_of", "positions", "read_back", "unpacked"]
+__all__ = ["CALL", "FakeBroker", "FakeClock", "Sent", "broker_on", "positions", "read_back", "unpacked"]
 
 CALL: dict[str, Any] = {"provider": "anthropic", "model": "claude-haiku-4-5", "input_tokens": 10, "output_tokens": 2}
 """The least that a test emits."""
@@ -140,14 +143,31 @@ class FakeClient:
         self._queue = []
 
 
+@contextmanager
+def broker_on(port: int) -> Iterator[KafkaSettings]:
+    """Run an embedded broker on this port, with the project's topics; kill it at the end, and all it keeps with it."""
+    kafka = KafkaSettings(kafka=f"127.0.0.1:{port}")
+    with subprocess.Popen(broker_command(port=port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _create_topics(kafka)
+            yield kafka
+        finally:
+            process.kill()
+
+
+def _create_topics(kafka: KafkaSettings) -> None:
+    for attempt in range(20):
+        try:
+            create_topics(kafka, topic_specs(kafka.topics))
+            return
+        except UnavailableError:
+            if attempt == 19:
+                raise
+
+
 def unpacked(records: list[Sent]) -> list[UsageEvent]:
     """Read the events in records, in order."""
     return [UsageEvent.model_validate_json(line) for record in records for line in record.value.split(b"\n")]
-
-
-def events_of(source: str, records: list[Sent]) -> list[UsageEvent]:
-    """Read the events of one source, in order."""
-    return [event for event in unpacked(records) if event.source == source]
 
 
 def positions(records: list[Sent]) -> dict[str, list[int | None]]:

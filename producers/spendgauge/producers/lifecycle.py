@@ -9,9 +9,8 @@ import atexit
 import os
 import sys
 from typing import Protocol
-from weakref import WeakSet
 
-__all__ = ["Living", "watch"]
+__all__ = ["Living", "unwatch", "watch"]
 
 
 class Living(Protocol):
@@ -28,7 +27,7 @@ class _Watch:
     """Which producers live in this process, and which of its hooks are set."""
 
     def __init__(self) -> None:
-        self.living: WeakSet[Living] = WeakSet()
+        self.living: set[Living] = set()
         self.hooked = False
         self.finalizing_pid: int | None = None
 
@@ -45,7 +44,10 @@ _watch = _Watch()
 
 
 def watch(producer: Living) -> None:
-    """Tell the producer of forks and of the end of the process, from now on; safe to repeat."""
+    """Tell the producer of forks and of the end of the process until ``unwatch``; safe to repeat.
+
+    It is kept alive: a service may let go of a producer that still holds events.
+    """
     _watch.living.add(producer)
     if not _watch.hooked:
         _watch.hooked = True
@@ -56,6 +58,11 @@ def watch(producer: Living) -> None:
 
         _watch.finalizing_pid = os.getpid()
         Finalize(None, _watch.on_exit, exitpriority=0)
+
+
+def unwatch(producer: Living) -> None:
+    """Forget a producer that is closed."""
+    _watch.living.discard(producer)
 
 
 def _in_multiprocessing_child() -> bool:

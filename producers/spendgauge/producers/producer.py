@@ -10,7 +10,7 @@ from spendgauge.producers.client import Client, ErrorCallback, connect_client
 from spendgauge.producers.emitter import ProducerStats
 from spendgauge.producers.identity import boot_id, event_id, source_names
 from spendgauge.producers.lane import Lane
-from spendgauge.producers.lifecycle import watch
+from spendgauge.producers.lifecycle import unwatch, watch
 from spendgauge.producers.notices import Notices
 from spendgauge.producers.sender import Sender
 from spendgauge.producers.settings import DeliverySettings, ProducerSettings
@@ -134,6 +134,7 @@ class UsageProducer:
                 failed_before = self._failures_told
                 self.flush(timeout_seconds)
                 ended = self._worker.stop()
+                unwatch(self)
                 self._all_sent = ended and self._worker.sender.failed_events == failed_before
             return self._all_sent
 

@@ -1,0 +1,75 @@
+"""What does a service's process do with a producer? Run by ``test_producer_processes``: one mode, then the end."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+from spendgauge.producers import ProducerSettings, UsageProducer
+
+CALL: dict[str, Any] = {"provider": "anthropic", "model": "claude-haiku-4-5", "input_tokens": 10}
+
+
+def emit(producer: UsageProducer, events: int) -> None:
+    """Emit so many events."""
+    for _ in range(events):
+        producer.emit(**CALL)
+
+
+def forget_to_close(producer: UsageProducer) -> None:
+    """Emit, and end."""
+    emit(producer, 50)
+
+
+def fork(producer: UsageProducer) -> None:
+    """Emit in the parent, fork with events under way, and emit in both."""
+    emit(producer, 20)
+    child = os.fork()
+    emit(producer, 30)
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def fork_in_vain(producer: UsageProducer) -> None:
+    """Fork a child that has nothing to say."""
+    emit(producer, 20)
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def multiprocess(producer: UsageProducer) -> None:
+    """Emit in a child of multiprocessing, which ends without atexit."""
+    child = multiprocessing.get_context("fork").Process(target=emit, args=(producer, 30))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
+    emit(producer, 20)
+
+
+def interrupt(producer: UsageProducer) -> None:
+    """Emit from a signal handler that interrupts the emitting."""
+    left = 200
+
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        nonlocal left
+        left -= 1
+        producer.emit(**CALL, feature="signal")
+        if left == 0:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    signal.signal(signal.SIGALRM, on_signal)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    while left:
+        producer.emit(**CALL, feature="main")
+    assert producer.close(20)
+    stats = producer.stats()
+    assert stats.delivered + stats.dropped == stats.accepted + stats.dropped > 200, stats
+
+
+MODES = {run.__name__: run for run in (forget_to_close, fork, fork_in_vain, multiprocess, interrupt)}
+
+if __name__ == "__main__":
+    MODES[sys.argv[1]](UsageProducer(ProducerSettings.from_environment()))

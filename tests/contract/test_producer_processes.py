@@ -1,0 +1,66 @@
+"""Do events survive the ways a process forks and ends?"""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tests.producers import positions, read_back, unpacked
+
+from spendgauge.producers import ProducerSettings
+from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
+from spendgauge.schemas.kafka import create_topics
+
+CHILD = Path(__file__).with_name("producer_child.py")
+
+
+def run(mode: str, kafka: KafkaSettings, **fields: object) -> subprocess.CompletedProcess[str]:
+    """Run a service's process in this mode until it ends, well or badly."""
+    settings = ProducerSettings.from_environment({}, service="api", host="h", **kafka.model_dump(), **fields)
+    environment = {**os.environ, **settings.environment()}
+    command = [sys.executable, str(CHILD), mode]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("mode", "events_a_source"),
+    [
+        ("forget_to_close", [50]),
+        ("fork", [30, 50]),
+        ("fork_in_vain", [20]),
+        ("multiprocess", [20, 30]),
+    ],
+)
+def test_each_process_is_a_source_and_loses_nothing(
+    kafka: KafkaSettings, mode: str, events_a_source: list[int]
+) -> None:
+    """Without a close, and on both sides of a fork: every event arrives once, each process its own source from 0."""
+    create_topics(kafka, topic_specs(kafka.topics))
+    done = run(mode, kafka)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    found = positions(read_back(kafka, events=sum(events_a_source)))
+    assert sorted(found.values(), key=len) == [list(range(count)) for count in events_a_source]
+
+
+@pytest.mark.integration
+def test_a_signal_handler_may_emit(kafka: KafkaSettings) -> None:
+    """Emitting from a signal handler that interrupts an emit neither hangs nor loses: both are in one numbering."""
+    create_topics(kafka, topic_specs(kafka.topics))
+    done = run("interrupt", kafka, queue_events=1_000_000)
+    assert (done.returncode, done.stderr) == (0, "")
+    records = read_back(kafka, events=201)
+    assert Counter(event.feature for event in unpacked(records))["signal"] > 0
+    (seqs,) = positions(records).values()
+    assert seqs == list(range(len(seqs)))
+
+
+def test_an_end_without_a_broker_is_bounded_and_told() -> None:
+    """With the broker away a process ends within ``exit_seconds``, and says how many events that cost."""
+    before = SystemClock().monotonic()
+    done = run("forget_to_close", KafkaSettings(kafka="127.0.0.1:1"), exit_seconds=0.2)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "events lost: closed before the broker had acknowledged them' count=50" in done.stderr
+    assert SystemClock().monotonic() - before < 15
