@@ -145,6 +145,22 @@ def test_an_error_has_status_code_and_text(
     assert reply.text.count(f"({name})") == 1
 
 
+def test_an_insert_that_the_table_refuses_is_an_error(clickhouse: ClickHouseSettings) -> None:
+    """An answer without an error means that the rows are stored: what a constraint refuses is never acknowledged."""
+    with clickhouse_connect.get_client(dsn=clickhouse.clickhouse) as client:
+        client.command("CREATE TABLE t (a Int8, CONSTRAINT large CHECK a > 5) ENGINE = MergeTree ORDER BY a")
+        for insert in (
+            lambda: client.insert("t", [[7], [1]], column_names=["a"]),
+            lambda: client.raw_insert("t", insert_block=b"1\n", fmt="TSV"),
+            lambda: client.command("INSERT INTO t SETTINGS max_threads = 1 VALUES (1)"),
+        ):
+            with pytest.raises(DatabaseError) as raised:
+                insert()
+            assert raised.value.code == 469
+        assert client.command("INSERT INTO t SETTINGS max_threads = 1 VALUES (6)").written_rows == 1
+        assert client.query("SELECT a FROM t").result_rows == [(6,)]
+
+
 def test_an_error_leaves_nothing_behind(clickhouse: ClickHouseSettings) -> None:
     """What a failed statement had produced never shows up in another answer (an engine bug this is built around)."""
     for _ in range(3):

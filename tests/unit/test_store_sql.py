@@ -2,7 +2,7 @@
 
 import pytest
 
-from spendgauge.deploy.store_sql import quote_identifier, quote_text, read_statement
+from spendgauge.deploy.store_sql import from_file, quote_identifier, quote_text, read_statement
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,20 @@ def test_an_insert_is_cut_where_its_rows_begin(sql: bytes, head: str, format_nam
     insert = read_statement(sql).insert
     assert insert is not None
     assert (insert.head, insert.format, bytes(insert.data)) == (head, format_name, data)
+
+
+@pytest.mark.parametrize(
+    ("head", "into", "rest"),
+    [
+        ("INSERT INTO t (a)", "INSERT INTO t (a)", ""),
+        ("INSERT INTO t SETTINGS a=1", "INSERT INTO t", "SETTINGS a=1"),
+        ("INSERT INTO settings (settings)", "INSERT INTO settings (settings)", ""),
+        ("INSERT INTO d.settings SETTINGS a='SETTINGS'", "INSERT INTO d.settings", "SETTINGS a='SETTINGS'"),
+    ],
+)
+def test_rows_may_stand_in_a_file(head: str, into: str, rest: str) -> None:
+    """The file's name goes before the settings, where ClickHouse's grammar wants it."""
+    assert from_file(head, "/a'b", "CSV") == f"{into} FROM INFILE '/a\\'b' COMPRESSION 'none' {rest} FORMAT CSV"
 
 
 @pytest.mark.parametrize("sql", [b"INSERT INTO t SELECT 1", b"INSERT INTO t WITH 1 AS x SELECT x", b"INSERT INTO t"])

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Insert", "Statement", "quote_identifier", "quote_text", "read_statement"]
+__all__ = ["Insert", "Statement", "from_file", "quote_identifier", "quote_text", "read_statement"]
 
 _TOKEN: Final = re.compile(
     rb"""(?P<skip> \s+ | --[^\n]* | \#[ !][^\n]* | /\*.*?\*/ )
@@ -71,6 +71,19 @@ def read_statement(sql: bytes) -> Statement:
     if verb == "INSERT":
         return Statement(sql, verb, None, _split_insert(sql))
     return Statement(sql, verb, _output_format(sql), None)
+
+
+def from_file(head: str, path: str, format_name: str) -> str:
+    """Write the INSERT that ``head`` begins with its rows in a file."""
+    raw = head.encode()
+    at = len(raw)
+    previous = b""
+    for token, start, _ in _tokens(raw):
+        if token == b"SETTINGS" and previous not in (b"INTO", b"TABLE", b"."):
+            at = start
+            break
+        previous = token
+    return f"{_text(raw[:at])} FROM INFILE {quote_text(path)} COMPRESSION 'none' {_text(raw[at:])} FORMAT {format_name}"
 
 
 def quote_text(value: str) -> str:
