@@ -32,6 +32,8 @@ def connect_admin(settings: KafkaSettings, *, timeout_seconds: float = _TIMEOUT_
         admin = AdminClient(client_options(settings, log_level=0), logger=_silent())
         admin.list_topics(timeout=timeout_seconds)
     except KafkaException as error:
+        if error.args[0].code() == KafkaError._INVALID_ARG:
+            raise ConfigurationError(f"the Kafka options cannot be used: {error.args[0].str()}") from None
         raise UnavailableError(_no_answer(settings, error)) from None
     except ValueError as error:
         raise ConfigurationError(f"the Kafka options cannot be used: {error}") from None

@@ -54,11 +54,7 @@ class EnvironmentSettings(BaseModel):
         try:
             return cls(**values)
         except ValidationError as error:
-            lines = [
-                f"{_PREFIX}{'.'.join(map(str, item['loc'])).upper()}={item['input']!r} cannot be used: {item['msg']}."
-                for item in error.errors()
-            ]
-            raise ConfigurationError(" ".join(lines)) from None
+            raise ConfigurationError(" ".join(map(_sentence, error.errors()))) from None
 
     def environment(self) -> dict[str, str]:
         """Write the settings as the variables that ``from_environment`` reads, for a child process."""
@@ -70,6 +66,11 @@ class EnvironmentSettings(BaseModel):
             if value not in (None, ""):
                 written[_PREFIX + name.upper()] = str(value)
         return written
+
+
+def _sentence(fault: Any) -> str:
+    name = f"{_PREFIX}{'.'.join(map(str, fault['loc'])).upper()}"
+    return f"{name}={fault['input']!r} cannot be used: {fault['msg'].removeprefix('Value error, ')}."
 
 
 class KafkaSettings(EnvironmentSettings):
