@@ -16,21 +16,16 @@ _BLOCK_BYTES: Final = 256 * 1024
 
 def send_lines(stream: BufferedReader, source: BulkSource) -> Iterator[Problem]:
     """Send each line as soon as it has come; yield those that are no events."""
-    numbered = 0
+    before = 0
     for lines in _arriving(stream):
-        rows: list[dict[str, Any]] = []
-        numbers: list[int] = []
-        for number, line in enumerate(lines, start=numbered + 1):
-            if not line.strip():
-                continue
-            row = _object(line)
-            if isinstance(row, str):
-                yield Problem(number, row)
-            else:
-                rows.append(row)
-                numbers.append(number)
-        yield from (Problem(numbers[refused.index], refused.reason) for refused in source.write(rows))
-        numbered += len(lines)
+        read = {number: _object(line) for number, line in enumerate(lines, start=before + 1) if line.strip()}
+        rows = {number: row for number, row in read.items() if isinstance(row, dict)}
+        refused = source.write(rows.values())
+        numbers = list(rows)
+        problems = {number: why for number, why in read.items() if isinstance(why, str)}
+        problems |= {numbers[row.index]: row.reason for row in refused}
+        yield from (Problem(number, problems[number]) for number in sorted(problems))
+        before += len(lines)
 
 
 def _arriving(stream: BufferedReader) -> Iterator[list[bytes]]:

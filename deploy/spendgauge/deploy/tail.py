@@ -10,7 +10,7 @@ from spendgauge.schemas.kafka import client_options, connect_admin
 
 __all__ = ["follow", "require_topic"]
 
-_TIMEOUT_SECONDS: Final = 10.0
+_TIMEOUT_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.5
 
 

@@ -15,7 +15,7 @@ from spendgauge.schemas.kafka import client_options, connect_admin
 
 __all__ = ["Position", "group_positions"]
 
-_TIMEOUT_SECONDS: Final = 10.0
+_TIMEOUT_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def group_positions(settings: KafkaSettings, groups: Mapping[str, Iterable[str]]
 
 
 def _partitions(settings: KafkaSettings, topics: Sequence[str]) -> list[TopicPartition]:
-    metadata = connect_admin(settings).list_topics(timeout=_TIMEOUT_SECONDS)
+    metadata = connect_admin(settings, timeout_seconds=_TIMEOUT_SECONDS).list_topics(timeout=_TIMEOUT_SECONDS)
     for topic in topics:
         if topic not in metadata.topics:
             raise UnavailableError(
