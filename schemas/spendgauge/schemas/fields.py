@@ -130,8 +130,8 @@ Total = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 
 Name = Annotated[
     str,
-    BeforeValidator(_empty_is_not_given),
     Field(max_length=256),
+    BeforeValidator(_empty_is_not_given),
     WithJsonSchema({"type": ["string", "null"], "maxLength": 256}),
 ]
 """A dimension's value; null and the empty string both mean: not given."""

@@ -14,6 +14,9 @@ _POLARS_TYPES: Final = {"string": pl.String(), "integer": pl.Int64(), "number": 
 _FIELDS: Final[dict[str, pl.DataType]] = {TAGS_MARK: pl.String()} | {
     name: _POLARS_TYPES[rule.kind] for name, rule in RULES.items() if rule.kind in _POLARS_TYPES
 }
+_TOO_LONG_A_NUMBER: Final = "[0-9]{38}"
+"""Polars calls it no JSON where a whole number exceeds 128 bits."""
+
 _SMALL_SAMPLE: Final = 64
 _LARGE_SAMPLE: Final = 512
 
@@ -28,6 +31,7 @@ def read_lines(lines: pl.DataFrame) -> pl.DataFrame:
     fields = _sampled_fields(guarded["json"])
     read = _read(guarded, fields)
     if read is None:
+        guarded = guarded.filter(~pl.col("json").str.contains(_TOO_LONG_A_NUMBER))
         guarded = guarded.filter(pl.Series([_is_json(text) for text in guarded["json"]], dtype=pl.Boolean))
         read = _read(guarded, fields)
     if read is None:
