@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.producers import CALL
 
-from spendgauge.producers.identity import boot_id, event_id, source_names
+from spendgauge.producers.identity import EventIds, boot_id, event_id, source_names
 from spendgauge.producers.invalid import InvalidEventError
 from spendgauge.producers.lane import Lane, Record
 from spendgauge.schemas import UsageEvent
@@ -182,10 +182,13 @@ def test_a_ready_line_must_be_one_line_of_a_record(line: bytes) -> None:
     assert (to.next_seq, to.take()) == (0, None)
 
 
-@given(now_ms=st.integers(0, 2**48 - 1))
-def test_an_event_id_is_a_uuid_of_its_time(now_ms: int) -> None:
+@given(now_ms=st.integers(0, 2**48 - 1), refills=st.integers(0, 1))
+def test_an_event_id_is_a_uuid_of_its_time(now_ms: int, refills: int) -> None:
     """An event id is a canonical UUID, version 7, RFC 9562's variant, that begins with its time in milliseconds."""
-    text = event_id(now_ms)
+    ids = EventIds(stock=1)
+    for _ in range(refills):
+        ids.refill()
+    text = ids.take(now_ms)
     number = int(text.replace("-", ""), 16)
     assert [len(part) for part in text.split("-")] == [8, 4, 4, 4, 12]
     assert (number >> 80, number >> 76 & 0xF, number >> 62 & 0b11) == (now_ms, 7, 0b10)
@@ -193,7 +196,10 @@ def test_an_event_id_is_a_uuid_of_its_time(now_ms: int) -> None:
 
 
 def test_ids_do_not_repeat() -> None:
-    """Events and runs of one millisecond have different ids."""
+    """Events and runs of one millisecond have different ids, made beforehand or not."""
+    ids = EventIds(stock=50)
+    ids.refill()
+    assert len({ids.take(NOW_MS) for _ in range(100)}) == 100
     assert len({event_id(NOW_MS) for _ in range(10_000)}) == 10_000
     assert len({boot_id(NOW_MS) for _ in range(100)}) == 100
 

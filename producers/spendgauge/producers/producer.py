@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from spendgauge.producers.client import Client, ErrorCallback, connect_client
 from spendgauge.producers.emitter import ProducerStats
-from spendgauge.producers.identity import boot_id, event_id, source_names
+from spendgauge.producers.identity import boot_id, source_names
 from spendgauge.producers.lane import Lane
 from spendgauge.producers.lifecycle import unwatch, watch
 from spendgauge.producers.notices import Notices
@@ -74,7 +74,7 @@ class UsageProducer:
             now_ms = self._now_ms()
             own_id = fields.get("event_id")
             if own_id is None:
-                own_id = event_id(now_ms)
+                own_id = worker.ids.take(now_ms)
             tags = fields.get("tags")
             if type(tags) is dict:
                 fields["tags"] = tags.copy()  # the caller may change its own before the thread looks

@@ -11,6 +11,7 @@ from itertools import cycle
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from spendgauge.producers.identity import EventIds
 from spendgauge.producers.invalid import InvalidEventError
 from spendgauge.producers.lane import Draft, Lane
 from spendgauge.producers.notices import Notices
@@ -56,6 +57,7 @@ class Worker:
     ) -> None:
         self.queue: deque[Draft | Barrier] = deque()
         self.idle = True
+        self.ids = EventIds()
         self.dropped = Tally()
         self.lanes = lanes
         self.sender = sender
@@ -179,6 +181,7 @@ class Worker:
 
     def _attend(self) -> None:
         """Do what must not wait until the queue is empty; polling also lets go of the GIL, for the callers."""
+        self.ids.refill()
         self.sender.turn(0)
         self._count_drops()
         self._answer()
