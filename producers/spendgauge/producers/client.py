@@ -11,14 +11,14 @@ from spendgauge.schemas import USAGE_SCHEMA, ConfigurationError
 from spendgauge.schemas.kafka import client_options
 from spendgauge.schemas.topics import CONTENT_TYPE, CONTENT_TYPE_HEADER, SCHEMA_HEADER
 
-__all__ = ["HEADERS", "Client", "ErrorCallback", "connect_client", "keep_for_ever"]
+__all__ = ["CONTRACT", "HEADERS", "Client", "ErrorCallback", "connect_client", "keep_for_ever"]
 
 HEADERS: Final[list[tuple[str, str | bytes | None]]] = [
     (CONTENT_TYPE_HEADER, CONTENT_TYPE.encode()),
     (SCHEMA_HEADER, USAGE_SCHEMA.encode()),
 ]
 
-_CONTRACT: Final = {"enable.idempotence": True, "acks": "all", "partitioner": "murmur2_random"}
+CONTRACT: Final = {"enable.idempotence": True, "acks": "all", "partitioner": "murmur2_random"}
 """What counting exactly once rests on: the order of a source in one partition, and the same partition as other
 clients of the topic choose."""
 
@@ -60,13 +60,13 @@ def connect_client(settings: DeliverySettings, on_error: ErrorCallback) -> Clien
 
     Raises ``ConfigurationError`` where an option cannot be used.
     """
-    fixed = sorted(set(settings.kafka_options) & set(_CONTRACT))
+    fixed = sorted(set(settings.kafka_options) & set(CONTRACT))
     if fixed:
         raise ConfigurationError(
             f"the Kafka option {fixed[0]} cannot be set for a producer: counting each event once depends on "
-            f"{fixed[0]}={_CONTRACT[fixed[0]]}"
+            f"{fixed[0]}={CONTRACT[fixed[0]]}"
         )
-    options = client_options(settings, **_FREE, **{"compression.type": settings.compression}, **_CONTRACT)
+    options = client_options(settings, **_FREE, **{"compression.type": settings.compression}, **CONTRACT)
     try:
         return Producer({**options, "error_cb": on_error})
     except (KafkaException, ValueError, TypeError) as error:
