@@ -1,5 +1,6 @@
 """How is ClickHouse asked, and what does it say when it cannot answer? One sentence, with its code and the remedy."""
 
+import re
 from typing import Any, BinaryIO, Final
 
 from clickhouse_connect.driver.client import Client
@@ -12,6 +13,7 @@ from spendgauge.sinks.clickhouse import reason_of
 __all__ = ["QueryError", "ask_rows", "ask_stream", "ask_values"]
 
 _BLOCK_BYTES: Final = 64 * 1024
+_BOILERPLATE: Final = re.compile(r"\.?( \([A-Z_]+\))?( \(version [^)]*\))?( \(for url [^)]*\))?$")
 _NO_TABLES: Final = frozenset((60, 81))
 
 
@@ -62,5 +64,6 @@ def _ask(client: Client, query: Query) -> tuple[tuple[str, ...], list[tuple[Any,
 def _sentence(error: Error) -> QueryError:
     if error.code is None:
         return QueryError(f"ClickHouse did not answer: {reason_of(error)}", None)
+    reason = _BOILERPLATE.sub("", reason_of(error))
     advice = "; create the tables with `spendgauge migrate`" if error.code in _NO_TABLES else ""
-    return QueryError(f"ClickHouse refuses (code {error.code}): {reason_of(error)}{advice}", error.code)
+    return QueryError(f"ClickHouse refuses (code {error.code}): {reason}{advice}", error.code)

@@ -3,6 +3,8 @@
 A source's numbers are counted as bitmaps: exact, and about a bit each, so that a source may have any number of events.
 A period other than ``ALWAYS`` judges the hours in it, and of each source the numbers between its first and its last
 event in it.
+
+Columns are named with their table wherever an alias has the same name: ClickHouse takes the alias, in WHERE too.
 """
 
 from collections.abc import Mapping
@@ -31,20 +33,20 @@ _OF_EVENTS: Final = {
 """How the measures that are no columns are taken from events."""
 
 _NUMBERED: Final = """(
-    SELECT toString(source) AS source, assumeNotNull(seq) AS seq, 1 AS is_stored
-    FROM usage
-    WHERE seq IS NOT NULL
+    SELECT toString(e.source) AS source, assumeNotNull(e.seq) AS seq, 1 AS is_stored
+    FROM usage AS e
+    WHERE e.seq IS NOT NULL
     UNION ALL
-    SELECT JSONExtractString(value, 'source') AS source, JSONExtractInt(value, 'seq') AS seq, 0 AS is_stored
-    FROM rejected
-    WHERE JSONHas(value, 'seq') AND JSONExtractString(value, 'source') != ''
+    SELECT JSONExtractString(r.value, 'source') AS source, JSONExtractInt(r.value, 'seq') AS seq, 0 AS is_stored
+    FROM rejected AS r
+    WHERE JSONHas(r.value, 'seq') AND JSONExtractString(r.value, 'source') != ''
 )"""
 """Every number that is accounted for: of a stored event, or of a rejected line."""
 
 _UNNUMBERED: Final = """(
-    SELECT assumeNotNull(key) AS source, count() AS lines
-    FROM rejected
-    WHERE key IS NOT NULL AND NOT JSONHas(value, 'seq')
+    SELECT assumeNotNull(r.key) AS source, count() AS lines
+    FROM rejected AS r
+    WHERE r.key IS NOT NULL AND NOT JSONHas(r.value, 'seq')
     GROUP BY source
 )"""
 """Rejected lines in which no number can be read; the record's key says whose they are."""
@@ -58,9 +60,9 @@ def source_books(period: Period = ALWAYS) -> Query:
     """
     judged = """
 INNER JOIN (
-    SELECT toString(source) AS source, min(assumeNotNull(seq)) AS first_seq, max(assumeNotNull(seq)) AS last_seq
-    FROM usage
-    WHERE seq IS NOT NULL AND $within
+    SELECT toString(e.source) AS source, min(assumeNotNull(e.seq)) AS first_seq, max(assumeNotNull(e.seq)) AS last_seq
+    FROM usage AS e
+    WHERE e.seq IS NOT NULL AND $within
     GROUP BY source
 ) AS j ON n.source = j.source
 WHERE n.seq BETWEEN j.first_seq AND j.last_seq"""

@@ -14,6 +14,7 @@ from spendgauge.schemas.rates import MEASURES
 __all__ = ["as_json", "as_sentences"]
 
 _MOST_TOLD: Final = 10
+_MOST_MEASURES: Final = 3
 _TOKENS: Final = tuple(name for name in LEAVES if name.endswith("_tokens"))
 
 
@@ -87,26 +88,26 @@ def _faults(found: Reconciliation) -> Iterator[str]:
         which = f"seq {gap.first}" if gap.events == 1 else f"seq {gap.first} to {gap.last}"
         yield f"source {gap.source} lacks {_counted(gap.events, 'event')}: {which}"
     for hour, differences in groupby(found.books.differences(), key=lambda difference: difference.hour):
-        yield from _of_hour(hour, list(differences))
+        yield from _of_hour(hour, list(differences), all_series=len(found.books.rated))
 
 
-def _of_hour(hour: int, differences: list[Difference]) -> Iterator[str]:
+def _of_hour(hour: int, differences: list[Difference], *, all_series: int) -> Iterator[str]:
     """Tell an hour's differences once for all series that show the same."""
-    by_series = {series: list(found) for series, found in groupby(differences, key=lambda d: d.series)}
     told: dict[tuple[tuple[str, int, int], ...], list[str]] = {}
-    for series, found in by_series.items():
+    for series, found in groupby(differences, key=lambda difference: difference.series):
         told.setdefault(tuple((d.measure, d.stored, d.rated) for d in found), []).append(series)
     for measures, names in told.items():
-        what = "; ".join(f"{_measure(*measure)}" for measure in measures[:3])
-        more = f" and {len(measures) - 3} more measures" if len(measures) > 3 else ""
-        yield f"hour {_hour(hour)}: {', '.join(names)}: {what}{more}"
+        who = f"all {all_series} series" if len(names) == all_series else ", ".join(names)
+        what = "; ".join(_measure(*measure) for measure in measures[:_MOST_MEASURES])
+        more = f"; and {len(measures) - _MOST_MEASURES} more measures" if len(measures) > _MOST_MEASURES else ""
+        yield f"hour {_hour(hour)}: the rates of {who} have {what}{more}"
 
 
 def _measure(name: str, stored: int, rated: int) -> str:
     less, amount = rated < stored, abs(stored - rated)
     if name == "cost_picodollars":
-        return f"cost rated {usd_text(amount)} USD {'below' if less else 'above'} what is stored"
-    return f"{amount:,} {name} {'fewer' if less else 'more'} rated than stored"
+        return f"{usd_text(amount)} USD {'less' if less else 'more'} than stored"
+    return f"{amount:,} {name} {'fewer' if less else 'more'} than stored"
 
 
 def _shortened(faults: list[str]) -> Iterator[str]:
