@@ -15,7 +15,7 @@ from benchmarks.workload import Workload
 
 PARTS: Final = ("rates", "sink", "emit")
 
-_MORE_COALESCED: Final = 4
+_MORE: Final = 3
 """Coalesced events go through so much faster that a run needs more of them."""
 
 
@@ -29,14 +29,15 @@ def main() -> int:
     given = parser.parse_args()
     parts = given.only or PARTS
     rows: list[Row] = []
-    for coalesced, times in ((1, 1), (100, _MORE_COALESCED)):
-        workload = Workload(given.events * times, coalesced, given.per_second * times)
-        with broker() as kafka, tempfile.TemporaryDirectory() as folder:
-            if "rates" in parts:
+    one = Workload(given.events, events_per_second=given.per_second)
+    many = Workload(given.events * _MORE, coalesced=100, events_per_second=given.per_second * _MORE)
+    if "rates" in parts:
+        for workload in (one, many):
+            with broker() as kafka:
                 rows += measure_rates(kafka, workload, rounds=given.rounds)
-            if "sink" in parts:
-                with store(Path(folder)) as clickhouse:
-                    rows += measure_sink(kafka, clickhouse, workload, rounds=given.rounds)
+    if "sink" in parts:
+        with broker() as kafka, tempfile.TemporaryDirectory() as folder, store(Path(folder)) as clickhouse:
+            rows += measure_sink(kafka, clickhouse, one, rounds=given.rounds)
     if "emit" in parts:
         with broker() as kafka:
             rows += measure_emit(kafka, rounds=given.rounds)

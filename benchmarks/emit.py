@@ -24,7 +24,7 @@ from spendgauge.schemas.kafka import client_options, create_topics
 
 __all__ = ["main", "measure_emit"]
 
-_CALLS: Final = 20_000
+_CALLS: Final = 6_000
 _PACE_SECONDS: Final = 0.0005
 _WARM_UP: Final = 1_000
 

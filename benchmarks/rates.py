@@ -17,7 +17,7 @@ _LOOPS: Final = {
     "one": "librdkafka + orjson + dict, one series",
     "drain": "librdkafka alone, nothing decoded",
 }
-_LOOP_EVENTS: Final = 200_000
+_LOOP_EVENTS: Final = 100_000
 """Loops do the same all along, and need no more. A worker is watched for longer: it says what it did once a second."""
 
 

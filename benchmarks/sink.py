@@ -35,7 +35,7 @@ def measure_sink(kafka: str, clickhouse: ClickHouseSettings, workload: Workload,
             sinks.append(_sink(settings, clickhouse, client, events=workload.events, group=f"bench-{number}"))
         size = _bytes_an_event(client)
     return [
-        compare(f"sink, {workload.coalesced} a record", sinks, "ready columns, Native", inserts["native"]),
+        compare("sink, 1 a record", sinks, "ready columns, Native", inserts["native"]),
         compare("", sinks, "ready columns, insert_arrow()", inserts["arrow"]),
         Row("an event in usage_events, merged", size, "", 0, "bytes"),
     ]
