@@ -25,13 +25,16 @@ def refusal(path: Path, port: int) -> str:
 
 
 def test_data_survives_a_restart(tmp_path: Path) -> None:
-    """What was written is there after a stop and a start, also in the database ``default``."""
+    """What was written is there after a stop and a start, also in the database ``default``, empty or not before."""
+    for _ in range(2):
+        with running_store(tmp_path) as store:
+            assert ask(store.url, "SHOW TABLES FROM default").text == ""
+        assert store.process.returncode == 0
     with running_store(tmp_path) as store:
         ask(store.url, "CREATE DATABASE d")
         for table in ("d.t", "t"):
             ask(store.url, f"CREATE TABLE {table} (a UInt8) ENGINE = MergeTree ORDER BY a")
             assert ask(store.url, f"INSERT INTO {table} VALUES (1),(2)").status == 200
-    assert store.process.returncode == 0
     with running_store(tmp_path) as store:
         assert ask(store.url, "SELECT sum(a) FROM d.t").text == "3\n"
         assert ask(store.url, "SELECT sum(a) FROM t").text == "3\n"

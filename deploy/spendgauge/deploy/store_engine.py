@@ -90,9 +90,16 @@ class Engine:
         self._root.close()
 
     def _replace_default_database(self) -> None:
-        known = Path("engine/metadata/default.sql").exists()
+        """Make ``default`` a plain database, with the tables that it had.
+
+        The folder of its tables appears with the first of them; until then the engine cannot attach what it wrote.
+        """
         execute(self._root, "DETACH DATABASE default")
-        execute(self._root, "ATTACH DATABASE default" if known else "CREATE DATABASE default ENGINE = Atomic")
+        if Path("engine/metadata/default").exists():
+            execute(self._root, "ATTACH DATABASE default")
+            return
+        Path("engine/metadata/default.sql").unlink(missing_ok=True)
+        execute(self._root, "CREATE DATABASE default ENGINE = Atomic")
 
     def _ask(self, sql: str) -> str:
         handle = _connect()
@@ -107,7 +114,8 @@ def _connect() -> Any:
 
 
 def _chdb() -> Any:
-    return import_module("chdb._chdb")  # at the first use: loading it starts an engine in memory
+    # At the first use, and where no config.xml lies: loading it starts an engine in memory, which would read that.
+    return import_module("chdb._chdb")
 
 
 def _prepare(lease: Lease, query: StoreQuery) -> None:
