@@ -27,8 +27,8 @@ EXTRAS = {
 NEEDS_EXTRA = ("spendgauge.schemas.chunks", "spendgauge.schemas.prices")
 """Modules of the light room that belong to the extras ``streams`` and ``sinks``; they are imported by name only."""
 
-EMBEDDED = ("spendgauge.deploy.broker", "spendgauge.deploy.store", "spendgauge.deploy.stack")
-"""Modules (by prefix) of the embedded stack: the extra ``local`` alone has the broker and the engine."""
+EMBEDDED = ("spendgauge.deploy.store_server",)
+"""Modules that speak aiohttp, which the extra ``local`` has. Broker and engine are looked for when they start."""
 
 
 @cache

