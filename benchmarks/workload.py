@@ -14,7 +14,7 @@ from spendgauge.schemas.clock import SystemClock
 from spendgauge.schemas.kafka import client_options, create_topics
 from spendgauge.schemas.topics import CONTENT_TYPE, CONTENT_TYPE_HEADER, SCHEMA_HEADER
 
-__all__ = ["PARTITIONS", "Workload", "fill", "frames"]
+__all__ = ["PARTITIONS", "Workload", "fill", "frames", "records"]
 
 PARTITIONS: Final = 4
 
@@ -65,7 +65,7 @@ def fill(settings: KafkaSettings, workload: Workload) -> int:
     )
     size = 0
     for frame in frames(workload):
-        for source, value in _records(frame, workload.coalesced):
+        for source, value in records(frame, workload.coalesced):
             producer.produce(settings.topics.usage, value, key=source, headers=_HEADERS)
             size += len(value)
         producer.poll(0)
@@ -74,7 +74,8 @@ def fill(settings: KafkaSettings, workload: Workload) -> int:
     return size
 
 
-def _records(frame: pl.DataFrame, coalesced: int) -> Iterator[tuple[str, bytes]]:
+def records(frame: pl.DataFrame, coalesced: int) -> Iterator[tuple[str, bytes]]:
+    """Yield key and value of each record that the frame makes, with up to ``coalesced`` events of one source."""
     if coalesced == 1:
         yield from ((source, line.encode()) for source, line in zip(frame["source"], frame["line"], strict=True))
         return
