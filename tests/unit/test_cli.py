@@ -1,0 +1,217 @@
+"""Is every mistake one clear sentence, with the right exit status and no traceback? And does the help help?"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import typer
+
+from spendgauge.deploy import cli, logs
+from spendgauge.deploy.options import Where, parse_moment, parse_speed
+from spendgauge.deploy.stack_settings import StackSettings
+from spendgauge.producers import DeliverySettings
+from spendgauge.schemas import ClickHouseSettings, KafkaSettings
+
+COMMANDS = (
+    *("up", "down", "status", "demo", "simulate", "replay", "emit", "report", "sql", "tail", "reconcile"),
+    *("worker", "sink", "store", "migrate", "topics create"),
+)
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Run a command in this process, with no setting of the environment and a data directory of its own."""
+    for name in [name for name in os.environ if name.startswith("SPENDGAUGE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("SPENDGAUGE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(logs, "configure_logs", lambda _level: None)
+
+    def run_it(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["spendgauge", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return Done(int(ended.value.code or 0), said.out, said.err)
+
+    return run_it
+
+
+def assert_sentence(done: Done, *parts: str) -> None:
+    """Check that a command said one sentence on stderr, with these parts, nothing on stdout, and failed with 1."""
+    assert (done.status, done.out) == (1, "")
+    assert done.err.startswith("spendgauge: ")
+    assert done.err.count("\n") == 1
+    assert [part for part in parts if part not in done.err] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_says_what_a_command_does_and_shows_how(run: Run, command: str) -> None:
+    """Each command's help begins with one sentence and has examples that name the command."""
+    done = run(*command.split(), "--help")
+    assert (done.status, done.err) == (0, "")
+    usage, _, rest = done.out.partition("Usage:")
+    assert usage.strip() == ""
+    assert rest.strip().splitlines()[2].strip()[0].isupper()
+    assert "Examples:" in rest
+    assert f" spendgauge {command}" in rest.partition("Examples:")[2]
+
+
+def test_the_root_lists_all_commands(run: Run) -> None:
+    """`spendgauge` alone is its help, with every command."""
+    done = run()
+    listed = {line.split()[1] for line in done.out.splitlines() if line.startswith("│ ") and line[2].isalpha()}
+    assert {command.split()[0] for command in COMMANDS} <= listed
+
+
+def test_help_needs_nothing_heavy() -> None:
+    """Neither Polars, nor Kafka's or ClickHouse's client, nor pydantic is imported to show the help."""
+    code = (
+        "import sys; sys.argv = ['spendgauge', '--help']\n"
+        "from spendgauge.deploy.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: print(sorted({'polars', 'confluent_kafka', 'clickhouse_connect', 'pydantic', 'numpy', "
+        "'faust', 'structlog'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("nonsense",),
+        ("simulate", "--events", "0"),
+        ("simulate", "--speed", "fast"),
+        ("tail", "nothing"),
+        ("replay",),
+        ("reconcile", "--since", "yesterday"),
+        ("--no-such-option",),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_status_2(run: Run, arguments: tuple[str, ...]) -> None:
+    """What the command line cannot mean is told on stderr, with status 2."""
+    done = run(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert "Error" in done.err
+
+
+def test_a_wrong_column_is_said(run: Run, tmp_path: Path) -> None:
+    """A column that the file lacks is named, with the nearest and all that it has."""
+    log = tmp_path / "log.csv"
+    log.write_text("ts,model\n1,m\n", encoding="utf-8")
+    done = run("replay", str(log), "--columns", "occurred_at=tss")
+    assert_sentence(done, "there is no column 'tss' for occurred_at (did you mean ts?)", "the file has ts, model")
+
+
+def test_a_missing_file_is_said(run: Run) -> None:
+    """A file that is not there is named."""
+    assert_sentence(run("replay", "no.csv"), "no.csv cannot be read: No such file or directory")
+
+
+@pytest.mark.parametrize("content", [None, "[[prices]", 'answer = "42"'])
+def test_a_bad_price_file_is_said(run: Run, tmp_path: Path, content: str | None) -> None:
+    """`up` refuses a price file that is missing or wrong before it starts anything."""
+    prices = tmp_path / "prices.toml"
+    if content is not None:
+        prices.write_text(content, encoding="utf-8")
+    assert_sentence(run("up", "--prices", str(prices)), "prices.toml")
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_wrong_address_is_said(run: Run) -> None:
+    """What is no ClickHouse address is quoted, with the form that is expected."""
+    done = run("sql", "SELECT 1", "--clickhouse", "nonsense")
+    assert_sentence(done, "'nonsense' is not a ClickHouse address", "http(s)://user:password@host:port/database")
+
+
+def test_a_wrong_setting_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that cannot be used is named with its value."""
+    monkeypatch.setenv("SPENDGAUGE_KAFKA_OPTIONS", "nonsense")
+    assert_sentence(
+        run("tail", "usage"), "SPENDGAUGE_KAFKA_OPTIONS='nonsense' cannot be used: 'nonsense' is not name=value"
+    )
+
+
+def test_no_stack_is_no_error_to_stop(run: Run, tmp_path: Path) -> None:
+    """`down` where nothing runs says so and succeeds; `status` says so and fails."""
+    assert run("down") == Done(0, f"no stack runs on {tmp_path / 'data'}\n", "")
+    status = run("status", "--json")
+    assert (status.status, json.loads(status.out)["phase"]) == (1, "stopped")
+
+
+def test_ctrl_c_is_quiet(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupted command ends with 130 and says nothing."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("spendgauge.deploy.demo.run_demo", interrupt)
+    assert run("demo") == Done(130, "", "")
+
+
+def test_the_nearest_word_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A flag wins over the environment, that over the running stack, that over the default."""
+    for name in ("SPENDGAUGE_KAFKA", "SPENDGAUGE_CLICKHOUSE", "SPENDGAUGE_TOPIC_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+    where = Where(data=tmp_path)
+    assert where.settings(KafkaSettings).kafka == "127.0.0.1:9092"
+    monkeypatch.setattr(
+        "spendgauge.deploy.stack_state.find_running",
+        lambda _: StackSettings(kafka="stack:1", clickhouse="http://stack"),
+    )
+    assert where.settings(DeliverySettings).kafka == "stack:1"
+    assert where.settings(ClickHouseSettings).clickhouse == "http://stack"
+    monkeypatch.setenv("SPENDGAUGE_KAFKA", "environment:1")
+    assert where.settings(KafkaSettings).kafka == "environment:1"
+    assert Where(kafka="flag:1", data=tmp_path).settings(KafkaSettings).kafka == "flag:1"
+
+
+def test_speeds_and_moments() -> None:
+    """A speed is max or above 0; a moment is so long ago, or ISO 8601 with UTC for no zone."""
+    assert (parse_speed("max"), parse_speed("0.5")) == (float("inf"), 0.5)
+    for wrong in ("0", "-1", "inf", "nan", ""):
+        with pytest.raises(typer.BadParameter):
+            parse_speed(wrong)
+    assert parse_moment("90s", now_ms=100_000) == 10_000
+    assert parse_moment("2d", now_ms=3 * 86_400_000) == 86_400_000
+    assert parse_moment("1970-01-02", now_ms=0) == 86_400_000
+    assert parse_moment("1970-01-01T01:00+01:00", now_ms=0) == 0
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_logs_are_lines_of_json_unless_somebody_watches(as_json: bool) -> None:
+    """Our own logs and the libraries' warnings come out alike: JSON lines into a file, readable on a terminal."""
+    code = (
+        f"from spendgauge.deploy.logs import configure_logs; configure_logs('info', as_json={as_json})\n"
+        "import logging, structlog\n"
+        "log = structlog.get_logger('spendgauge.test')\n"
+        "log.debug('quiet'); log.info('ours', number=1); logging.getLogger('other').warning('theirs %s', 2)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = done.stderr.splitlines()
+    assert (done.stdout, len(lines)) == ("", 2)
+    if as_json:
+        ours, theirs = map(json.loads, lines)
+        assert (ours["event"], ours["number"], ours["level"], ours["logger"]) == ("ours", 1, "info", "spendgauge.test")
+        assert (theirs["event"], theirs["level"], theirs["logger"]) == ("theirs 2", "warning", "other")
+    else:
+        assert "ours" in lines[0]
+        assert "theirs 2" in lines[1]
