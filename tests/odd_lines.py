@@ -4,11 +4,15 @@ Most of them deceive Polars' JSON reader, or the counting that guards it.
 """
 
 import json
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from tests.strategies import NOW_MS
 
-__all__ = ["ACCEPTED", "AN_ID", "GOOD", "NOW", "REJECTED", "line"]
+from spendgauge.schemas import DIMENSIONS, LEAVES, UsageEvent
+
+__all__ = ["ACCEPTED", "AN_ID", "FULL", "GOOD", "NOW", "REJECTED", "line"]
 
 AN_ID: Final = "0190c5b0-3d6e-7c41-9f0e-2a6f1d0b7e55"
 ANOTHER_ID: Final = "0190c5b0-3d6e-7c41-9f0e-2a6f1d0b7e56"
@@ -22,11 +26,42 @@ def line(members: str = "", start: str = START) -> bytes:
     return f"{{{start}{',' if members else ''}{members}}}".encode()
 
 
+FULL: Final = (
+    UsageEvent.model_validate(
+        {
+            **dict.fromkeys(
+                (*LEAVES, "reasoning_tokens", "attempt", "latency_ms", "ttft_ms", "reported_total_tokens"), 1
+            ),
+            **dict.fromkeys((*DIMENSIONS, "error_type", "request_model", "response_id", "source"), "é"),
+            "tenant": "é" * 256,
+            "event_id": AN_ID,
+            "seq": 1,
+            "occurred_at": datetime.fromisoformat(NOW),
+            "started_at": datetime.fromisoformat(NOW),
+            "provider": "anthropic",
+            "model": "claude",
+            "operation": "embeddings",
+            "service_tier": "batch",
+            "usage_source": "estimated",
+            "usage_convention": "inclusive",
+            "status": "error",
+            "quality_score": 0.25,
+            "tags": {"region": "eu"},
+            "reported_cost_usd": Decimal("0.01"),
+        }
+    )
+    .model_dump_json(exclude={"kind", "adjusts"})
+    .encode()
+)
+"""An event that names all fields but an adjustment's, so that a sample of lines knows them."""
+
 REJECTED: Final = {
     "an unknown name": (line('"prompt":1'), "invalid_event"),
     "an unknown name before a space": (line('"prompt" :1'), "invalid_event"),
     "an unknown name before a tab": (line('"prompt"\t:1'), "invalid_event"),
     "a number as text, and quotes made up for": (line('"team":5,"zz":1'), "invalid_event"),
+    "a number as text, an unknown name before a space": (line('"team":5,"zz" :1'), "invalid_event"),
+    "a number as text, and two escaped quotes": (line('"team":5,"feature":"\\"x\\""'), "invalid_event"),
     "a number as text, and a string too many": (line('"team":5,"zz":"x"'), "invalid_event"),
     "two numbers as text": (line('"team":5,"feature":6,"z":1,"y":1'), "invalid_event"),
     "true as text": (line('"team":true'), "invalid_event"),
@@ -56,6 +91,8 @@ REJECTED: Final = {
     "tags twice, the second wrong": (line('"tags":{"a":"b"},"tags":{"a":1}'), "invalid_event"),
     "a tag twice, the first too long": (line(f'"tags":{{"a":"{"x" * 257}","a":"b"}}'), "invalid_event"),
     "seventeen tags": (line(f'"tags":{json.dumps(dict.fromkeys(map(str, range(17)), ""))}'), "invalid_event"),
+    "257 characters in a tag": (line(f'"tags":{{"a":"{"é" * 257}"}}'), "invalid_event"),
+    "65 characters in a tag's name": (line(f'"tags":{{"{"é" * 65}":"a"}}'), "invalid_event"),
     "a tag without a name": (line('"tags":{"":"b"}'), "invalid_event"),
     "NaN": (line('"quality_score":NaN'), "invalid_event"),
     "infinity": (line('"quality_score":Infinity'), "invalid_event"),
@@ -96,6 +133,9 @@ REJECTED: Final = {
     "no model": (line(start=START.replace(',"model":"gpt-5"', "")), "invalid_event"),
     "an empty model": (line(start=START.replace("gpt-5", "")), "invalid_event"),
     "257 characters": (line(f'"team":"{"é" * 257}"'), "invalid_event"),
+    "no attempt": (line('"attempt":0'), "invalid_event"),
+    "a negative latency": (line('"latency_ms":-1'), "invalid_event"),
+    "a score above one": (line('"quality_score":1.5'), "invalid_event"),
     "an unknown status": (line('"status":"fine"'), "invalid_event"),
     "more reasoning than output": (line('"output_tokens":1,"reasoning_tokens":2'), "invalid_event"),
     "reasoning without output": (line('"reasoning_tokens":1'), "invalid_event"),

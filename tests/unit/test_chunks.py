@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from tests.odd_lines import ACCEPTED, AN_ID, GOOD, NOW, REJECTED, line
+from tests.odd_lines import ACCEPTED, AN_ID, FULL, GOOD, REJECTED, line
 from tests.strategies import NOW_MS, chunk_of, event_lines
 
 from spendgauge.schemas import RecordChunk, RejectedEvent, UsageEvent
@@ -40,37 +40,43 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
 def test_a_bad_line_is_rejected_alone(case: str) -> None:
     """What the fast way might take for an event is rejected for its reason, and its neighbours are not."""
     bad, reason = REJECTED[case]
-    decoded = decode_chunk(chunk_of([b"\n".join([*[GOOD] * 200, bad]), GOOD]))
-    assert [(found.offset, found.line, found.reason, found.value) for found in decoded.rejects] == [
-        (0, 200, reason, bad)
-    ]
-    assert decoded.frame.height == 201
+    decoded = decode_chunk(chunk_of([b"\n".join([FULL, bad] * 100), GOOD]))
+    found = [(reject.offset, reject.line, reject.reason, reject.value) for reject in decoded.rejects]
+    assert found == [(0, number, reason, bad) for number in range(1, 200, 2)]
+    assert decoded.frame.height == 101
 
 
 @pytest.mark.parametrize("case", ACCEPTED)
 def test_an_unusual_line_is_accepted_with_its_values(case: str) -> None:
     """A valid line in an unusual spelling has the values that it says, and defaults for the others."""
     unusual, values = ACCEPTED[case]
-    decoded = decode_chunk(chunk_of([b"\n".join([*[GOOD] * 200, unusual]), GOOD]))
-    assert decoded.rejects == []
-    assert decoded.frame.row(200, named=True) == decoded.frame.row(0, named=True) | {"line": 200} | values
+    decoded = decode_chunk(chunk_of([b"\n".join([GOOD, unusual, FULL] * 70)]))
+    assert (decoded.frame.height, decoded.rejects) == (210, [])
+    usual = decoded.frame.row(0, named=True)
+    assert decoded.frame.row(100, named=True) == usual | {"line": 100} | values
+
+
+@pytest.mark.parametrize(
+    "bad", [b'{"seq":null}', b"{}", b'{"prompt":1}', b"{", b"null", b"\xff", b'{"tags":{"a":"b"}}']
+)
+def test_a_chunk_of_nothing_else_is_rejected(bad: bytes) -> None:
+    """Where every line is bad in the same way, every line is rejected."""
+    decoded = decode_chunk(chunk_of([b"\n".join([bad] * 300)]))
+    assert (len(decoded.rejects), decoded.frame.height) == (300, 0)
 
 
 def test_our_own_lines_need_no_second_look(looked_at: list[bytes]) -> None:
     """What the producer writes, with every field there is, is read at once and never line by line."""
-    full = json.loads(GOOD) | {
-        "source": "api/1",
-        "seq": 1,
-        "started_at": NOW,
-        "tags": {"region": "eu"},
-        "reported_cost_usd": "0.01",
-        "tenant": "Jürgen & Söhne 😀",
-        "status": "error",
-        "quality_score": 0.25,
-    }
-    lines = [GOOD, json.dumps(full, ensure_ascii=False, separators=(",", ":")).encode()] * 300
-    assert decode_chunk(chunk_of([b"\n".join(lines)])).frame.height == 600
+    assert decode_chunk(chunk_of([b"\n".join([GOOD, FULL] * 300)])).frame.height == 600
     assert looked_at == []
+
+
+def test_a_reader_that_loses_a_line_is_not_believed(monkeypatch: pytest.MonkeyPatch, looked_at: list[bytes]) -> None:
+    """Where Polars gives back fewer rows than there are lines, pydantic reads them all."""
+    read = pl.read_ndjson
+    monkeypatch.setattr(pl, "read_ndjson", lambda *given, **named: read(*given, **named).head(-1))
+    assert decode_chunk(chunk_of([b"\n".join([GOOD] * 300)])).frame.height == 300
+    assert len(looked_at) == 300
 
 
 @pytest.mark.parametrize(
@@ -186,11 +192,13 @@ def test_a_whole_record_is_rejected_as_line_zero(value: bytes | None, reason: st
 
 def test_a_record_of_another_schema_is_not_guessed_at() -> None:
     """A record whose header names another schema is rejected whole; one without a header is read."""
-    chunk = chunk_of([GOOD] * 3)
-    headers = [[("spendgauge-schema", b"spendgauge.usage/2")], [], [("spendgauge-schema", None)]]
+    chunk = chunk_of([GOOD, GOOD, GOOD, None])
+    another: list[tuple[str, bytes | None]] = [("spendgauge-schema", b"spendgauge.usage/2")]
+    headers = [another, [], [("spendgauge-schema", None)], another]
     chunk = RecordChunk(**(vars(chunk) | {"headers": headers}))
     decoded = decode_chunk(chunk)
-    assert [(found.offset, found.reason) for found in decoded.rejects] == [(0, "unreadable"), (2, "unreadable")]
+    reasons = [(found.offset, found.reason) for found in decoded.rejects]
+    assert reasons == [(0, "unreadable"), (2, "unreadable"), (3, "empty_record")]
     assert decoded.rejects[0].detail == ("the record's schema is 'spendgauge.usage/2', and spendgauge.usage/1 is read")
     assert decoded.frame["offset"].to_list() == [1]
 

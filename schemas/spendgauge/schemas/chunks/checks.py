@@ -110,7 +110,7 @@ def _event_checks(given: list[str]) -> Iterator[pl.Expr]:
         *(pl.col(name).fill_null(0) >= 0 for name in amounts),
         _column("reasoning_tokens") <= _column("output_tokens"),
     )
-    adjustment = pl.col("adjusts").is_not_null() & (pl.col("adjusts") != pl.col("event_id"))
+    adjustment = pl.col("adjusts") != pl.col("event_id")  # null, so no, where it adjusts nothing
     yield pl.when(_column("kind") == "adjustment").then(adjustment).otherwise(usage)
 
 

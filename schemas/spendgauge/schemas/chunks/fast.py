@@ -81,8 +81,9 @@ def _trusted(read: pl.DataFrame, fields: dict[str, pl.DataType]) -> list[pl.Expr
     Each member is a null that may be, or filled a column; each string member filled a text column; the mark of tags
     stands for tags; and no column that was filled is null a second time.
     """
-    texts = pl.sum_horizontal(pl.col(name).is_not_null() for name, dtype in fields.items() if dtype == pl.String())
-    filled = pl.sum_horizontal(pl.col(name).is_not_null() for name in fields)
+    none = pl.lit(0, pl.UInt32)
+    texts = pl.sum_horizontal(none, *(pl.col(name).is_not_null() for name, t in fields.items() if t == pl.String()))
+    filled = pl.sum_horizontal(none, *(pl.col(name).is_not_null() for name in fields))
     checks = [
         pl.col("members") == filled + pl.col("nulls"),
         pl.col("quotes") == 2 * (filled + texts + pl.col("nulls")),
