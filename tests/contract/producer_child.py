@@ -50,7 +50,7 @@ def multiprocess(producer: UsageProducer) -> None:
 
 
 def interrupt(producer: UsageProducer) -> None:
-    """Emit from a signal handler that interrupts the emitting."""
+    """Emit from a signal handler that interrupts the emitting; print how many events were delivered."""
     left = 200
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
@@ -65,8 +65,7 @@ def interrupt(producer: UsageProducer) -> None:
     while left:
         producer.emit(**CALL, feature="main")
     assert producer.close(20)
-    stats = producer.stats()
-    assert stats.delivered + stats.dropped == stats.accepted + stats.dropped > 200, stats
+    print(producer.stats().delivered)
 
 
 MODES = {run.__name__: run for run in (forget_to_close, fork, fork_in_vain, multiprocess, interrupt)}

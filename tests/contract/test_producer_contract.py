@@ -143,7 +143,7 @@ def test_a_broker_that_forgot_the_session_gets_the_rest() -> None:
     sender = Sender(
         settings.topics.usage,
         partial(connect_client, settings),
-        monotonic=clock.monotonic,
+        clock=clock,
         notices=Notices(clock.monotonic),
         stuck_seconds=0.5,
     )

@@ -10,7 +10,7 @@ from confluent_kafka import KafkaError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import LogCapture
-from tests.producers import CALL, FakeBroker, positions
+from tests.producers import CALL, FakeBroker, FakeClock, positions
 
 from spendgauge.producers import ProducerSettings, ProducerStats, UsageProducer
 from spendgauge.schemas import ConfigurationError, UsageEvent
@@ -215,14 +215,6 @@ def test_close_without_a_broker_says_what_is_lost(broker: FakeBroker, log: LogCa
     assert lost == [7]
 
 
-def test_closing_what_was_never_used_starts_nothing(broker: FakeBroker) -> None:
-    """A producer that emitted nothing closes at once, without a thread."""
-    before = threading.active_count()
-    emitter = producer(broker)
-    assert emitter.close(0)
-    assert threading.active_count() == before
-
-
 def test_the_thread_ends_with_close(broker: FakeBroker) -> None:
     """After close no thread of the producer is left."""
     before = set(threading.enumerate())
@@ -263,6 +255,7 @@ def test_hostile_values_are_invalid_and_harm_nobody(broker: FakeBroker, name: st
     with producer(broker) as emitter:
         emitter.emit(**{**CALL, name: Hostile()})
         emitter.emit(**CALL)
+        assert emitter.flush(10)
     assert (emitter.stats().invalid, [event.seq for event in broker.events]) == (1, [0])
 
 
@@ -296,6 +289,16 @@ def test_every_event_is_in_exactly_one_place(
     assert closed == (stats.failed == 0)
     (used,) = emitter.sources.values()
     assert stats.accepted <= used <= stats.accepted + stats.dropped
+
+
+def test_an_error_inside_emit_is_counted_and_logged(broker: FakeBroker, log: LogCapture) -> None:
+    """Should emit itself fail, the caller gets None, and the event is counted as invalid and logged."""
+    clock = FakeClock()
+    with producer(broker, clock=clock) as emitter:
+        clock.wall_ms = None  # type: ignore[assignment] # a clock that is broken
+        assert emitter.emit(**CALL) is None
+    assert emitter.stats().invalid == 1
+    assert [entry["event"] for entry in log.entries] == ["events not sent: emit() met an error"]
 
 
 def test_settings_or_fields_not_both() -> None:

@@ -42,7 +42,7 @@ def clock() -> FakeClock:
 def sender(broker: FakeBroker, clock: FakeClock) -> Sender:
     """A sender to this broker."""
     connect = partial(broker.connect, DeliverySettings())
-    return Sender("usage", connect, monotonic=clock.monotonic, notices=Notices(clock.monotonic))
+    return Sender("usage", connect, clock=clock, notices=Notices(clock.monotonic))
 
 
 def record(seq: int) -> Record:
@@ -121,6 +121,17 @@ def test_a_fatal_error_begins_a_new_session(clock: FakeClock) -> None:
     broker.clients[0].on_error(refused(KafkaError._FATAL, fatal=True))
     to.turn(0)
     assert len(broker.clients) == 2
+
+
+def test_waiting_for_another_session_is_waiting(clock: FakeClock) -> None:
+    """Between two sessions there is nothing to poll, and a turn sleeps as long as it was told to wait."""
+    broker = FakeBroker(up=False)
+    to = sender(broker, clock)
+    fill(to, 1)
+    to.turn(0)
+    broker.clients[0].on_error(refused(KafkaError._FATAL, fatal=True))
+    to.turn(0.25)
+    assert (clock.monotonic(), len(broker.clients)) == (0.25, 1)
 
 
 def test_a_fatal_report_is_not_a_loss(clock: FakeClock) -> None:

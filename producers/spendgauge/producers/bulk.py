@@ -50,7 +50,7 @@ class BulkWriter:
         self._sender = Sender(
             settings.topics.usage,
             partial(connect, settings),
-            monotonic=self._clock.monotonic,
+            clock=self._clock,
             notices=self._notices,
         )
         self._sources: dict[str, BulkSource] = {}

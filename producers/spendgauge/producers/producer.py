@@ -53,7 +53,7 @@ class UsageProducer:
         self._failures_told = 0
         self._begin()
         self._worker.sender.connect()
-        watch(self)
+        self._rouse(self._worker)
 
     def emit(self, /, **fields: Any) -> str | None:
         """Take one usage event, given as fields of ``UsageEvent``; never block, never raise.
@@ -83,23 +83,23 @@ class UsageProducer:
                 self._rouse(worker)
             return own_id if type(own_id) is str else None
         except Exception:  # noqa: BLE001 - the promise: nothing is raised into the caller
-            self._refused.hit()
+            self._worker.refused.hit()
             return None
 
     def stats(self) -> ProducerStats:
         """Count what became of the events so far, in this process."""
         worker = self._worker
-        sender = worker.sender
-        waiting = len(worker.queue)
+        delivered, failed = worker.sender.delivered_events, worker.sender.failed_events
+        accepted, waiting = worker.accepted, len(worker.queue)  # read later, so that what is queued is never below 0
         return ProducerStats(
-            accepted=worker.accepted,
-            delivered=sender.delivered_events,
-            failed=sender.failed_events,
-            queued=worker.accepted - sender.delivered_events - sender.failed_events + waiting,
-            invalid=worker.invalid + self._refused.read(),
+            accepted=accepted,
+            delivered=delivered,
+            failed=failed,
+            queued=accepted - delivered - failed + waiting,
+            invalid=worker.invalid + worker.refused.read(),
             dropped=worker.dropped.read(),
             closed=self._late.read(),
-            records=sender.delivered_records,
+            records=worker.sender.delivered_records,
         )
 
     @property
@@ -167,7 +167,7 @@ class UsageProducer:
             Sender(
                 settings.topics.usage,
                 partial(self._connect, settings),
-                monotonic=self._clock.monotonic,
+                clock=self._clock,
                 notices=notices,
             ),
             clock=self._clock,
@@ -176,7 +176,6 @@ class UsageProducer:
             full_at=settings.coalesce_events,
         )
         self._late = Tally()
-        self._refused = Tally()
         self._closing = threading.RLock()
         self._all_sent = True
         self._failures_told = 0

@@ -16,8 +16,9 @@ from confluent_kafka import KafkaError, KafkaException
 from spendgauge.producers.client import HEADERS, Client, ErrorCallback, keep_for_ever
 from spendgauge.producers.lane import Record
 from spendgauge.producers.notices import Notices
+from spendgauge.schemas import Clock
 
-__all__ = ["Sender", "is_final"]
+__all__ = ["Sender", "is_fatal", "is_final"]
 
 _FINAL: Final = frozenset(
     {
@@ -37,7 +38,12 @@ _Parcel = tuple[int, Record]
 
 def is_final(error: KafkaError) -> bool:
     """Say whether sending the same record again cannot help."""
-    return error.code() in _FINAL and not error.fatal()
+    return error.code() in _FINAL and not is_fatal(error)
+
+
+def is_fatal(error: KafkaError) -> bool:
+    """Say whether the client's session is what broke."""
+    return bool(error.fatal()) or error.code() == KafkaError._FATAL
 
 
 class Sender:
@@ -48,7 +54,7 @@ class Sender:
         topic: str,
         connect: Callable[[ErrorCallback], Client],
         *,
-        monotonic: Callable[[], float],
+        clock: Clock,
         notices: Notices,
         stuck_seconds: float = 15.0,
     ) -> None:
@@ -57,7 +63,7 @@ class Sender:
         self.next_ticket = 0
         self._topic = topic
         self._connect = connect
-        self._monotonic = monotonic
+        self._clock = clock
         self._notices = notices
         self._backlog: deque[_Parcel] = deque()
         self._given_back: list[_Parcel] = []
@@ -85,12 +91,14 @@ class Sender:
         """Hand over what the window takes, and serve delivery reports; wait up to ``wait_seconds`` for the first."""
         if self._broken or self._stuck():
             self._drop_client()
-        if self._monotonic() >= self._retry_at:
+        if self._clock.monotonic() >= self._retry_at:
             self.connect()
             self._requeue()
             self._hand_over()
         if self._client is not None:
             self._client.poll(wait_seconds)
+        elif wait_seconds:
+            self._clock.sleep(wait_seconds)
 
     @property
     def backlogged(self) -> bool:
@@ -103,8 +111,10 @@ class Sender:
         return min(waiting, default=ticket) >= ticket and (not self._backlog or self._backlog[0][0] >= ticket)
 
     def give_up(self) -> int:
-        """Let go of everything that is not acknowledged, and of the client; return how many events that was."""
+        """Let go of everything that is not acknowledged, and of the client; say and return how many events that was."""
         lost = self.pending_events
+        if lost:
+            self._notices.report("events lost: closed before the broker had acknowledged them", lost)
         self._drop_client()
         self._backlog.clear()
         self._given_back.clear()
@@ -139,7 +149,7 @@ class Sender:
         return True
 
     def _overdue(self) -> bool:
-        return bool(self._in_client) and self._monotonic() - self._progress_at >= self._patience_seconds
+        return bool(self._in_client) and self._clock.monotonic() - self._progress_at >= self._patience_seconds
 
     def _requeue(self) -> None:
         if self._given_back:
@@ -166,7 +176,7 @@ class Sender:
                 return
             backlog.popleft()
             if not self._in_client:
-                self._progress_at = self._monotonic()
+                self._progress_at = self._clock.monotonic()
             self._in_client[ticket] = record
 
     def _on_delivery(self, epoch: int, ticket: int, error: KafkaError | None, _message: Any) -> None:
@@ -178,7 +188,7 @@ class Sender:
             return
         self.delivered_events += record.events
         self.delivered_records += 1
-        self._progress_at, self._patience_seconds = self._monotonic(), self._stuck_seconds
+        self._progress_at, self._patience_seconds = self._clock.monotonic(), self._stuck_seconds
         self._settle(record)
 
     def _return(self, ticket: int, record: Record, error: KafkaError) -> None:
@@ -204,15 +214,15 @@ class Sender:
         )
 
     def _on_error(self, epoch: int, error: KafkaError) -> None:
-        if epoch != self._epoch or not (self.pending_events or error.fatal()):
+        if epoch != self._epoch or not (self.pending_events or is_fatal(error)):
             return  # an idle connection that closes is no trouble
-        if error.fatal():
+        if is_fatal(error):
             self._wait_after(error)
         self._notices.report("the broker does not answer; events wait", reason=error.str(), waiting=self.pending_events)
 
     def _wait_after(self, error: KafkaError) -> None:
-        self._broken = self._broken or error.fatal()
-        self._retry_at = self._monotonic() + _RETRY_SECONDS
+        self._broken = self._broken or is_fatal(error)
+        self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
 
     def _settle(self, record: Record) -> None:
         self.pending_events -= record.events
@@ -225,3 +235,4 @@ class Sender:
         self._in_client = {}
         if client is not None:
             client.purge()
+            client.poll(0)  # reports of the old session find nothing to report on, and let go of what they hold

@@ -24,6 +24,9 @@ __all__ = ["Barrier", "Worker"]
 _TICK_SECONDS: Final = 0.1
 """How often an idle thread looks after events that wait for the broker."""
 
+_IDLE_SECONDS: Final = 10.0
+"""How often it looks at all: librdkafka keeps what it has to tell until somebody does."""
+
 _BUSY_SECONDS: Final = 0.05
 """How long it waits for a report while somebody flushes or more waits than librdkafka's window takes."""
 
@@ -59,6 +62,7 @@ class Worker:
         self.idle = True
         self.ids = EventIds()
         self.dropped = Tally()
+        self.refused = Tally()
         self.lanes = lanes
         self.sender = sender
         self.accepted = self.invalid = 0
@@ -74,7 +78,7 @@ class Worker:
         self._turns = cycle(lanes)
         self._lane = next(self._turns)
         self._barriers: list[Barrier] = []
-        self._drops_seen = 0
+        self._drops_seen = self._refusals_seen = 0
         self._sent_at: float | None = None
         self._urgent = False
 
@@ -138,9 +142,7 @@ class Worker:
     def _finish(self) -> None:
         self._take_in()
         self._count_drops()
-        lost = self.sender.give_up()
-        if lost:
-            self.notices.report("events lost: closed before the broker had acknowledged them", lost)
+        self.sender.give_up()
         self._answer()
         self.notices.say_all()
 
@@ -193,6 +195,10 @@ class Worker:
             new, self._drops_seen = drops - self._drops_seen, drops
             self._lane.skip(new)
             self.notices.report("events dropped: the queue is full", new, waiting=self.sender.pending_events)
+        refusals = self.refused.read()
+        if refusals > self._refusals_seen:
+            self.notices.report("events not sent: emit() met an error", refusals - self._refusals_seen)
+            self._refusals_seen = refusals
 
     def _answer(self) -> None:
         settled = [barrier for barrier in self._barriers if self.sender.settled(barrier.ticket)]
@@ -221,12 +227,12 @@ class Worker:
             self._sent_at = None
         return left
 
-    def _patience(self) -> float | None:
+    def _patience(self) -> float:
         if self.sender.pending_events:
             return _TICK_SECONDS
-        return self.notices.seconds_until_due
+        return min(_IDLE_SECONDS, self.notices.seconds_until_due or _IDLE_SECONDS)
 
-    def _wait(self, seconds: float | None) -> None:
+    def _wait(self, seconds: float) -> None:
         try:
             self._wake.get(timeout=seconds)
             while True:
