@@ -17,7 +17,7 @@ from spendgauge.schemas import ClickHouseSettings, ConfigurationError, KafkaSett
 from spendgauge.sinks.settings import SinkSettings
 from spendgauge.streams.settings import WorkerSettings
 
-__all__ = ["StackPlan", "check_ports", "make_plan"]
+__all__ = ["StackPlan", "check_children", "check_ports", "make_plan"]
 
 _SESSION_SECONDS: Final = "6"
 """The embedded broker lets a consumer join its group after half of this."""
@@ -40,6 +40,7 @@ class StackPlan:
     workers: tuple[ChildSpec, ...]
     sink: ChildSpec
     partitions: int
+    block_offsets: int
     drain_seconds: float
     worker_group: str = str(WorkerSettings.model_fields["group_id"].default)
     sink_group: str = str(SinkSettings.model_fields["group_id"].default)
@@ -69,11 +70,23 @@ def make_plan(settings: StackSettings, environment: Mapping[str, str] | None = N
         clickhouse=clickhouse,
         broker=None if settings.kafka else make.child("broker", broker_command(port=kafka_port), stop_seconds=3),
         store=None if settings.clickhouse else make.child("clickhouse", make.store(store_port), stop_seconds=30),
-        workers=tuple(make.looping(f"worker-{n}", "spendgauge.streams") for n in range(settings.workers)),
-        sink=make.looping("sink", "spendgauge.sinks"),
+        workers=tuple(make.looping(f"worker-{n}", "worker") for n in range(settings.workers)),
+        sink=make.looping("sink", "sink"),
         partitions=settings.partitions,
+        block_offsets=settings.block_offsets,
         drain_seconds=settings.drain_seconds,
     )
+
+
+def check_children(settings: StackSettings, environment: Mapping[str, str] | None = None) -> None:
+    """Raise ``ConfigurationError`` where the environment or the price file would end every worker or sink at once."""
+    known = _without_common(os.environ if environment is None else environment)
+    WorkerSettings.from_environment(known)
+    SinkSettings.from_environment(known)
+    if settings.prices is not None:
+        from spendgauge.schemas.prices import PriceBook
+
+        PriceBook.load(settings.prices)
 
 
 def check_ports(settings: StackSettings) -> None:
@@ -106,8 +119,8 @@ class _Maker:
             stop_seconds=stop_seconds,
         )
 
-    def looping(self, name: str, module: str) -> ChildSpec:
-        return self.child(name, (sys.executable, "-m", module), stop_seconds=20, heartbeat=True)
+    def looping(self, name: str, command: str) -> ChildSpec:
+        return self.child(name, (sys.executable, "-m", "spendgauge.deploy", command), stop_seconds=20, heartbeat=True)
 
     def store(self, port: int) -> Sequence[str]:
         return store_command(path=self.settings.data.absolute() / "clickhouse", port=port, host=EMBEDDED_HOST)
@@ -124,16 +137,21 @@ def _kafka(settings: StackSettings, embedded: str) -> KafkaSettings:
 def _environment(
     settings: StackSettings, kafka: KafkaSettings, clickhouse: ClickHouseSettings, environment: Mapping[str, str]
 ) -> dict[str, str]:
-    known = {name: value for name, value in environment.items() if name not in _NOT_FOR_CHILDREN}
+    known = _without_common(environment)
     if not settings.kafka:
         known.setdefault("SPENDGAUGE_SESSION_TIMEOUT_SECONDS", _SESSION_SECONDS)
     if settings.store_password:
         known["SPENDGAUGE_STORE_PASSWORD"] = settings.store_password
-    if prices := known.get("SPENDGAUGE_PRICES"):
-        known["SPENDGAUGE_PRICES"] = str(Path(prices).absolute())
     known["SPENDGAUGE_PARTITIONS"] = str(settings.partitions)
+    known["SPENDGAUGE_BLOCK_OFFSETS"] = str(settings.block_offsets)
+    if settings.prices is not None:
+        known["SPENDGAUGE_PRICES"] = str(settings.prices.absolute())
     known["PYTHONUNBUFFERED"] = "1"
     return known | kafka.environment() | clickhouse.environment()
+
+
+def _without_common(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in _NOT_FOR_CHILDREN}
 
 
 def _is_free(port: int) -> bool:
