@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from pydantic import ValidationError
-from tests.strategies import NOW_MS, chunk_of, chunks, event_lines, scrambled, spoiled_lines
+from tests.accidents import scrambled
+from tests.strategies import NOW_MS, chunk_of, chunks, event_lines, spoiled_lines
 
 from spendgauge.schemas import RecordChunk, UsageEvent
 from spendgauge.schemas.chunks import FRAME_SCHEMA, DecodedChunk, decode, decode_chunk
