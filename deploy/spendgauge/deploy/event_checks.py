@@ -52,6 +52,8 @@ def _tests(frame: pl.DataFrame, now_ms: int) -> Iterator[pl.Expr]:
             yield column.is_null() | (column.str.len_bytes() <= _SHORT_BYTES)
         elif name in _COUNTS:
             yield column.is_null() | column.is_between(0, _SMALL)
+        elif name == "started_at_ms":
+            yield column.is_null() | column.is_between(0, now_ms)
         elif name == "usage_convention":
             yield column.is_null() | column.is_in(["", "inclusive", "exclusive"])
         elif name != "occurred_at_ms":
