@@ -1,0 +1,57 @@
+"""Do lines of the topics read well?"""
+
+from spendgauge.deploy.tail_lines import readable
+
+
+def test_an_event_reads_as_who_used_how_much() -> None:
+    """A usage line tells when, which model, how much in and out, what went wrong, and for whom."""
+    line = (
+        b'{"source":"api@h#1","seq":0,"occurred_at":"2026-01-01T12:00:00.000Z","provider":"openai","model":"gpt-5",'
+        b'"input_tokens":1200,"cache_read_tokens":34,"output_tokens":56,"output_audio_tokens":4,"feature":"chat",'
+        b'"user_id":"u1","status":"error","error_type":"timeout"}'
+    )
+    assert readable("usage", line) == (
+        "2026-01-01T12:00:00.000Z openai/gpt-5 1,234 in 60 out error timeout feature=chat user_id=u1"
+    )
+
+
+def test_a_contribution_reads_as_what_a_pane_costs() -> None:
+    """A rates line tells the pane, the key, calls, tokens and cost, and what has no price."""
+    counts = ",".join(
+        f'"{name}":{count}'
+        for name, count in {
+            "requests": 1,
+            "unpriced": 1,
+            "input_tokens": 1_000,
+            "cache_read_tokens": 0,
+            "cache_write_5m_tokens": 200,
+            "cache_write_1h_tokens": 0,
+            "input_audio_tokens": 0,
+            "output_tokens": 34,
+            "output_audio_tokens": 0,
+        }.items()
+    )
+    line = '{"series":"feature+model","key":["chat","m"],"pane_start":1767268800,"pane_seconds":10,"cost_usd":"0.5",%s}'
+    assert readable("rates", (line % counts).encode()) == (
+        "2026-01-01T12:00:00Z +10s feature=chat model=m 1 call 1,234 tokens 0.5 USD 1 unpriced"
+    )
+    total = (line % counts).replace('"feature+model"', '"total"').replace('["chat","m"]', "[]")
+    assert readable("rates", total.encode()).startswith("2026-01-01T12:00:00Z +10s total 1 call ")
+
+
+def test_a_reject_reads_as_why_and_where() -> None:
+    """A rejected line tells the reason and its place in the log."""
+    line = (
+        b'{"topic":"usage.events","partition":3,"offset":42,"line":1,"received_at_ms":1767268800000,'
+        b'"reason":"invalid_event","detail":"model must be given"}'
+    )
+    assert readable("rejected", line) == (
+        "2026-01-01T12:00:00Z invalid_event: model must be given (partition 3 offset 42 line 1)"
+    )
+
+
+def test_what_cannot_be_read_is_shown_as_it_is() -> None:
+    """A line that is no JSON, or not what was expected, is printed and stops nothing."""
+    assert readable("usage", b"\xff{") == "\ufffd{"
+    assert readable("rates", b'{"a":1}') == '{"a":1}'
+    assert readable("usage", b"[1]") == "[1]"
