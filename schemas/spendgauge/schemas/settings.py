@@ -69,8 +69,11 @@ class EnvironmentSettings(BaseModel):
 
 
 def _sentence(fault: Any) -> str:
+    reason = fault["msg"].removeprefix("Value error, ")
+    if not fault["loc"]:  # about several settings: the input is all of them, passwords too
+        return f"{reason}."
     name = f"{_PREFIX}{'.'.join(map(str, fault['loc'])).upper()}"
-    return f"{name}={fault['input']!r} cannot be used: {fault['msg'].removeprefix('Value error, ')}."
+    return f"{name}={fault['input']!r} cannot be used: {reason}."
 
 
 class KafkaSettings(EnvironmentSettings):
