@@ -15,7 +15,6 @@ __all__ = ["Fed", "SourceKey", "feed", "numbered_sources", "paced", "with_lines"
 SourceKey = tuple[str, str]
 """A source's service and host."""
 
-_LONGEST_WAIT_SECONDS: Final = 0.5
 _SHORTEST_WAIT_SECONDS: Final = 0.02
 
 
@@ -42,7 +41,10 @@ def numbered_sources(frame: pl.DataFrame, service: str, *, sources: int) -> pl.D
 
 
 def paced(frames: Iterable[pl.DataFrame], speed: float, *, clock: Clock) -> Iterator[pl.DataFrame]:
-    """Yield the rows when their time has come, ``speed`` seconds of theirs in each second. They must be in order."""
+    """Yield the rows when their time has come, ``speed`` seconds of theirs in each second, the first at once.
+
+    They must be in the order of time.
+    """
     started: float | None = None
     first_ms = 0
     for frame in frames:
@@ -57,7 +59,7 @@ def paced(frames: Iterable[pl.DataFrame], speed: float, *, clock: Clock) -> Iter
                 yield frame.slice(at, ripe - at)
                 at = ripe
             else:
-                clock.sleep(min(max(due[at] - now, _SHORTEST_WAIT_SECONDS), _LONGEST_WAIT_SECONDS))
+                clock.sleep(max(due[at] - now, _SHORTEST_WAIT_SECONDS))
 
 
 def feed(

@@ -49,10 +49,18 @@ def play_day(events: int, *, seed: int, run: str, tempo: Tempo) -> Iterator[pl.D
 
     The day ends now, or is yesterday, in UTC, where times are kept: then the hours of its load are right.
     """
-    today_ms = tempo.clock.now_ms() // DAY_MS * DAY_MS
-    start_ms = (today_ms if tempo.keep_time else tempo.end_ms(DAY_MS)) - DAY_MS
-    for frame in tempo.played(simulate_day(events, start_ms=start_ms, seed=seed, run=run)):
+    yesterday_ms = (tempo.clock.now_ms() // DAY_MS - 1) * DAY_MS
+    for frame in tempo.played(_moved_day(simulate_day(events, start_ms=0, seed=seed, run=run), tempo, yesterday_ms)):
         yield with_lines(frame, without=["host"])
+
+
+def _moved_day(frames: Iterator[pl.DataFrame], tempo: Tempo, yesterday_ms: int) -> Iterator[pl.DataFrame]:
+    """Move a day that begins at 0; it is played from its first event on."""
+    shift_ms = yesterday_ms if tempo.keep_time else None
+    for frame in filter(len, frames):
+        if shift_ms is None:
+            shift_ms = tempo.end_ms(DAY_MS - frame["occurred_at_ms"][0]) - DAY_MS
+        yield frame.with_columns(pl.col("occurred_at_ms", "started_at_ms") + shift_ms)
 
 
 def play_log(log: Log, *, name: str, tempo: Tempo, on_problems: Problems) -> Iterator[pl.DataFrame]:
@@ -62,7 +70,7 @@ def play_log(log: Log, *, name: str, tempo: Tempo, on_problems: Problems) -> Ite
     a rhythm; that takes memory for all of it.
     """
     shift_ms = 0 if tempo.keep_time else tempo.end_ms(log.last_ms - log.first_ms) - log.last_ms
-    frames = _moved(log, shift_ms, on_problems)
+    frames = _moved_log(log, shift_ms, on_problems)
     if not isinf(tempo.speed) and not log.in_order:
         frames = iter([pl.concat(frames, how="diagonal").sort("occurred_at_ms")])
     for frame in tempo.played(frames):
@@ -71,7 +79,7 @@ def play_log(log: Log, *, name: str, tempo: Tempo, on_problems: Problems) -> Ite
         yield numbered_sources(good.drop(*_PLACE, strict=False), name, sources=_REPLAY_SOURCES)
 
 
-def _moved(log: Log, shift_ms: int, on_problems: Problems) -> Iterator[pl.DataFrame]:
+def _moved_log(log: Log, shift_ms: int, on_problems: Problems) -> Iterator[pl.DataFrame]:
     for frame, problems in read_log(log):
         on_problems(problems)
         times = [name for name in ("occurred_at_ms", "started_at_ms") if name in frame.columns]
