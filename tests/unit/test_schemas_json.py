@@ -16,7 +16,7 @@ PUBLISHED = {
     "spendgauge.alerts-1.schema.json": "18479191fadf90edaa7d5cc3f7dec4b9bbfe7e9cdda9866c709c0996586af3e7",
     "spendgauge.rates-1.schema.json": "0100272a589caf51cfd7ee5133e8c1c80b7e1d629ab6020d239e22bcf1690fa8",
     "spendgauge.rejected-1.schema.json": "285432cea82eb8916bcb5c4929356ceaf80e2628dc123698707eaa2cc1db372e",
-    "spendgauge.usage-1.schema.json": "286daf8f69a3c28b13841dbef9afcd17c644ced0aa88a08bba4afda21f66c0b7",
+    "spendgauge.usage-1.schema.json": "c6aa50e196f2a86bb23e806b645e58da25f18db5f79648743637b8e7e7a6c22d",
 }
 
 AN_ID = "0190c5b0-3d6e-7c41-9f0e-2a6f1d0b7e55"

@@ -150,13 +150,15 @@ class UsageEvent(BaseModel):
         description="Whether the provider's own input count left cached tokens out (exclusive) or held them.",
     )
 
-    input_tokens: Count = Field(default=0, description="Text input that was not read from or written to a cache.")
-    cache_read_tokens: Count = Field(default=0, description="Text input that was read from a cache.")
-    cache_write_5m_tokens: Count = Field(default=0, description="Text input written to a cache for five minutes.")
-    cache_write_1h_tokens: Count = Field(default=0, description="Text input written to a cache for one hour.")
-    output_tokens: Count = Field(default=0, description="Text output, reasoning included.")
-    input_audio_tokens: Count = Field(default=0, description="Audio input.")
-    output_audio_tokens: Count = Field(default=0, description="Audio output.")
+    input_tokens: Count = Field(
+        default=0, description="Input of text and images that was neither read from a cache nor written to one."
+    )
+    cache_read_tokens: Count = Field(default=0, description="Input that was read from a cache.")
+    cache_write_5m_tokens: Count = Field(default=0, description="Input that was written to a cache for five minutes.")
+    cache_write_1h_tokens: Count = Field(default=0, description="Input that was written to a cache for one hour.")
+    output_tokens: Count = Field(default=0, description="Output of text, reasoning included.")
+    input_audio_tokens: Count = Field(default=0, description="Input of audio that was not read from a cache.")
+    output_audio_tokens: Count = Field(default=0, description="Output of audio.")
     reasoning_tokens: Count = Field(default=0, description="Of which output_tokens; never added to a sum.")
     web_search_requests: int = Field(
         default=0, ge=-1_000_000, le=1_000_000, description="Searches that the provider ran and bills by the piece."
