@@ -73,3 +73,26 @@ def test_an_interrupted_demo_leaves_nothing_either(tmp_path: Path, number: signa
         _, err = demo.communicate(timeout=60)
     assert (demo.returncode, err) == (130, "")
     assert left_in(folder) == []
+
+
+@pytest.mark.parametrize("signals", [1, 5])
+def test_any_number_of_ctrl_c_is_one(signals: int) -> None:
+    """However often it is pressed, a command is interrupted once, cleans up, and ends with 130 and no traceback."""
+    code = (
+        "import sys, time\n"
+        "from spendgauge.deploy import cli, demo\n"
+        "def work(events):\n"
+        "    try: print('working', flush=True); time.sleep(30)\n"
+        "    finally: time.sleep(0.3); print('cleaned up', flush=True)\n"
+        "demo.run_demo = work; sys.argv = ['spendgauge', 'demo']; cli.main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "working\n"
+        for _ in range(signals):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (130, "cleaned up\n", "")

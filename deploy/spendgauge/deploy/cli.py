@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from spendgauge.deploy import commands_feed, commands_process, commands_read, commands_stack
+from spendgauge.deploy.interrupts import interrupted_once
 
 __all__ = ["create_cli", "main"]
 
@@ -42,7 +43,8 @@ def main() -> None:
     Exit status: 0 all is well, 1 it could not be done or is not well, 2 wrong usage, 130 Ctrl-C.
     """
     try:
-        create_cli()(prog_name="spendgauge")
+        with interrupted_once():
+            create_cli()(prog_name="spendgauge")
     except SystemExit:
         raise
     except KeyboardInterrupt:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["emit", "replay", "simulate"]
 
 _MOST_SHOWN: Final = 20
+_STALL_SECONDS: Final = 20.0
 
 Speed = Annotated[
     float,
@@ -124,7 +125,7 @@ def emit(
     settings = where.settings(DeliverySettings)
     require_topic(settings, settings.topics.usage)
     problems = _Problems()
-    with BulkWriter(settings) as writer:
+    with BulkWriter(settings, stall_seconds=_STALL_SECONDS) as writer:
         source = writer.open_source(service, socket.gethostname())
         for problem in send_lines(sys.stdin.buffer, source):  # type: ignore[arg-type]  # a BufferedReader it is
             problems.hear([problem])
@@ -161,7 +162,7 @@ def _feed(settings: "DeliverySettings", label: str, total: int, frames: "Iterato
     from spendgauge.schemas import SystemClock
 
     require_topic(settings, settings.topics.usage)
-    with BulkWriter(settings) as writer, progress_bar(label, total) as on_progress:
+    with BulkWriter(settings, stall_seconds=_STALL_SECONDS) as writer, progress_bar(label, total) as on_progress:
         fed = feed(frames, writer, clock=SystemClock(), on_progress=on_progress)
     rate = fed.events / max(fed.seconds, 0.001)
     typer.echo(f"{fed.events:,} events of {fed.sources} sources sent in {fed.seconds:.1f} s ({rate:,.0f}/s)")

@@ -1,12 +1,12 @@
 """What does it do, in a minute? A throw-away stack, a simulated day, balanced books, the costs, and nothing left."""
 
 import signal
-from types import FrameType
 from typing import Final
 
 import typer
 
 from spendgauge.deploy.feed import Fed, feed
+from spendgauge.deploy.interrupts import interrupted_once
 from spendgauge.deploy.playback import Tempo, play_day
 from spendgauge.deploy.progress import progress_bar
 from spendgauge.deploy.reconciling import balance_books
@@ -25,7 +25,6 @@ _WAIT_SECONDS: Final = 90.0
 
 def run_demo(events: int) -> None:
     """Show it all; exit with 1 where the books do not balance. Whatever ends it, the stack goes too."""
-    signal.signal(signal.SIGTERM, _interrupt)
     clock = SystemClock()
     begun = clock.monotonic()
 
@@ -33,7 +32,7 @@ def run_demo(events: int) -> None:
         typer.echo(f"[{clock.monotonic() - begun:5.1f} s] {text}")
 
     say("starting a broker, a ClickHouse, a rates worker and a sink in a temporary directory")
-    with throwaway_stack(clock) as stack:
+    with interrupted_once(signal.SIGTERM), throwaway_stack(clock) as stack:
         kafka, clickhouse = DeliverySettings(kafka=stack.kafka), ClickHouseSettings(clickhouse=stack.clickhouse)
         say(f"simulating a day of {events:,} calls to models")
         fed = _simulate(kafka, events)
@@ -54,7 +53,3 @@ def _simulate(settings: DeliverySettings, events: int) -> Fed:
     frames = play_day(events, seed=1, run="demo", tempo=Tempo(float("inf"), keep_time=False, clock=clock))
     with BulkWriter(settings) as writer, progress_bar("simulating", events) as on_progress:
         return feed(frames, writer, clock=clock, on_progress=on_progress)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -68,17 +68,25 @@ def feed(
     """Send frames that have ``service``, ``host`` and ``line``; wait until all is acknowledged.
 
     A source is a service on a host; its events keep their order. ``on_progress`` hears how many events were just
-    written.
+    written. Interrupted, what was written is still sent.
     """
     started = clock.monotonic()
     sources: dict[SourceKey, BulkSource] = {}
     events = 0
-    for frame in frames:
-        for (service, host), rows in frame.group_by("service", "host", maintain_order=True):
-            key = (str(service), str(host))
-            source = sources.get(key) or sources.setdefault(key, writer.open_source(*key))
-            source.write_lines(map(str.encode, rows["line"].to_list()))
-        events += len(frame)
-        on_progress(len(frame))
+    try:
+        for frame in frames:
+            _write(frame, writer, sources)
+            events += len(frame)
+            on_progress(len(frame))
+    except KeyboardInterrupt:
+        writer.flush()
+        raise
     writer.flush()
     return Fed(events, len(sources), clock.monotonic() - started)
+
+
+def _write(frame: pl.DataFrame, writer: BulkWriter, sources: dict[SourceKey, BulkSource]) -> None:
+    for (service, host), rows in frame.group_by("service", "host", maintain_order=True):
+        key = (str(service), str(host))
+        source = sources.get(key) or sources.setdefault(key, writer.open_source(*key))
+        source.write_lines(map(str.encode, rows["line"].to_list()))
