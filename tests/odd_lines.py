@@ -105,6 +105,7 @@ REJECTED: Final = {
     "a null byte behind": (GOOD + b"\x00", "invalid_json"),
     "a byte order mark": (b"\xef\xbb\xbf" + GOOD, "invalid_json"),
     "bytes that are not UTF-8": (line('"team":"x"').replace(b"x", b"\xff"), "invalid_json"),
+    "bytes that are not UTF-8 among tags": (line('"tags":{"a":"x"}').replace(b"x", b"\xff"), "invalid_json"),
     "a surrogate in UTF-8": (line('"team":"x"').replace(b"x", b"\xed\xa0\x80"), "invalid_json"),
     "an overlong null": (line('"team":"x"').replace(b"x", b"\xc0\x80"), "invalid_json"),
     "cut short": (GOOD[:-5], "invalid_json"),

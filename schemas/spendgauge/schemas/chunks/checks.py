@@ -75,28 +75,27 @@ def _column(name: str) -> pl.Expr:
 
 def _field_checks(given: list[str]) -> Iterator[pl.Expr]:
     for name in given:
-        rule = RULES[name]
-        for check in _checks(rule):
-            yield check if rule.required else check.fill_null(value=True)
+        if name != "tags":
+            check = _check(RULES[name])
+            yield check if name in _REQUIRED else check.fill_null(value=True)
     yield pl.col("tags").is_not_null()
 
 
-def _checks(rule: FieldRule) -> Iterator[pl.Expr]:
+def _check(rule: FieldRule) -> pl.Expr:
     """Check one field; null where it is not given."""
     value = pl.col(rule.name)
     if rule.name in _IDS:
-        yield value.str.contains(_UUID) & (value != _NIL)
-    elif rule.name in _TIMES:
+        return value.str.contains(_UUID) & (value != _NIL)
+    if rule.name in _TIMES:
         time = pl.col(COLUMNS[rule.name])
-        yield value.is_null() | time.is_between(_EARLIEST_MS, _LATEST_MS, closed="left").fill_null(value=False)
-    elif rule.name == _COST:
-        yield value.str.contains(_USD)
-    elif rule.choices:
-        yield value.is_in(rule.choices)
-    elif rule.kind == "string":
-        yield value.str.len_chars().is_between(rule.min_length, rule.max_length)
-    elif rule.kind in {"integer", "number"}:
-        yield value.is_between(rule.minimum, rule.maximum)
+        return value.is_null() | time.is_between(_EARLIEST_MS, _LATEST_MS, closed="left").fill_null(value=False)
+    if rule.name == _COST:
+        return value.str.contains(_USD)
+    if rule.choices:
+        return value.is_in(rule.choices)
+    if rule.kind == "string":
+        return value.str.len_chars().is_between(rule.min_length, rule.max_length)
+    return value.is_between(rule.minimum, rule.maximum)
 
 
 def _event_checks(given: list[str]) -> Iterator[pl.Expr]:

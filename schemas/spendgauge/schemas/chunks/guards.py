@@ -3,7 +3,8 @@
 Polars' JSON reader is quick and lenient: it ignores unknown names, takes the first of two equal names, turns a number
 into text where text is wanted, and gives null for what does not fit. So two things are counted in each line before it
 is read, and compared with what came back: the members, by ``":``, and the strings, by their quotes. That counts right
-only in a flat object without escaped quotes and without space before a colon; every other line goes to pydantic.
+only in a flat object without escaped quotes and without space before a colon (a name that begins with a colon is
+counted twice, and so never taken for less); every other line goes to pydantic.
 """
 
 from typing import Final
@@ -29,8 +30,6 @@ _MISLEADING: Final = (
     (_JSON.str.contains("[", literal=True) | (_JSON.str.count_matches("{", literal=True) > 1), r":\s*[\[{]"),
     # escaped quotes, and surrogates, of which Polars makes something else
     (_JSON.str.contains("\\", literal=True), r'\\"|\\u[dD]'),
-    # what may stand for bytes that are not UTF-8
-    (_JSON.str.contains("\ufffd", literal=True), "\ufffd"),
     # names that a colon does not follow at once
     (pl.any_horizontal(_JSON.str.contains(space, literal=True) for space in (" :", "\t", "\r")), r'"\s+:'),
 )
@@ -48,7 +47,10 @@ def guard(lines: pl.DataFrame) -> pl.DataFrame:
     json = text.str.replace(_TAGS, f'"{TAGS_MARK}":""') if tagged else text
     tags = text.str.extract(_TAGS) if tagged else pl.lit(None, pl.String)
     guarded = lines.with_columns(json=json, tags=tags).filter(
-        pl.col("text").str.len_bytes() <= MAX_EVENT_BYTES, _JSON.str.starts_with("{"), _JSON.str.ends_with("}")
+        pl.col("text").str.len_bytes() <= MAX_EVENT_BYTES,
+        ~pl.col("text").str.contains("\ufffd", literal=True),  # it may stand for bytes that are not UTF-8
+        _JSON.str.starts_with("{"),
+        _JSON.str.ends_with("}"),
     )
     for sign, pattern in _MISLEADING:
         if guarded.select(sign.any()).item():

@@ -77,7 +77,7 @@ def raw_lines(chunk: RecordChunk, lines: pl.DataFrame) -> Iterator[tuple[int, in
 
 
 def reject(chunk: RecordChunk, place: int, line: int, value: bytes, refusal: Refusal) -> RejectedEvent:
-    """Build the dead letter of a line, or of a whole record (line 0 and its complete value)."""
+    """Build the dead letter of a line, or of a whole record (line 0 and its value)."""
     return RejectedEvent(
         stream=chunk.stream,
         topic=chunk.topic,
