@@ -3,11 +3,14 @@
 import sys
 from enum import StrEnum
 from itertools import islice
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spendgauge.deploy.options import Where, parse_moment, with_addresses
+
+if TYPE_CHECKING:
+    from spendgauge.deploy.reconciling import Groups
 
 __all__ = ["Topic", "reconcile", "report", "sql", "tail"]
 
@@ -108,6 +111,10 @@ def reconcile(
     until: Annotated[
         str | None, typer.Option(metavar="TIME", help="Judge the hours that were over by then: 1h (ago), or a time.")
     ] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(metavar="WORKERS,SINKS", help="The consumer groups, where they are not the usual ones."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Every number, as JSON.")] = False,
 ) -> None:
     """Balance the books: was everything that was produced stored, and do the rates say the same to the last digit?
@@ -128,7 +135,7 @@ def reconcile(
     since_ms, until_ms = (text and parse_moment(text, now_ms=now_ms) for text in (since, until))
     period = Period(since_ms or None, until_ms or None).whole_hours()
     kafka, clickhouse = where.settings(KafkaSettings), where.settings(ClickHouseSettings)
-    found = balance_books(kafka, clickhouse, wait_seconds=wait, period=period)
+    found = balance_books(kafka, clickhouse, wait_seconds=wait, period=period, groups=_groups(groups))
     if json:
         import orjson
 
@@ -137,3 +144,14 @@ def reconcile(
         typer.echo("\n".join(as_sentences(found)))
     if not found.balanced:
         raise typer.Exit(1)
+
+
+def _groups(text: str | None) -> "Groups | None":
+    from spendgauge.deploy.reconciling import Groups
+
+    if text is None:
+        return None
+    workers, comma, sinks = text.partition(",")
+    if not (workers and comma and sinks):
+        raise typer.BadParameter(f"{text!r} is not two names, such as spendgauge-rates,spendgauge-sink")
+    return Groups(workers, sinks)

@@ -1,4 +1,6 @@
-"""Whose books are balanced? Those of the usual consumer groups: the workers' and the sinks'."""
+"""Whose books are balanced? Those that two groups of consumers keep: the workers and the sinks."""
+
+from dataclasses import dataclass
 
 from spendgauge.insights.periods import ALWAYS, Period
 from spendgauge.insights.reconcile import Reconciliation, reconcile
@@ -7,17 +9,27 @@ from spendgauge.sinks.clickhouse import connect
 from spendgauge.sinks.settings import SinkSettings
 from spendgauge.streams.settings import WorkerSettings
 
-__all__ = ["balance_books"]
+__all__ = ["Groups", "balance_books"]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What the consumer groups are called."""
+
+    workers: str = str(WorkerSettings.model_fields["group_id"].default)
+    sinks: str = str(SinkSettings.model_fields["group_id"].default)
 
 
 def balance_books(
-    kafka: KafkaSettings, clickhouse: ClickHouseSettings, *, wait_seconds: float, period: Period = ALWAYS
+    kafka: KafkaSettings,
+    clickhouse: ClickHouseSettings,
+    *,
+    wait_seconds: float,
+    period: Period = ALWAYS,
+    groups: Groups | None = None,
 ) -> Reconciliation:
     """Balance the books. Raises ``UnavailableError`` or ``QueryError`` where they cannot be read."""
-    topics = kafka.topics
-    groups = {
-        WorkerSettings.model_fields["group_id"].default: [topics.usage],
-        SinkSettings.model_fields["group_id"].default: [topics.usage, topics.rates, topics.rejected],
-    }
+    names, topics = groups or Groups(), kafka.topics
+    read = {names.workers: [topics.usage], names.sinks: [topics.usage, topics.rates, topics.rejected]}
     client = connect(clickhouse)
-    return reconcile(client, kafka, groups, clock=SystemClock(), wait_seconds=wait_seconds, period=period)
+    return reconcile(client, kafka, read, clock=SystemClock(), wait_seconds=wait_seconds, period=period)
