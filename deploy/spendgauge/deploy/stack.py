@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from spendgauge.deploy.stack_plan import StackPlan, check_ports, make_plan
+from spendgauge.deploy.stack_plan import StackPlan, check_children, check_ports, make_plan
 from spendgauge.deploy.stack_settings import StackSettings
 from spendgauge.deploy.stack_signals import StopRequest
 from spendgauge.deploy.stack_state import (
@@ -48,6 +48,7 @@ def run_stack(
     with own_directory(data):
         _end_leftovers(data)
         check_ports(settings)
+        check_children(settings)
         for folder in ("logs", "run"):
             (data / folder).mkdir(exist_ok=True)
         plan = make_plan(settings)
@@ -67,6 +68,7 @@ def start_detached(settings: StackSettings) -> StackState:
     data = settings.data.absolute()
     with own_directory(data):
         check_ports(settings)
+        check_children(settings)
         (data / "logs").mkdir(exist_ok=True)
     log = data / "logs" / "stack.log"
     said_before = log.stat().st_size if log.exists() else 0

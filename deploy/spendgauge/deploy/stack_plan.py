@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from spendgauge.deploy.broker import broker_command, free_port
 from spendgauge.deploy.stack_children import ChildSpec
@@ -55,7 +56,7 @@ def make_plan(settings: StackSettings, environment: Mapping[str, str] | None = N
     """Decide on ports and addresses, and write down every process."""
     kafka_port = settings.kafka_port or free_port()
     store_port = settings.clickhouse_port or free_port()
-    user = f"default:{settings.store_password}" if settings.store_password else "default"
+    user = f"default:{quote(settings.store_password, safe='')}" if settings.store_password else "default"
     kafka = _kafka(settings, f"{EMBEDDED_HOST}:{kafka_port}")
     clickhouse = ClickHouseSettings(
         clickhouse=settings.clickhouse or f"http://{user}@{EMBEDDED_HOST}:{store_port}/spendgauge",

@@ -6,7 +6,8 @@ everything are the same code:
 1. notice deaths, and start again what is due (0.5 s after the first death, doubling, at most 30 s);
 2. broker up but topics missing: create them;
 3. database up but not migrated yet: migrate;
-4. workers run once there are topics, the sink once there are also tables.
+4. both there: settle what streams of a broker that is gone left behind (``stack_settle``);
+5. workers run once there are topics, the sink once all is settled.
 
 The embedded broker keeps all in memory. If it dies its topics are gone, so workers and sink are ended with it and
 begin again on new topics, whose streams have other ids: nothing is counted twice. What had not reached ClickHouse is
@@ -19,14 +20,16 @@ from typing import Final
 from spendgauge.deploy.stack_children import Child
 from spendgauge.deploy.stack_health import KafkaWatch, store_answers
 from spendgauge.deploy.stack_plan import StackPlan
+from spendgauge.deploy.stack_settle import StreamLedger, settle_streams
 from spendgauge.schemas import Clock, UnavailableError, topic_specs
-from spendgauge.schemas.kafka import create_topics
+from spendgauge.schemas.kafka import connect_admin, create_topics, stream_ids
 from spendgauge.sinks.migrate import migrate
 
 __all__ = ["Rounds"]
 
 _CHECK_SECONDS: Final = 2.0
 _ANSWER_SECONDS: Final = 2.0
+_CONNECT_SECONDS: Final = 5.0
 _MOST_MISSES: Final = 3
 _SILENT_SECONDS: Final = 30.0
 """A process whose heartbeat is older hangs."""
@@ -45,7 +48,8 @@ class Rounds:
         self.workers = [Child(spec, clock) for spec in plan.workers]
         self.sink = Child(plan.sink, clock)
         self._watch = KafkaWatch(plan.kafka)
-        self._has_topics = self._has_tables = False
+        self._has_topics = self._has_tables = self._is_settled = False
+        self._ledger = StreamLedger(plan.data / "streams.json")
         self._next_check = 0.0
         self._misses: dict[str, int] = {}
         self._unstored: int | None = None
@@ -68,9 +72,10 @@ class Rounds:
                 server.start_if_due()
         self._create_topics()
         self._migrate()
+        self._settle()
         for worker in self.workers if self._has_topics else []:
             worker.start_if_due()
-        if self._has_topics and self._has_tables:
+        if self._is_settled:
             self.sink.start_if_due()
         if self._clock.monotonic() >= self._next_check:
             self._check()
@@ -93,15 +98,16 @@ class Rounds:
         """Count the records that the workers have not counted; None where that cannot be known."""
         return self._watch.lag(self._plan.worker_group, [self._plan.kafka.topics.usage])
 
-    def unstored(self) -> int | None:
+    def unstored(self, *, exact: bool = True) -> int | None:
         """Count the records that the sink has not stored; None where that cannot be known."""
         topics = self._plan.kafka.topics
-        return self._watch.lag(self._plan.sink_group, [topics.usage, topics.rates, topics.rejected])
+        return self._watch.lag(self._plan.sink_group, [topics.usage, topics.rates, topics.rejected], exact=exact)
 
     def _create_topics(self) -> None:
         if self._has_topics or (self.broker and not self._watch.answers(timeout_seconds=0.5)):
             return
         try:
+            connect_admin(self._plan.kafka, timeout_seconds=_CONNECT_SECONDS)
             create_topics(self._plan.kafka, topic_specs(self._plan.kafka.topics, partitions=self._plan.partitions))
             self._has_topics = True
         except UnavailableError:
@@ -114,6 +120,18 @@ class Rounds:
         migrate(self._plan.clickhouse)
         self._has_tables = True
 
+    def _settle(self) -> None:
+        if self._is_settled or not (self._has_topics and self._has_tables):
+            return
+        if self.broker is not None:
+            usage = self._plan.kafka.topics.usage
+            running = stream_ids(self._plan.kafka, [usage], block_offsets=self._plan.block_offsets)[usage]
+            ended = self._ledger.begin(running)
+            if replaced := settle_streams(self._plan.clickhouse, ended):
+                self._say(f"{replaced} contributions of an earlier broker were brought in line with the stored events")
+            self._ledger.forget(ended)
+        self._is_settled = True
+
     def _on_death(self, child: Child, code: int | None) -> None:
         if code is None:
             return
@@ -125,7 +143,7 @@ class Rounds:
             self._on_broker_death()
 
     def _on_broker_death(self) -> None:
-        had_topics, self._has_topics = self._has_topics, False
+        had_topics, self._has_topics, self._is_settled = self._has_topics, False, False
         self._watch.forget()
         for child in (*self.workers, self.sink):
             child.discard()
@@ -140,7 +158,7 @@ class Rounds:
         """See whether everything that runs also works."""
         if self._has_topics and (self.broker is None or self.broker.is_running):
             self._on_answer("broker", self.broker, self._watch.answers(timeout_seconds=_ANSWER_SECONDS))
-            self._unstored = self.unstored()
+            self._unstored = self.unstored(exact=False)
         if self._has_tables and (self.store is None or self.store.is_running):
             address = self._plan.clickhouse.clickhouse
             self._on_answer("clickhouse", self.store, store_answers(address, timeout_seconds=_ANSWER_SECONDS))

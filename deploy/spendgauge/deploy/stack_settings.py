@@ -9,6 +9,7 @@ from typing import Final
 from pydantic import Field
 
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings
+from spendgauge.schemas.topics import DEFAULT_BLOCK_OFFSETS
 
 __all__ = ["StackSettings", "default_data_dir"]
 
@@ -50,6 +51,12 @@ class StackSettings(KafkaSettings, ClickHouseSettings):
     )
     partitions: int = Field(
         default=4, ge=1, le=10_000, description="Partitions of topics that are created: as many workers can share them."
+    )
+    block_offsets: int = Field(
+        default=DEFAULT_BLOCK_OFFSETS, gt=0, description="As the workers have it: part of a stream's name."
+    )
+    prices: Path | None = Field(
+        default=None, description="A TOML file of your own prices; it wins over the built-in ones."
     )
     drain_seconds: float = Field(
         default=30.0,

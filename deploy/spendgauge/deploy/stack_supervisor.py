@@ -31,6 +31,7 @@ class Supervisor:
         self._rounds = Rounds(plan, clock, say)
         self._since_ms = clock.now_ms()
         self._saved: StackState | None = None
+        self._complained = ""
 
     def start(self, stop: StopRequest) -> None:
         """Bring everything up, until it is or a stop is asked for.
@@ -53,14 +54,14 @@ class Supervisor:
     def run(self, stop: StopRequest) -> None:
         """Keep everything up until a stop is asked for."""
         while not stop.is_asked:
-            self._turn("running")
+            self._try_turn("running")
             self._clock.sleep(_ROUND_SECONDS)
 
     def drain(self, stop: StopRequest) -> None:
         """Wait until all that was sent is counted and stored, or until time or patience runs out."""
         deadline = self._clock.monotonic() + self._plan.drain_seconds
         while not stop.is_urgent and self._clock.monotonic() < deadline:
-            self._turn("draining")
+            self._try_turn("draining")
             if self._rounds.uncounted() == 0 and self._rounds.unstored() == 0:
                 return
             self._clock.sleep(_ROUND_SECONDS)
@@ -90,6 +91,16 @@ class Supervisor:
     def _turn(self, phase: str) -> None:
         self._rounds.turn()
         self._save(phase)
+
+    def _try_turn(self, phase: str) -> None:
+        """Turn; what does not answer now is tried again in the next round, and said once."""
+        try:
+            self._turn(phase)
+            self._complained = ""
+        except UnavailableError as error:
+            if str(error) != self._complained:
+                self._say(str(error))
+            self._complained = str(error)
 
     def _end(self, children: Iterable[Child], stop: StopRequest) -> None:
         """Ask processes to stop, all at once, and wait; kill those that take too long."""

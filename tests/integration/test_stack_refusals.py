@@ -1,0 +1,91 @@
+"""Does a stack that cannot start say why, in one sentence, and leave nothing behind?"""
+
+import socket
+from pathlib import Path
+
+import pytest
+from tests.stacks import running_stack, start_stack
+
+from spendgauge.deploy.stack import start_detached, stop_stack
+from spendgauge.deploy.stack_settings import StackSettings
+from spendgauge.deploy.stack_status import read_status
+from spendgauge.schemas import ConfigurationError, UnavailableError
+
+pytestmark = pytest.mark.integration
+
+
+def refusal(data_dir: Path, **settings: str) -> str:
+    """Run a stack that cannot start; give what it says."""
+    with start_stack(**{"data": str(data_dir), **settings}) as process:
+        said, _ = process.communicate(timeout=90)
+    assert process.returncode == 1, said
+    return said
+
+
+def test_two_stacks_cannot_share_a_directory(tmp_path: Path) -> None:
+    """The second says who is there and what to do, at once and in the foreground or background; the first goes on."""
+    with running_stack(tmp_path) as stack:
+        said = refusal(tmp_path)
+        with pytest.raises(ConfigurationError, match=r"a stack runs on .* already"):
+            start_detached(StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0))
+        assert stack.sql("SELECT 1") == "1"
+    assert said == (
+        f"spendgauge up: a stack runs on {tmp_path} already; stop it with `spendgauge down --data {tmp_path}`, "
+        "or choose another directory with --data\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "server", "flag"),
+    [("kafka_port", "Kafka", "--kafka-port"), ("clickhouse_port", "ClickHouse", "--clickhouse-port")],
+)
+def test_a_port_in_use_names_its_flag(tmp_path: Path, setting: str, server: str, flag: str) -> None:
+    """The port, who wants it, and the flag that changes it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = refusal(tmp_path, **{setting: port})
+    assert said == (
+        f"spendgauge up: port {port}, which the embedded {server} wants, is in use; stop what uses it, "
+        f"or choose another port with {flag} (0: any free one)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "sentence"),
+    [
+        ("kafka", "127.0.0.1:1", "no Kafka broker answers at 127.0.0.1:1"),
+        ("clickhouse", "http://127.0.0.1:1/x", "no ClickHouse answers at http://127.0.0.1:1"),
+        ("prices", "/none.toml", "/none.toml"),
+        ("series", "nonsense:10", "'nonsense' in the series 'nonsense:10' is no dimension of an event"),
+        ("flush_seconds", "-1", "SPENDGAUGE_FLUSH_SECONDS='-1' cannot be used"),
+        ("workers", "0", "SPENDGAUGE_WORKERS='0' cannot be used"),
+        ("data", "/dev/null/x", "the directory /dev/null/x cannot be used (Not a directory); choose one with --data"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence(tmp_path: Path, setting: str, value: str, sentence: str) -> None:
+    """A server that does not answer and a setting that cannot be are each said once, without a traceback."""
+    said = refusal(tmp_path, **{setting: value})
+    assert sentence in said
+    assert said.count("spendgauge up: ") == 1
+    assert "Traceback" not in said
+
+
+def test_a_detached_stack_starts_reports_and_stops(tmp_path: Path) -> None:
+    """``start_detached`` returns when all is at work, ``read_status`` sees it, ``stop_stack`` ends it."""
+    settings = StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0)
+    state = start_detached(settings)
+    try:
+        status = read_status(tmp_path)
+        assert status.addresses == state.addresses
+        assert (status.is_well, status.uncounted, status.unstored) == (True, 0, 0)
+        assert [child.name for child in status.children] == ["broker", "clickhouse", "worker-0", "sink"]
+    finally:
+        assert stop_stack(tmp_path)
+    assert (read_status(tmp_path).phase, stop_stack(tmp_path)) == ("stopped", False)
+
+
+def test_a_detached_stack_that_fails_says_why(tmp_path: Path) -> None:
+    """What goes wrong in the background is raised in the foreground."""
+    settings = StackSettings(data=tmp_path, kafka="127.0.0.1:1", clickhouse_port=0)
+    with pytest.raises(UnavailableError, match=r"^no Kafka broker answers at 127\.0\.0\.1:1"):
+        start_detached(settings)
