@@ -103,6 +103,7 @@ def test_help_needs_nothing_heavy() -> None:
         ("replay",),
         ("reconcile", "--since", "yesterday"),
         ("--no-such-option",),
+        ("--log-level", "loud", "status"),
     ],
     ids=" ".join,
 )

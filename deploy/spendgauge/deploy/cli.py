@@ -4,6 +4,7 @@ Nothing heavy is imported before it is known which command runs, so ``--help`` a
 """
 
 import sys
+from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from spendgauge.deploy import commands_feed, commands_process, commands_read, commands_stack
 from spendgauge.deploy.interrupts import interrupted_once
 
-__all__ = ["create_cli", "main"]
+__all__ = ["LogLevel", "create_cli", "main"]
 
 _PANELS: Final = {
     "Run it on this machine": (commands_stack.up, commands_stack.down, commands_stack.status, commands_stack.demo),
@@ -19,6 +20,15 @@ _PANELS: Final = {
     "Get answers": (commands_read.report, commands_read.sql, commands_read.tail, commands_read.reconcile),
     "Run the parts": (commands_process.worker, commands_process.sink, commands_process.store, commands_process.migrate),
 }
+
+
+class LogLevel(StrEnum):
+    """What is logged at least."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 def create_cli() -> typer.Typer:
@@ -74,8 +84,8 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
     log_level: Annotated[
-        str, typer.Option(envvar="SPENDGAUGE_LOG_LEVEL", metavar="LEVEL", help="debug, info, warning or error.")
-    ] = "info",
+        LogLevel, typer.Option(envvar="SPENDGAUGE_LOG_LEVEL", help="How much our own logs say.", case_sensitive=False)
+    ] = LogLevel.INFO,
 ) -> None:
     """What every LLM call costs: per second, per feature, per user, exact to the last digit."""
     from spendgauge.deploy.logs import configure_logs

@@ -5,6 +5,7 @@ from typing import Any, BinaryIO, Final
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
+from urllib3.exceptions import HTTPError
 
 from spendgauge.insights.queries import Query
 from spendgauge.schemas import SpendgaugeError
@@ -48,7 +49,7 @@ def ask_stream(client: Client, sql: str, output: BinaryIO, *, default_format: st
         with client.raw_stream(sql, settings=settings, transport_settings=headers) as answer:
             while block := answer.read(_BLOCK_BYTES):
                 output.write(block)
-    except Error as error:
+    except (Error, HTTPError) as error:
         raise _sentence(error) from None
     output.flush()
 
@@ -61,8 +62,8 @@ def _ask(client: Client, query: Query) -> tuple[tuple[str, ...], list[tuple[Any,
     return tuple(result.column_names), [tuple(row) for row in result.result_rows]
 
 
-def _sentence(error: Error) -> QueryError:
-    if error.code is None:
+def _sentence(error: Error | HTTPError) -> QueryError:
+    if isinstance(error, HTTPError) or error.code is None:
         return QueryError(f"ClickHouse did not answer: {reason_of(error)}", None)
     reason = _BOILERPLATE.sub("", reason_of(error))
     advice = "; create the tables with `spendgauge migrate`" if error.code in _NO_TABLES else ""

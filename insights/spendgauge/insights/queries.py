@@ -114,10 +114,8 @@ ORDER BY minute""",
 
 
 def _ranked(key: str, period: Period, *columns: str, limit: int | None = None, given: str = "1") -> Query:
-    share = (
-        "round(toFloat64(total_cost_usd) / greatest(sum(toFloat64(total_cost_usd)) OVER (), 1e-12) * 100, 2) AS percent"
-    )
-    order = f"total_cost_usd DESC, calls DESC, {key}"
+    share = "round(toFloat64(total_cost_usd) / nullIf(sum(toFloat64(total_cost_usd)) OVER (), 0) * 100, 2) AS percent"
+    order = f"total_cost_usd DESC NULLS LAST, calls DESC, {key}"
     query = _grouped(key, period, columns=[_SUMS, _PER_CALL, *columns, share], order=order, given=given)
     return query if limit is None else Query(query.sql + "\nLIMIT {limit:UInt32}", query.parameters | {"limit": limit})
 

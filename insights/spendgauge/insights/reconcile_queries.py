@@ -77,7 +77,7 @@ WHERE n.seq BETWEEN j.first_seq AND j.last_seq"""
     sum(n.is_stored) AS stored,
     groupBitmapIf(toUInt64(n.seq), n.is_stored = 1) AS distinct_stored,
     groupBitmap(toUInt64(n.seq)) AS accounted,
-    any(u.lines) AS unnumbered
+    ifNull(any(u.lines), 0) AS unnumbered
 FROM {_NUMBERED} AS n
 LEFT JOIN {_UNNUMBERED} AS u ON n.source = u.source{"" if always else judged}
 GROUP BY source
