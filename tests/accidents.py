@@ -223,17 +223,25 @@ _FRAGMENTS: Final = (
 
 
 def scrambled(lines: list[bytes], *, count: int, seed: int) -> list[bytes]:
-    """Make ``count`` lines out of these by random edits of bytes; one in four is left whole. None holds a newline."""
+    """Make ``count`` lines out of these by random edits of bytes; one in four is left whole. None holds a newline.
+
+    Every other edit strikes beside one of JSON's own characters, where it does most harm.
+    """
     random = Random(seed)
     made = []
     for _ in range(count):
         line = random.choice(lines)
         for _ in range(random.choice((0, 1, 1, 2))):
-            at = random.randrange(len(line) + 1)
-            end = min(len(line), at + random.choice((0, 1, 1, 4, 40)))
+            at = random.choice((random.randrange(len(line) + 1), _beside_structure(line, random)))
+            end = min(len(line), at + random.choice((0, 0, 1, 1, 4, 40)))
             other = random.choice(lines)
             start = random.randrange(len(other) + 1)
             pieces = (b"", random.choice(_FRAGMENTS), random.randbytes(1), line[at:end] * 2, other[start : start + 30])
             line = line[:at] + random.choice(pieces) + line[end:]
         made.append(line.replace(b"\n", b" "))
     return made
+
+
+def _beside_structure(line: bytes, random: Random) -> int:
+    places = [at for at, byte in enumerate(line) if byte in b'{}[]":,\\']
+    return random.choice(places) + random.choice((0, 1)) if places else 0

@@ -94,7 +94,9 @@ def event_fields(draw: st.DrawFn) -> dict[str, Any]:
             fields |= {"source": draw(names.filter(bool)), "seq": draw(st.integers(0, 2**62))}
         case 1:
             fields["reasoning_tokens"] = draw(st.integers(0, fields.get("output_tokens", 0)))
-        case 2:
+        case 2 | 3 | 4:
+            fields["tags"] = draw(st.dictionaries(names.filter(bool), names, min_size=1, max_size=3))
+        case 5:
             fields |= _adjustment(draw(_uuids), draw(st.integers(-MAX_TOKENS, 0)))
     return fields
 
