@@ -1,9 +1,10 @@
 """What must be true of the broker for the rest to stand."""
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from spendgauge.schemas import KafkaSettings, UnavailableError, topic_specs
-from spendgauge.schemas.kafka import connect_admin, create_topics, stream_ids
+from spendgauge.schemas.kafka import client_options, connect_admin, create_topics, read_ends, stream_ids
 
 
 @pytest.mark.integration
@@ -27,6 +28,23 @@ def test_a_recreated_topic_is_another_stream(kafka: KafkaSettings) -> None:
     after = stream_ids(kafka, [topic], block_offsets=8)[topic]
     assert before.endswith(":8")
     assert before != after
+
+
+@pytest.mark.integration
+def test_the_end_of_a_partition_is_after_its_last_record(kafka: KafkaSettings) -> None:
+    """However many records the last batch has, and whatever the broker says when it is only asked for the end."""
+    create_topics(kafka, topic_specs(kafka.topics, partitions=1))
+    place = (kafka.topics.usage, 0)
+    producer = Producer(client_options(kafka, **{"linger.ms": 100}))
+    consumer = Consumer(client_options(kafka, **{"group.id": "asks"}))
+    for count, end in ((7, 7), (1, 8), (500, 508)):
+        for number in range(count):
+            producer.produce(kafka.topics.usage, str(number).encode())
+        producer.flush()
+        _, told = consumer.get_watermark_offsets(TopicPartition(*place), timeout=5)
+        assert read_ends(kafka, {place: told}) == {place: end}
+    consumer.close()
+    assert read_ends(kafka, {}) == {}
 
 
 def test_no_broker_is_one_sentence() -> None:

@@ -1,31 +1,20 @@
 """Do broker, database and consumers do their work? Asked from outside, as a client would."""
 
 import http.client
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from confluent_kafka import (
-    Consumer,
-    ConsumerGroupState,
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka import admin as kafka_admin
 from confluent_kafka.admin import AdminClient
 
 from spendgauge.schemas import KafkaSettings, UnavailableError
-from spendgauge.schemas.kafka import client_options, connect_admin
+from spendgauge.schemas.kafka import connect_admin, read_ends
 
 __all__ = ["KafkaWatch", "store_answers"]
 
-_Place = tuple[str, int]
-"""Topic and partition."""
-
 _ANSWER_SECONDS: Final = 5.0
-_POLL_SECONDS: Final = 0.5
 _OFFSET_SPEC: Final[Any] = getattr(kafka_admin, "OffsetSpec")  # noqa: B009, it is public, but its types are not
 
 
@@ -56,7 +45,7 @@ class KafkaWatch:
     def lag(self, group: str, topics: Iterable[str], *, exact: bool = True) -> int | None:
         """Count the records in these topics that the group has not committed; None where that cannot be known.
 
-        ``exact`` False asks less of the broker, and may miss most of each partition's last batch (see ``_read_ends``).
+        ``exact`` False asks less of the broker, and may miss most of each partition's last batch (see ``read_ends``).
         """
         try:
             return self._lag(self._client(), group, list(topics), exact=exact)
@@ -82,35 +71,8 @@ class KafkaWatch:
         )
         positions = {(at.topic, at.partition): at.offset for at in asked[group].result().topic_partitions}
         if exact:
-            ends = _read_ends(self._settings, {at: end for at, end in ends.items() if end > starts[at]})
+            ends = read_ends(self._settings, {at: end for at, end in ends.items() if end > starts[at]})
         return sum(max(end - max(positions.get(at, -1), starts[at]), 0) for at, end in ends.items())
-
-
-def _read_ends(settings: KafkaSettings, said: Mapping[_Place, int]) -> dict[_Place, int]:
-    """Find where partitions really end, by reading on from the last offset that the broker tells of.
-
-    The embedded broker (Tansu 0.6) says that a partition ends one after the *first* record of its last batch. What it
-    says with the records themselves is right. Raises ``UnavailableError`` where it does not answer in time.
-    """
-    if not said:
-        return {}
-    options = {"group.id": "spendgauge-watch", "enable.auto.commit": False, "enable.partition.eof": True}
-    consumer = Consumer(client_options(settings, **options, **{"fetch.wait.max.ms": 20, "log_level": 0}))
-    ends: dict[_Place, int] = {}
-    empty_polls = 0
-    try:
-        consumer.assign([TopicPartition(topic, number, end - 1) for (topic, number), end in said.items()])
-        while len(ends) < len(said):
-            message = consumer.poll(_POLL_SECONDS)
-            empty_polls = 0 if message else empty_polls + 1
-            if empty_polls * _POLL_SECONDS > _ANSWER_SECONDS:
-                raise UnavailableError(f"the broker at {settings.kafka} does not tell where its topics end")
-            error = message.error() if message else None
-            if message and error is not None and error.code() == KafkaError._PARTITION_EOF:
-                ends[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0)
-        return ends
-    finally:
-        consumer.close()
 
 
 def store_answers(url: str, *, timeout_seconds: float = _ANSWER_SECONDS) -> bool:

@@ -6,16 +6,18 @@ Everything here goes through librdkafka (``confluent_kafka``), which the base in
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from spendgauge.schemas.errors import ConfigurationError, UnavailableError
 from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.schemas.topics import TopicSpec
 
-__all__ = ["client_options", "connect_admin", "create_topics", "stream_ids"]
+__all__ = ["client_options", "connect_admin", "create_topics", "read_ends", "stream_ids"]
 
 _TIMEOUT_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.5
 
 
 def client_options(settings: KafkaSettings, **options: Any) -> dict[str, Any]:
@@ -60,6 +62,34 @@ def create_topics(
                     f"topic {name} could not be created at {settings.kafka}: {error.args[0].str()}"
                 ) from None
     return tuple(created)
+
+
+def read_ends(settings: KafkaSettings, told: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+    """Find where partitions really end, by reading on from the last offset that the broker tells of.
+
+    ``told``: (topic, partition) to the end as ``ListOffsets`` has it, above 0. The embedded broker (Tansu 0.6) says
+    there that a partition ends one after the *first* record of its last batch; what it says with the records is right.
+    So at most one batch of each is read, in about 30 ms. Raises ``UnavailableError`` where the broker does not answer.
+    """
+    if not told:
+        return {}
+    options = {"group.id": "spendgauge-ends", "enable.auto.commit": False, "enable.partition.eof": True}
+    consumer = Consumer(client_options(settings, **options, **{"fetch.wait.max.ms": 20, "log_level": 0}))
+    ends: dict[tuple[str, int], int] = {}
+    silent_seconds = 0.0
+    try:
+        consumer.assign([TopicPartition(topic, number, end - 1) for (topic, number), end in told.items()])
+        while len(ends) < len(told):
+            message = consumer.poll(_POLL_SECONDS)
+            silent_seconds = 0.0 if message else silent_seconds + _POLL_SECONDS
+            if silent_seconds >= _TIMEOUT_SECONDS:
+                raise UnavailableError(f"the broker at {settings.kafka} does not tell where its topics end")
+            error = message.error() if message else None
+            if message and error is not None and error.code() == KafkaError._PARTITION_EOF:
+                ends[str(message.topic()), int(message.partition() or 0)] = int(message.offset() or 0)
+        return ends
+    finally:
+        consumer.close()
 
 
 def stream_ids(settings: KafkaSettings, topics: Iterable[str], *, block_offsets: int) -> Mapping[str, str]:
