@@ -11,7 +11,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from spendgauge.schemas import KafkaSettings, UnavailableError
-from spendgauge.schemas.kafka import client_options, connect_admin
+from spendgauge.schemas.kafka import client_options, connect_admin, read_ends
 
 __all__ = ["Position", "group_positions"]
 
@@ -73,9 +73,18 @@ def _positions(settings: KafkaSettings, group: str, partitions: list[TopicPartit
         ) from None
     finally:
         consumer.close()
+    told = {(at.topic, at.partition): high for at, (low, high) in zip(committed, ranges, strict=True) if high > low}
+    ends = told | read_ends(settings, told)
     return [
-        Position(group, place.topic, place.partition, low, high, place.offset if place.offset >= 0 else None)
-        for place, (low, high) in zip(committed, ranges, strict=True)
+        Position(
+            group,
+            at.topic,
+            at.partition,
+            low,
+            ends.get((at.topic, at.partition), high),
+            at.offset if at.offset >= 0 else None,
+        )
+        for at, (low, high) in zip(committed, ranges, strict=True)
     ]
 
 
