@@ -1,5 +1,6 @@
 """Does the store keep what it acknowledged, and stop and refuse as it should?"""
 
+import gzip
 import os
 import signal
 import socket
@@ -158,3 +159,29 @@ def test_the_network_is_not_served_without_a_password(tmp_path: Path) -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SPENDGAUGE_")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False, env=environment)
     assert (done.returncode, "set SPENDGAUGE_STORE_PASSWORD" in done.stderr) == (1, True)
+
+
+def test_a_client_that_does_not_read_is_left(tmp_path: Path) -> None:
+    """Clients that ask for much and take nothing lose their places: others are answered."""
+    with running_store(tmp_path, environment={**os.environ, "SPENDGAUGE_STORE_SEND_SECONDS": "1"}) as store:
+        host, port = store.url.removeprefix("http://").split(":")
+        stalled = [socket.create_connection((host, int(port))) for _ in range(10)]
+        for one in stalled:
+            one.sendall(b"GET /?query=SELECT+number+FROM+numbers(100000000) HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        sleep(0.5)
+        started = monotonic()
+        assert ask(store.url, "SELECT 1").text == "1\n"
+        assert monotonic() - started < 8
+        for one in stalled:
+            one.close()
+
+
+def test_a_body_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    """Packed or not, a body may not be larger than SPENDGAUGE_STORE_BODY_BYTES, unpacked."""
+    with running_store(tmp_path, environment={**os.environ, "SPENDGAUGE_STORE_BODY_BYTES": "100000"}) as store:
+        ask(store.url, "CREATE TABLE t (a String) ENGINE = MergeTree ORDER BY a")
+        rows = b"x\n" * 60_000
+        for body, headers in ((rows, {}), (gzip.compress(rows), {"Content-Encoding": "gzip"})):
+            reply = ask(store.url, body, query="INSERT INTO t FORMAT TSV", headers=headers)
+            assert (reply.status, "larger than 100000 bytes" in reply.text) == (413, True)
+        assert ask(store.url, "SELECT count() FROM t").text == "0\n"

@@ -36,7 +36,7 @@ class ChildSpec:
     heartbeat: Path | None = None
     """A file that it touches while it is well."""
     stop_seconds: float = 10.0
-    """How long it may take to stop when it is asked to."""
+    """How long it may take to stop when it is asked to. 0: it has nothing to save, and is ended at once."""
 
 
 def backoff_seconds(failures: int) -> float:

@@ -69,7 +69,7 @@ def make_plan(settings: StackSettings, environment: Mapping[str, str] | None = N
         data=settings.data.absolute(),
         kafka=kafka,
         clickhouse=clickhouse,
-        broker=None if settings.kafka else make.child("broker", broker_command(port=kafka_port), stop_seconds=3),
+        broker=None if settings.kafka else make.child("broker", broker_command(port=kafka_port), stop_seconds=0),
         store=None if settings.clickhouse else make.child("clickhouse", make.store(store_port), stop_seconds=30),
         workers=tuple(make.looping(f"worker-{n}", "worker") for n in range(settings.workers)),
         sink=make.looping("sink", "sink"),

@@ -94,6 +94,10 @@ class Rounds:
         if not silent and not self._watch.is_joined(self._plan.sink_group):
             yield self.sink
 
+    def close(self) -> None:
+        """Leave the broker; a client of a broker that has gone takes a second to end."""
+        self._watch.forget()
+
     def uncounted(self) -> int | None:
         """Count the records that the workers have not counted; None where that cannot be known."""
         return self._watch.lag(self._plan.worker_group, [self._plan.kafka.topics.usage])

@@ -80,6 +80,7 @@ class Supervisor:
             if not rounds.unstored():
                 break
             self._clock.sleep(_ROUND_SECONDS)
+        rounds.close()
         for child in (rounds.sink, rounds.store, rounds.broker):
             self._end([child] if child else [], stop)
 

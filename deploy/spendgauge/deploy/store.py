@@ -39,6 +39,12 @@ class StoreSettings(EnvironmentSettings):
         gt=0,
         description="The largest request body, unpacked. Too large: one request can take all memory.",
     )
+    store_send_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        description="How long a client may take nothing of its answer. Too long: clients that stopped reading keep "
+        "others waiting.",
+    )
     store_drain_seconds: float = Field(
         default=10.0,
         ge=0,
@@ -76,7 +82,13 @@ async def _serve(listener: socket.socket, path: Path, settings: StoreSettings, h
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     engine = Engine(path)
-    server = StoreServer(engine, password=settings.store_password, body_bytes=settings.store_body_bytes, hosts=hosts)
+    server = StoreServer(
+        engine,
+        password=settings.store_password,
+        body_bytes=settings.store_body_bytes,
+        send_seconds=settings.store_send_seconds,
+        hosts=hosts,
+    )
     runner = web.AppRunner(server.application(), access_log=None, auto_decompress=False, shutdown_timeout=1)
     await runner.setup()
     site = web.SockSite(runner, listener)

@@ -45,15 +45,19 @@ _CANCEL_SECONDS: Final = 5.0
 class StoreServer:
     """Answers ClickHouse's HTTP protocol."""
 
-    def __init__(self, engine: Engine, *, password: str, body_bytes: int, hosts: Collection[str]) -> None:
+    def __init__(
+        self, engine: Engine, *, password: str, body_bytes: int, send_seconds: float, hosts: Collection[str]
+    ) -> None:
         """Serve ``engine`` to whoever gives the password, in requests of at most ``body_bytes``, unpacked.
 
-        ``hosts`` are the names that a ``Host`` header may hold; none: any.
+        A client that takes nothing for ``send_seconds`` is left. ``hosts`` are the names that a ``Host`` header may
+        hold; none: any.
         """
         self._engine = engine
         self._hosts = hosts
         self._password = password
         self._body_bytes = body_bytes
+        self._send_seconds = send_seconds
         self._pool = ThreadPoolExecutor(_READERS + _WRITERS, thread_name_prefix="store")
         self._readers = asyncio.Semaphore(_READERS)
         self._writers = asyncio.Semaphore(_WRITERS)
@@ -157,10 +161,13 @@ class StoreServer:
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
         while (piece := await self._watched(request, query, reply.next_piece)) is not None:
-            await response.write(piece)
-        if reply.failed and request.transport is not None:
-            request.transport.close()  # the last chunk is never sent: a client cannot take this for a whole answer
-            return response
+            try:
+                async with asyncio.timeout(self._send_seconds):
+                    await response.write(piece)
+            except TimeoutError:
+                return _broken_off(request, response)  # a client that does not read must not keep a reader's place
+        if reply.failed:
+            return _broken_off(request, response)
         await response.write_eof()
         return response
 
@@ -175,6 +182,13 @@ class StoreServer:
 
     async def _in_thread(self, work: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+
+
+def _broken_off(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Close the connection without the last chunk: a client cannot take this for a whole answer."""
+    if request.transport is not None:
+        request.transport.close()
+    return response
 
 
 async def _ok(_request: web.Request) -> web.Response:
