@@ -3,13 +3,11 @@
 import json
 import subprocess
 import sys
-import tomllib
-from functools import cache
-from importlib.metadata import distribution, packages_distributions
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
+from tests.installed import canonical, installed_by
 from tests.rooms import ROOT, modules
 
 CHILD = Path(__file__).with_name("import_child.py")
@@ -31,39 +29,11 @@ EMBEDDED = ("spendgauge.deploy.store_server",)
 """Modules that speak aiohttp, which the extra ``local`` has. Broker and engine are looked for when they start."""
 
 
-@cache
-def _installed_by(extra: str) -> frozenset[str]:
-    """Name the distributions that ``spendgauge[extra]`` brings, all levels."""
-    seen: set[tuple[str, str]] = set()
-    todo = [("spendgauge", extra)]
-    while todo:
-        name, wanted = todo.pop()
-        if (name, wanted) in seen:
-            continue
-        seen.add((name, wanted))
-        for requirement in map(Requirement, _requires(name, wanted)):
-            if requirement.marker is None or requirement.marker.evaluate({"extra": wanted}):
-                todo += [(_canonical(requirement.name), inner) for inner in ("", *requirement.extras)]
-    return frozenset(name for name, _ in seen)
-
-
-def _requires(name: str, extra: str) -> list[str]:
-    """List what a distribution asks for: ours by pyproject.toml, which may be newer than the install."""
-    if name != "spendgauge":
-        return distribution(name).requires or []
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [*project["dependencies"], *(project["optional-dependencies"][extra] if extra else ())]
-
-
-def _canonical(name: str) -> str:
-    return name.lower().replace("_", "-").replace(".", "-")
-
-
 def _absent(extras: tuple[str, ...]) -> list[str]:
     """List the importable names that an install with these extras does not have."""
-    present = frozenset().union(*map(_installed_by, extras))
+    present = frozenset().union(*map(installed_by, extras))
     names = packages_distributions().items()
-    return sorted(top for top, owners in names if not present & {_canonical(owner) for owner in owners})
+    return sorted(top for top, owners in names if not present & {canonical(owner) for owner in owners})
 
 
 def _import_all(names: list[str], absent: list[str], *, root: Path = ROOT) -> list[str]:
