@@ -23,8 +23,6 @@ Column = tuple[str, str, bytes]
 """A column's name, its ClickHouse type and its encoded values."""
 
 _WIDTHS: Final[Mapping[str, str]] = {
-    "UInt8": "u1",
-    "UInt16": "<u2",
     "UInt32": "<u4",
     "UInt64": "<u8",
     "Int32": "<i4",

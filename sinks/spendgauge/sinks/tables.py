@@ -77,7 +77,7 @@ USAGE_EVENTS: Final = Table(
         *(WireColumn(name, "Int64") for name in (*LEAVES, "reasoning_tokens")),
         WireColumn("reported_total_tokens", "Nullable(Int64)"),
         *(WireColumn(name, _NAME) for name in ("status", "error_type")),
-        WireColumn("attempt", "UInt16"),
+        WireColumn("attempt", "UInt32"),
         *(WireColumn(name, "Nullable(Int32)") for name in ("latency_ms", "ttft_ms")),
         WireColumn("quality_score", "Nullable(Float64)"),
         *(WireColumn(name, "String" if name in _MANY else _NAME) for name in DIMENSIONS),

@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS usage_events ${on_cluster}
     reported_total_tokens Nullable(Int64) CODEC(T64, ZSTD(1)) COMMENT 'the provider''s own total',
     status LowCardinality(String),
     error_type LowCardinality(String),
-    attempt UInt16 CODEC(T64, ZSTD(1)),
+    attempt UInt32 CODEC(T64, ZSTD(1)),
     latency_ms Nullable(Int32) CODEC(T64, ZSTD(1)),
     ttft_ms Nullable(Int32) CODEC(T64, ZSTD(1)),
     quality_score Nullable(Float64) CODEC(ZSTD(1)),

@@ -1,0 +1,177 @@
+"""How is a sink tested? With chunks and messages made by hand, a database to look into, and real processes to kill."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from spendgauge.schemas import RateContribution, RecordChunk, RejectedEvent, TopicNames, UsageEvent
+from spendgauge.schemas.lines import event_line
+from spendgauge.schemas.prices import PriceBook
+from spendgauge.sinks.rows import decode_chunks
+from spendgauge.sinks.settings import SinkSettings
+from spendgauge.sinks.writer import Batch, Writer, Written
+
+__all__ = [
+    "NOW_MS",
+    "TOPICS",
+    "FakeMessage",
+    "chunk",
+    "contribution",
+    "event",
+    "eventually",
+    "refusal",
+    "reject",
+    "sink_process",
+    "store",
+]
+
+NOW_MS = 1_790_000_000_000
+TOPICS = TopicNames()
+
+
+@dataclass(frozen=True)
+class FakeMessage:
+    """A record as confluent-kafka gives it."""
+
+    at: tuple[str, int, int]
+    content: bytes | None = b"line"
+
+    def topic(self) -> str:
+        """The first of ``at``."""
+        return self.at[0]
+
+    def partition(self) -> int:
+        """The second of ``at``."""
+        return self.at[1]
+
+    def offset(self) -> int:
+        """The third of ``at``."""
+        return self.at[2]
+
+    def timestamp(self) -> tuple[int, int]:
+        """The same for all."""
+        return 1, NOW_MS
+
+    def key(self) -> bytes:
+        """The same for all."""
+        return b"source"
+
+    def value(self) -> bytes | None:
+        """The content."""
+        return self.content
+
+    def headers(self) -> None:
+        """None, as for a record without headers."""
+
+
+def event(number: int, **fields: Any) -> bytes:
+    """Write the line of an event with an id of its own."""
+    values: dict[str, Any] = {
+        "event_id": f"{number:08d}-0000-4000-8000-000000000001",
+        "occurred_at": "2026-09-21T14:13:20.000Z",
+        "provider": "anthropic",
+        "model": "claude-sonnet-4-5",
+        "input_tokens": 1000,
+        "output_tokens": 100,
+        **fields,
+    }
+    return event_line(UsageEvent.model_validate_json(_json(values)))
+
+
+def contribution(**fields: Any) -> bytes:
+    """Write the line of a contribution to the pane of 2026-09-21 14:13:20."""
+    values = dict.fromkeys(RateContribution.model_fields, 0) | {
+        "series": "provider+model",
+        "key": ("anthropic", "claude-sonnet-4-5"),
+        "pane_start": NOW_MS // 1000,
+        "pane_seconds": 10,
+        "stream": "topic:16384",
+        "cost_usd": "0.000000000000",
+        **fields,
+    }
+    return RateContribution(**values).model_dump_json().encode()
+
+
+def reject(**fields: Any) -> bytes:
+    """Write the line of a rejected event, as a worker does."""
+    values = {
+        "stream": "topic:16384",
+        "topic": "usage.events",
+        "partition": 0,
+        "offset": 5,
+        "line": 0,
+        "received_at_ms": NOW_MS,
+        "reason": "invalid_json",
+        "detail": "not JSON",
+        "key": b"source",
+        "value": b"{",
+        **fields,
+    }
+    return RejectedEvent(**values).model_dump_json().encode()
+
+
+def chunk(topic: str, *values: bytes | None, partition: int = 0, first: int = 0, now_ms: int = NOW_MS) -> RecordChunk:
+    """Make a chunk of these records' values."""
+    count = len(values)
+    return RecordChunk(
+        stream="topic:16384",
+        topic=topic,
+        partition=partition,
+        offsets=range(first, first + count),
+        timestamps_ms=[now_ms] * count,
+        keys=[b"source"] * count,
+        values=values,
+        headers=[()] * count,
+    )
+
+
+def store(client: Client, chunks: Sequence[RecordChunk], *, book: PriceBook, **options: Any) -> Written:
+    """Store chunks as the sink does, in this thread."""
+    decoded = decode_chunks(chunks, book=book, topics=TOPICS)
+    writer = Writer(
+        **{"client": client, "batch_rows": 100_000, "wait": lambda _: False, "on_retry": lambda *_: None, **options}
+    )
+    return writer.write(Batch(chunks, decoded.rows, {}))
+
+
+def refusal(code: int | None = 469, text: str = "DB::Exception: a constraint is violated") -> DatabaseError:
+    """Make the client's error for a failed INSERT."""
+    return DatabaseError(text, code=code)
+
+
+@contextmanager
+def sink_process(settings: SinkSettings) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a sink as a process; stop it at the end, by force if it does not stop by itself."""
+    command = [sys.executable, "-m", "spendgauge.sinks"]
+    with subprocess.Popen(command, env=settings.environment(), stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            finally:
+                process.kill()
+
+
+def eventually(check: Callable[[], bool], *, seconds: float = 30) -> bool:
+    """Say whether something comes true within a time."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    import orjson
+
+    return orjson.dumps(values)
