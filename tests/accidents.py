@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from spendgauge.schemas import UsageEvent
 
-__all__ = ["scrambled", "spoiled"]
+__all__ = ["concocted", "scrambled", "spoiled"]
 
 _VALUES: Final = [
     *(
@@ -245,3 +245,87 @@ def scrambled(lines: list[bytes], *, count: int, seed: int) -> list[bytes]:
 def _beside_structure(line: bytes, random: Random) -> int:
     places = [at for at, byte in enumerate(line) if byte in b'{}[]":,\\']
     return random.choice(places) + random.choice((0, 1)) if places else 0
+
+
+_FEW_NAMES: Final = (
+    *(
+        "team",
+        "feature",
+        "team",
+        "feature",
+        "input_tokens",
+        "attempt",
+        "seq",
+        "source",
+        "quality_score",
+        "tags",
+        "tags",
+    ),
+    *("zz", "zz", "te\\u0061m", "tags#", "tags\\u0023", ":", "reasoning_tokens", "output_tokens", "kind", "started_at"),
+)
+_FEW_VALUES: Final = (
+    *(
+        '"x"',
+        '"x"',
+        '"x"',
+        "5",
+        "5",
+        "5",
+        "null",
+        "null",
+        '""',
+        '"5"',
+        "true",
+        "1.0",
+        "-0",
+        "0.5",
+        "-1",
+        '":x"',
+        '": "',
+        '"x:"',
+    ),
+    *(
+        '"\\"x\\""',
+        '"a\\\\"',
+        '"\\ud800"',
+        '"\\ud83d\\ude00"',
+        '"\\u00e9"',
+        "[]",
+        '["x"]',
+        '[":"]',
+        "{}",
+        '{"a":"b"}',
+        '{"a":"b"}',
+    ),
+    *(
+        '{"a":"b","a":"c"}',
+        '{"a" : "b"}',
+        '{"a":"\\n"}',
+        '{"a":1}',
+        '{"a":"\t"}',
+        '"a\tb"',
+        '"\ufffd"',
+        '"\u00a0"',
+        '"{"',
+        '"["',
+        '"usage"',
+    ),
+)
+_COLONS: Final = (*":::::::", ": ", " :", "\t:", ":\t", ":  ", ":\u00a0", "\u00a0:")
+_COMMAS: Final = (*",,,,,,,,,,", ", ", " ,", ",,", "", ",\r")
+
+
+def concocted(start: str, *, count: int, seed: int) -> list[bytes]:
+    """Make ``count`` objects of the members in ``start`` and up to five of few names and values, many of them wrong.
+
+    So few that wrong ones meet: a number as text beside an unknown name, a value beside a null of the same name.
+    """
+    random = Random(seed)
+    made = []
+    for _ in range(count):
+        members = [start]
+        for _ in range(random.choice((0, 1, 2, 2, 3, 5))):
+            name, value = random.choice(_FEW_NAMES), random.choice(_FEW_VALUES)
+            members += [random.choice(_COMMAS), f'"{name}"{random.choice(_COLONS)}{value}']
+        made.append(f"{{{''.join(members)}}}".encode())
+    return made

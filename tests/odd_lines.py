@@ -12,7 +12,7 @@ from tests.strategies import NOW_MS
 
 from spendgauge.schemas import DIMENSIONS, LEAVES, UsageEvent
 
-__all__ = ["ACCEPTED", "AN_ID", "FULL", "GOOD", "NOW", "REJECTED", "line"]
+__all__ = ["ACCEPTED", "AN_ID", "FULL", "GOOD", "NOW", "REJECTED", "START", "line"]
 
 AN_ID: Final = "0190c5b0-3d6e-7c41-9f0e-2a6f1d0b7e55"
 ANOTHER_ID: Final = "0190c5b0-3d6e-7c41-9f0e-2a6f1d0b7e56"

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from pydantic import ValidationError
-from tests.accidents import scrambled
+from tests.accidents import concocted, scrambled
+from tests.odd_lines import START
 from tests.strategies import NOW_MS, chunk_of, chunks, event_lines, spoiled_lines
 
 from spendgauge.schemas import RecordChunk, UsageEvent
@@ -126,3 +127,10 @@ def test_many_scrambled_lines_are_judged_alone(lines: list[bytes], seed: int) ->
     """Where most lines have random edits, each still gets pydantic's verdict; records hold ten lines each."""
     made = scrambled(lines, count=300, seed=seed)
     _assert_agreement(chunk_of([b"\n".join(made[at : at + 10]) for at in range(0, len(made), 10)]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32))
+def test_wrong_members_cannot_make_up_for_each_other(seed: int) -> None:
+    """Where several members of a line are wrong in different ways, it still gets pydantic's verdict."""
+    _assert_agreement(chunk_of(list(concocted(START, count=400, seed=seed))))
