@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from confluent_kafka import Producer
-from tests.stacks import RunningStack, running_stack, until
+from tests.stacks import RunningStack, running_stack
 
 from spendgauge.deploy.broker import free_port
 from spendgauge.deploy.simulation import simulate_day
@@ -160,7 +160,7 @@ def test_topics_are_followed_until_ctrl_c(stack: RunningStack) -> None:
         env=environment(SPENDGAUGE_DATA=str(stack.data)),
     ) as following:
         assert following.stdout is not None
-        assert until(lambda: '"feature":"followed"' in following.stdout.readline())  # type: ignore[union-attr]  # a pipe
+        assert any('"feature":"followed"' in line for line in following.stdout)
         following.send_signal(signal.SIGINT)
         _, errors = following.communicate(timeout=20)
     assert (following.returncode, errors) == (130, "")
