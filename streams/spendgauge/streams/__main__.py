@@ -1,0 +1,11 @@
+"""``python -m spendgauge.streams`` runs a rates worker with the settings of the environment."""
+
+from spendgauge.schemas.errors import SpendgaugeError
+from spendgauge.streams.process import run_worker
+from spendgauge.streams.settings import WorkerSettings
+
+if __name__ == "__main__":
+    try:
+        run_worker(WorkerSettings.from_environment())
+    except SpendgaugeError as error:
+        raise SystemExit(str(error)) from None

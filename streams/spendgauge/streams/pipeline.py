@@ -1,0 +1,99 @@
+"""What happens to one chunk? It is decoded, priced and added to its partition's block; a flush takes what changed.
+
+No I/O and no event loop: the agent calls this from a thread, one call at a time.
+"""
+
+from dataclasses import dataclass, field
+from itertools import chain
+
+from spendgauge.schemas.chunks import decode_chunk
+from spendgauge.schemas.prices import PriceBook
+from spendgauge.schemas.rejects import RejectedEvent
+from spendgauge.streams.blocks import BlockAggregator, Contributions
+from spendgauge.streams.reading import Delivery, Reading, Receipt
+from spendgauge.streams.series import SeriesPlan
+
+__all__ = ["Changes", "Counts", "Pipeline"]
+
+
+@dataclass
+class Counts:
+    """What was done since the worker started; what is read again after a rebalance counts again."""
+
+    chunks: int = 0
+    records: int = 0
+    events: int = 0
+    duplicates: int = 0
+    rejects: int = 0
+    contributions: int = 0
+
+
+@dataclass
+class Changes:
+    """What a flush must write, and the receipts to settle once it is acknowledged."""
+
+    contributions: list[Contributions] = field(default_factory=list)
+    rejects: list[RejectedEvent] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+
+
+class Pipeline:
+    """Adds up all partitions that this worker reads."""
+
+    def __init__(self, plan: SeriesPlan, book: PriceBook) -> None:
+        self.counts = Counts()
+        self._plan = plan
+        self._book = book
+        self._blocks: dict[Reading, BlockAggregator] = {}
+        self._rejects: list[RejectedEvent] = []
+        self._receipts: list[Receipt] = []
+
+    def absorb(self, delivery: Delivery) -> None:
+        """Add a chunk to its partition's block; one whose reading was closed meanwhile is left.
+
+        Raises ``RuntimeError`` for a chunk that does not join the one before: totals would be wrong in silence.
+        """
+        if delivery.reading.closed:
+            return
+        blocks = self._blocks_of(delivery)
+        if blocks.next_offset != delivery.begins_at:
+            raise RuntimeError(
+                f"the chunk of {delivery.topic}/{delivery.partition} begins at offset {delivery.begins_at}, "
+                f"and {blocks.next_offset} was expected"
+            )
+        decoded = decode_chunk(delivery)
+        duplicates = blocks.add(self._book.price(decoded.frame), next_offset=delivery.next_offset)
+        acknowledged = delivery.reading.origin.acknowledged
+        rejects = [reject for reject in decoded.rejects if reject.offset >= acknowledged]
+        self._rejects += rejects
+        self._receipts.append(delivery.receipt)
+        self.counts.chunks += 1
+        self.counts.records += len(delivery)
+        self.counts.events += len(decoded.frame)
+        self.counts.duplicates += duplicates
+        self.counts.rejects += len(rejects)
+
+    def take(self) -> Changes:
+        """Take what changed since the last time."""
+        contributions = list(chain.from_iterable(blocks.take() for blocks in list(self._blocks.values())))
+        changes = Changes(contributions, self._rejects, self._receipts)
+        self._rejects, self._receipts = [], []
+        self.counts.contributions += sum(len(one.totals) for one in contributions)
+        return changes
+
+    def forget_closed(self) -> None:
+        """Drop the state of readings that are closed; safe while another thread absorbs or takes."""
+        for reading in [held for held in list(self._blocks) if held.closed]:
+            self._blocks.pop(reading, None)
+
+    @property
+    def live_keys(self) -> int:
+        """How many totals are held."""
+        return sum(blocks.live_keys for blocks in list(self._blocks.values()))
+
+    def _blocks_of(self, delivery: Delivery) -> BlockAggregator:
+        reading = delivery.reading
+        if reading not in self._blocks:
+            self.forget_closed()
+            self._blocks[reading] = BlockAggregator(reading.origin, partition=delivery.partition, plan=self._plan)
+        return self._blocks[reading]

@@ -1,0 +1,48 @@
+"""How does a worker run as a process: how does it start, fail and stop?"""
+
+from typing import Any, NoReturn
+
+import faust
+
+from spendgauge.schemas.errors import SpendgaugeError
+from spendgauge.streams.app import RatesApp, create_app
+from spendgauge.streams.logs import configure_logs
+from spendgauge.streams.settings import WorkerSettings
+
+__all__ = ["Worker", "load_app", "run_worker"]
+
+
+class Worker(faust.Worker):
+    """Faust's worker, with our logs, and with a sentence instead of a traceback where it cannot start."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options, override_logging=False)
+
+    def execute_from_commandline(self) -> NoReturn:
+        """Run until a signal comes, and exit: 0 after a signal, 1 where it could not start or go on."""
+        configure_logs()
+        app = self.app
+        try:
+            if isinstance(app, RatesApp):
+                app.prepare()
+        except SpendgaugeError as error:
+            raise SystemExit(str(error)) from None
+        super().execute_from_commandline()
+
+
+def load_app() -> RatesApp:
+    """Build the app from the environment, for ``faust -A``; exit with a sentence where that cannot be done."""
+    try:
+        return create_app(WorkerSettings.from_environment())
+    except SpendgaugeError as error:
+        raise SystemExit(str(error)) from None
+
+
+def run_worker(settings: WorkerSettings) -> NoReturn:
+    """Run a worker until SIGTERM or SIGINT, then exit the process.
+
+    It flushes, commits and leaves its group before it exits. Raises ``ConfigurationError`` for settings that cannot
+    work.
+    """
+    app = create_app(settings)
+    Worker(app, loglevel="WARN", quiet=True).execute_from_commandline()

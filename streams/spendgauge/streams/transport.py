@@ -1,0 +1,210 @@
+"""How does Faust read a partition chunk by chunk, from the start of the block it must rebuild?
+
+Faust hands its agents one record at a time, which costs more than all the work done with it. This transport (its
+aiokafka transport, under the scheme ``chunked://``) delivers all that was fetched of a partition as one message whose
+value is a ``Delivery``. One rule for all topics but the tables' changelogs, which Faust reads itself:
+
+* A partition is read from the start of the block that holds its committed offset (``origins``). Topics that are not
+  listed with a block size have blocks of one offset, so they are read from the committed offset as usual.
+* A chunk's offsets are committed when its receipt is settled, in order. Faust's own acknowledgements are given for
+  messages as well that a rebalance or a shutdown throws away unread; so such topics are declared with
+  ``acks=False``, and the receipts decide alone.
+* Each seek begins a new reading. What a reading does not expect (a chunk from before the seek, an offset that jumped
+  because the log was cut or recreated) is never delivered.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, ClassVar, Final, cast
+
+import structlog
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from spendgauge.schemas.errors import UnavailableError
+from spendgauge.schemas.kafka import stream_ids
+from spendgauge.streams.fetching import Fetched
+from spendgauge.streams.origins import Origin, resume
+from spendgauge.streams.polling import ANSWER_SECONDS, ChunkedApp, Chunking, ConsumerThread, Standing, reads_chunks
+from spendgauge.streams.reading import Reading
+
+__all__ = ["Consumer", "Transport"]
+
+_log = structlog.get_logger(__name__)
+
+_RETRY_SECONDS: Final = 1.0
+
+
+class Consumer(driver.Consumer):
+    """Faust's side of the consumer, in the main thread."""
+
+    _thread: ConsumerThread
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._readings: dict[TP, Reading] = {}
+        self._epoch = 0
+        self._seeking = asyncio.Lock()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def _chunking(self) -> Chunking:
+        return cast(ChunkedApp, self.app).chunking
+
+    def _assigned(self) -> list[TP]:
+        return [tp for tp in self.assignment() if reads_chunks(self.app, tp)]
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Do nothing: a full queue holds the fetcher back by itself.
+
+        Faust's own stops fetching the partition, and sleeps for a second once all are stopped.
+        """
+
+    async def perform_seek(self) -> None:
+        """Begin to read all assigned partitions anew, each from its origin.
+
+        Where the broker does not answer the partitions stay unread, and are sought again with the next fetch.
+        """
+        await self._seek_again(())
+
+    async def _seek_again(self, void: Iterable[TP]) -> None:
+        """Seek all; the committed offsets of ``void`` partitions mean nothing any more."""
+        async with self._seeking:
+            self._close(list(self._readings))
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    origins = await self._origins(self._assigned(), frozenset(void))
+            except (KafkaError, UnavailableError, TimeoutError) as error:
+                _log.warning("cannot learn where to read on, will try again", error=str(error) or repr(error))
+                return
+            self._epoch += 1
+            for tp, origin in origins.items():
+                self._readings[tp] = Reading(origin, self._epoch)
+                self._read_offset[tp] = None
+                self._committed_offset[tp] = origin.acknowledged
+            await self._thread.seek_all({tp: origin.base for tp, origin in origins.items()}, self._epoch)
+
+    async def _origins(self, tps: list[TP], void: frozenset[TP]) -> dict[TP, Origin]:
+        if not tps:
+            return {}
+        standings = await self._thread.standings(tps)
+        sizes = {tp.topic: self._chunking.block_offsets.get(tp.topic, 1) for tp in tps}
+        streams: dict[str, str] = {}
+        for size in set(sizes.values()):
+            topics = [topic for topic in sizes if sizes[topic] == size]
+            streams |= await asyncio.to_thread(stream_ids, self._chunking.kafka, topics, block_offsets=size)
+        _warn_of_losses(standings)
+        return {
+            tp: resume(
+                stream=streams[tp.topic],
+                block_offsets=sizes[tp.topic],
+                committed=None if tp in void else standing.committed,
+                metadata=standing.metadata,
+                log_start=standing.log_start,
+            )
+            for tp, standing in standings.items()
+        }
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
+        if not self._readings.keys() >= set(self._assigned()):
+            await self.perform_seek()
+            if not self._readings.keys() >= set(self._assigned()):
+                await self.sleep(_RETRY_SECONDS)
+                return {}
+        taken = await super()._getmany(active_partitions, timeout)
+        wanted = {tp: found for tp, found in taken.items() if self._is_wanted(tp, found[0])}
+        jumps = {tp: self._jump(tp, found[0]) for tp, found in wanted.items()}
+        if any(jumps.values()):
+            _log.warning(
+                "the log was cut or recreated: reading anew", partitions=sorted(tp for tp in jumps if jumps[tp])
+            )
+            await self._seek_again(tp for tp, jump in jumps.items() if jump < 0)
+            return {}
+        return wanted
+
+    def _is_wanted(self, tp: TP, taken: Any) -> bool:
+        """Say whether what was taken belongs to the present reading."""
+        if not isinstance(taken, Fetched):
+            return True
+        reading = self._readings.get(tp)
+        return reading is not None and reading.epoch == taken.epoch
+
+    def _jump(self, tp: TP, taken: Any) -> int:
+        """Say how far from the expected offset a chunk begins."""
+        return taken.begins_at - self._readings[tp].next_offset if isinstance(taken, Fetched) else 0
+
+    def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
+        if not isinstance(record, Fetched):
+            return super()._to_message(tp, record)
+        delivery = self._readings[tp].deliver(record, topic=tp.topic, partition=tp.partition)
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            delivery.next_offset - 1,
+            timestamp=0.0,
+            timestamp_type=0,
+            headers=[],
+            key=None,
+            value=cast(bytes, delivery),
+            checksum=None,
+            tp=tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Close the readings first: nothing of them may be committed any more."""
+        self._close(revoked)
+        await super().on_partitions_revoked(revoked)
+
+    def _close(self, tps: Iterable[TP]) -> None:
+        for tp in tps:
+            if tp in self._readings:
+                self._readings.pop(tp).close()
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        yield from super()._filter_tps_with_pending_acks(topics)
+        yield from (tp for tp in self._readings if topics is None or tp in topics or tp.topic in topics)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        reading = self._readings.get(tp)
+        return reading.committable() if reading else super()._new_offset(tp)
+
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:  # noqa: ARG002
+        """Commit what is still ours. Unlike Faust's own, this remembers as committed only what was."""
+        held = self.assignment()
+        wanted = {tp: offset for tp, offset in offsets.items() if tp in held}
+        if not wanted:
+            return False
+        await self.app.producer.flush()
+        if not await self._thread.commit_with({tp: self._annotated(tp, offset) for tp, offset in wanted.items()}):
+            return False
+        self.app.tables.on_commit(wanted)
+        self._committed_offset.update(wanted)
+        self.app.monitor.on_tp_commit(wanted)
+        return True
+
+    def _annotated(self, tp: TP, offset: int) -> OffsetAndMetadata:
+        reading = self._readings.get(tp)
+        return OffsetAndMetadata(offset, reading.origin.metadata(offset) if reading else "")
+
+
+class Transport(driver.Transport):
+    """Faust's aiokafka transport, in chunks."""
+
+    Consumer: ClassVar[type[Consumer]] = Consumer
+
+
+def _warn_of_losses(standings: Mapping[TP, Standing]) -> None:
+    for tp, standing in standings.items():
+        if standing.committed is not None and standing.committed < standing.log_start:
+            _log.error(
+                "records were removed from the log before they were rated; reconcile shows them",
+                topic=tp.topic,
+                partition=tp.partition,
+                first_lost=standing.committed,
+                first_left=standing.log_start,
+            )

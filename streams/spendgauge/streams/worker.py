@@ -1,0 +1,5 @@
+"""Which app does ``faust -A spendgauge.streams.worker worker`` run? The one import that reads the environment."""
+
+from spendgauge.streams.process import load_app
+
+app = load_app()
