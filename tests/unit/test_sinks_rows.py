@@ -100,14 +100,13 @@ def test_poison_is_kept_and_harms_nobody(book: PriceBook, topic: str, bad: bytes
 
 
 def test_a_sick_clock_is_no_search(book: PriceBook) -> None:
-    """An event whose time no table accepts is refused here in one pass, with its bytes; its neighbour is stored."""
-    old = event(1, occurred_at="2019-12-31T23:59:59.999Z")
-    good = event(2, occurred_at="2020-01-01T00:00:00.000Z")
-    found = decoded(book, chunk("usage.events", old + b"\n" + good, now_ms=1_577_836_800_000))
+    """A pane whose time no table accepts is refused here in one pass, with its bytes; its neighbour is stored."""
+    old, good = contribution(pane_start=0), contribution()
+    found = decoded(book, chunk("cost.rates", old + b"\n" + good))
     letter = found[USAGE_REJECTED][0]
     assert (letter["reason"], letter["value"]) == ("refused", old)
-    assert letter["detail"] == "occurred_at 1577836799999 ms since 1970 is not within [2020, 2100)"
-    assert [row["line"] for row in found[USAGE_EVENTS]] == [1]
+    assert letter["detail"] == "pane_start 0 ms since 1970 is not within [2020, 2100)"
+    assert [row["record_line"] for row in found[COST_RATES]] == [1]
 
 
 def test_refused_rows_find_their_lines(book: PriceBook) -> None:
