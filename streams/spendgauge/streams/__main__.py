@@ -1,4 +1,4 @@
-"""``python -m spendgauge.streams`` runs a rates worker with the settings of the environment."""
+"""How does a rates worker run by itself? ``python -m spendgauge.streams``, with the settings of the environment."""
 
 from spendgauge.schemas.errors import SpendgaugeError
 from spendgauge.streams.process import run_worker

@@ -87,7 +87,7 @@ class RatesApp(faust.App):
     def _create_directories(self) -> None:
         """Create none: nothing is kept on disk."""
 
-    async def _on_agent_error(self, agent: Any, exc: BaseException) -> None:  # noqa: ARG002
+    async def _on_agent_error(self, agent: Any, exc: BaseException) -> None:  # noqa: ARG002 - Faust calls it so
         """Crash: to go on with the next chunk, as Faust would, is to leave one out."""
         await self.crash(exc)
 

@@ -20,7 +20,7 @@ from faust.types import TP
 from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.streams.fetching import take_records
 
-__all__ = ["ANSWER_SECONDS", "ChunkedApp", "Chunking", "ConsumerThread", "Standing"]
+__all__ = ["ANSWER_SECONDS", "ChunkedApp", "Chunking", "ConsumerThread", "Standing", "reads_chunks"]
 
 _log = structlog.get_logger(__name__)
 

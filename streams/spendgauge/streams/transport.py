@@ -173,7 +173,7 @@ class Consumer(driver.Consumer):
         reading = self._readings.get(tp)
         return reading.committable() if reading else super()._new_offset(tp)
 
-    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:  # noqa: ARG002
+    async def _commit_offsets(self, offsets: Mapping[TP, int], start_new_transaction: bool = True) -> bool:  # noqa: ARG002 - Faust calls it so
         """Commit what is still ours. Unlike Faust's own, this remembers as committed only what was."""
         held = self.assignment()
         wanted = {tp: offset for tp, offset in offsets.items() if tp in held}
