@@ -2,13 +2,14 @@
 
 import json
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from spendgauge.schemas import RATES_SCHEMA, REJECTED_SCHEMA, USAGE_SCHEMA
+from spendgauge.schemas import RATES_SCHEMA, REJECTED_SCHEMA, USAGE_SCHEMA, json_schemas
 from spendgauge.schemas.alerts import ALERTS_SCHEMA
 from spendgauge.schemas.json_schemas import MODELS, main, published, schema_file_name, schema_text
 
@@ -165,6 +166,19 @@ def test_every_current_schema_is_published(capsys: pytest.CaptureFixture[str]) -
         assert (published() / schema_file_name(name)).read_text(encoding="utf-8") == schema_text(name)
     assert main([]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_a_stale_file_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is missing or differs from its model fails the check by name; ``--write`` makes it good."""
+    monkeypatch.setattr(json_schemas, "published", lambda: tmp_path)
+    assert main([]) == 1
+    assert main(["--write"]) == 0
+    (tmp_path / "spendgauge.rates-1.schema.json").write_text("{}")
+    capsys.readouterr()
+    assert main([]) == 1
+    assert capsys.readouterr().out.startswith("spendgauge.rates-1.schema.json differ")
 
 
 @pytest.mark.parametrize("name", MODELS)
