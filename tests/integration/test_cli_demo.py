@@ -57,7 +57,7 @@ def test_the_demo_ends_with_balanced_books_and_the_costs(tmp_path: Path) -> None
     ):
         assert title in out
     assert "make up" in out
-    assert left_in(tmp_path / "demo") == []
+    until(lambda: left_in(tmp_path / "demo") == [], seconds=10)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -72,7 +72,7 @@ def test_an_interrupted_demo_leaves_nothing_either(tmp_path: Path, number: signa
         demo.send_signal(number)
         _, err = demo.communicate(timeout=60)
     assert (demo.returncode, err) == (130, "")
-    assert left_in(folder) == []
+    until(lambda: left_in(folder) == [], seconds=10)
 
 
 @pytest.mark.parametrize("signals", [1, 5])

@@ -129,12 +129,12 @@ def test_a_missing_file_is_said(run: Run) -> None:
 
 @pytest.mark.parametrize("content", [None, "[[prices]", 'answer = "42"'])
 def test_a_bad_price_file_is_said(run: Run, tmp_path: Path, content: str | None) -> None:
-    """`up` refuses a price file that is missing or wrong before it starts anything."""
+    """`up` names a price file that is missing or wrong, before it starts anything."""
     prices = tmp_path / "prices.toml"
     if content is not None:
         prices.write_text(content, encoding="utf-8")
     assert_sentence(run("up", "--prices", str(prices)), "prices.toml")
-    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "data" / "stack.json").exists()
 
 
 def test_a_wrong_address_is_said(run: Run) -> None:

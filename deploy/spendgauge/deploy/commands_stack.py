@@ -50,9 +50,8 @@ def up(
         kafka_port=kafka_port,
         clickhouse_port=clickhouse_port,
         workers=workers,
+        prices=prices,
     )
-    if prices is not None:
-        _take_prices(prices)
     if detach:
         state = start_detached(settings)
         typer.echo(f"spendgauge runs on {state.data}; `spendgauge status` looks at it, `spendgauge down` stops it")
@@ -121,16 +120,6 @@ def demo(
     from spendgauge.deploy.demo import run_demo
 
     run_demo(events)
-
-
-def _take_prices(path: Path) -> None:
-    """Check the file here, where the error can be seen, and hand it to the processes of the stack."""
-    import os
-
-    from spendgauge.schemas.prices import PriceBook
-
-    PriceBook.load(path)
-    os.environ["SPENDGAUGE_PRICES"] = str(path.absolute())
 
 
 def _described(found: "StackStatus") -> Iterator[str]:
