@@ -17,6 +17,7 @@ class Worker(faust.Worker):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options, override_logging=False)
+        self.spinner = None  # it writes control characters, to logs too
 
     def execute_from_commandline(self) -> NoReturn:
         """Run until a signal comes, and exit: 0 after a signal, 1 where it could not start or go on."""
