@@ -16,6 +16,8 @@ from spendgauge.schemas.topics import TopicNames
 __all__ = ["ClickHouseSettings", "EnvironmentSettings", "KafkaSettings", "Pairs"]
 
 _PREFIX = "SPENDGAUGE_"
+_SECRET = frozenset({"clickhouse", "kafka_options"})
+"""Settings that may hold a password: no error shows their value."""
 
 
 def _pairs(value: Any) -> Any:
@@ -23,9 +25,9 @@ def _pairs(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     items = [part.replace("\0", ",") for part in value.replace(",,", "\0").split(",") if part.strip()]
-    bad = next((part for part in items if "=" not in part), None)
+    bad = next((place for place, part in enumerate(items, start=1) if "=" not in part), None)
     if bad is not None:
-        raise ValueError(f"{bad!r} is not name=value")
+        raise ValueError(f"part {bad} of {len(items)} is not name=value; write a comma within a value twice")
     return {name.strip(): text for name, text in (part.split("=", 1) for part in items)}
 
 
@@ -73,6 +75,8 @@ def _sentence(fault: Any) -> str:
     if not fault["loc"]:  # about several settings: the input is all of them, passwords too
         return f"{reason}."
     name = f"{_PREFIX}{'.'.join(map(str, fault['loc'])).upper()}"
+    if fault["loc"][0] in _SECRET:
+        return f"{name} cannot be used: {reason}."
     return f"{name}={fault['input']!r} cannot be used: {reason}."
 
 
