@@ -148,7 +148,7 @@ def test_a_wrong_setting_is_said(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("SPENDGAUGE_KAFKA_OPTIONS", "nonsense")
     done = run("tail", "usage")
     assert_sentence(done, "SPENDGAUGE_KAFKA_OPTIONS cannot be used: part 1 of 1 is not name=value")
-    assert "nonsense" not in done.stderr
+    assert "nonsense" not in done.err
 
 
 def test_no_stack_is_no_error_to_stop(run: Run, tmp_path: Path) -> None:
