@@ -37,10 +37,10 @@ def _rates(contribution: Mapping[str, Any]) -> str:
     names = contribution["series"].split("+")
     key = " ".join(f"{name}={value}" for name, value in zip(names, contribution["key"], strict=False)) or "total"
     tokens = sum(contribution[name] for name in (*_INPUT, *_OUTPUT))
-    calls = contribution["requests"]
+    calls = f"{contribution['requests']:,} {'call' if contribution['requests'] == 1 else 'calls'}"
     unpriced = f" {contribution['unpriced']:,} unpriced" if contribution["unpriced"] else ""
     return (
-        f"{start} +{contribution['pane_seconds']}s {key} {calls:,} {'call' if calls == 1 else 'calls'} {tokens:,} tokens "
+        f"{start} +{contribution['pane_seconds']}s {key} {calls} {tokens:,} tokens "
         f"{contribution['cost_usd']} USD{unpriced}"
     )
 
