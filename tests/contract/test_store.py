@@ -86,6 +86,24 @@ def test_external_tables_live_as_long_as_their_request(clickhouse: ClickHouseSet
             client.query("SELECT * FROM given")
 
 
+def test_the_columns_of_an_external_table_are_only_columns(clickhouse: ClickHouseSettings) -> None:
+    """Nothing else of the machine can be reached through what should be a list of columns."""
+    with clickhouse_connect.get_client(dsn=clickhouse.clickhouse) as client:
+        for structure in ("n UInt8) INTO OUTFILE '/tmp/never' --", "n UInt8); SELECT 1 INTO OUTFILE '/tmp/never' --"):
+            data = ExternalData(file_name="given", data=b"1\n", fmt="CSV", structure=structure)
+            with pytest.raises(DatabaseError, match=r"ACCESS_DENIED|SYNTAX_ERROR"):
+                client.query("SELECT 1", external_data=data)
+    assert not Path("/tmp/never").exists()
+
+
+def test_comments_in_an_insert_mean_nothing(clickhouse: ClickHouseSettings) -> None:
+    """A comment before the format does not swallow the rows."""
+    table = f"{database_of(clickhouse)}.t"
+    ask(url_of(clickhouse), f"CREATE TABLE {table} (a UInt8) ENGINE = MergeTree ORDER BY a")
+    sql = f"INSERT INTO {table} -- whose\n/* which */ SETTINGS max_threads = 1 -- how\nFORMAT CSV\n1\n2\n"
+    assert ask(url_of(clickhouse), sql).summary["written_rows"] == "2"
+
+
 def test_settings_hold_for_one_request(clickhouse: ClickHouseSettings) -> None:
     """A setting in the address is in force for its request and not for the next one of the session."""
     with clickhouse_connect.get_client(dsn=clickhouse.clickhouse) as client:

@@ -1,5 +1,7 @@
 """Does a stack that cannot start say why, in one sentence, and leave nothing behind?"""
 
+import os
+import signal
 import socket
 from pathlib import Path
 
@@ -82,6 +84,15 @@ def test_a_detached_stack_starts_reports_and_stops(tmp_path: Path) -> None:
     finally:
         assert stop_stack(tmp_path)
     assert (read_status(tmp_path).phase, stop_stack(tmp_path)) == ("stopped", False)
+
+
+def test_a_stack_that_does_not_react_can_be_stopped(tmp_path: Path) -> None:
+    """``down --now`` ends a supervisor that is stuck, and everything with it."""
+    state = start_detached(StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0))
+    os.kill(state.supervisor.pid, signal.SIGSTOP)
+    assert stop_stack(tmp_path, urgent=True)
+    assert [child.name for child in state.children if child.process and child.process.is_alive] == []
+    assert read_status(tmp_path).phase == "stopped"
 
 
 def test_a_detached_stack_that_fails_says_why(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_an_insert_is_cut_where_its_rows_begin(sql: bytes, head: str, format_nam
 )
 def test_rows_may_stand_in_a_file(head: str, into: str, rest: str) -> None:
     """The file's name goes before the settings, where ClickHouse's grammar wants it."""
-    assert from_file(head, "/a'b", "CSV") == f"{into} FROM INFILE '/a\\'b' COMPRESSION 'none' {rest} FORMAT CSV"
+    assert from_file(head, "/a'b", "CSV") == f"{into}\nFROM INFILE '/a\\'b' COMPRESSION 'none'\n{rest}\nFORMAT CSV"
 
 
 @pytest.mark.parametrize("sql", [b"INSERT INTO t SELECT 1", b"INSERT INTO t WITH 1 AS x SELECT x", b"INSERT INTO t"])

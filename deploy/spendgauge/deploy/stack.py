@@ -6,7 +6,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -32,7 +31,9 @@ __all__ = ["main", "run_stack", "start_detached", "stop_stack"]
 _PATIENCE_SECONDS: Final = 90.0
 """How long a start or a stop of another process may take before it is given up."""
 
+_URGENT_SECONDS: Final = 8.0
 _LOOK_SECONDS: Final = 0.05
+_CLOCK: Final = SystemClock()
 
 
 def run_stack(
@@ -73,37 +74,39 @@ def start_detached(settings: StackSettings) -> StackState:
     log = data / "logs" / "stack.log"
     said_before = log.stat().st_size if log.exists() else 0
     process = _spawn(settings, log)
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        state = load_state(data)
-        if state is not None and state.supervisor.pid == process and state.phase == "running":
-            return state
-        if os.waitpid(process, os.WNOHANG) != (0, 0):
-            raise UnavailableError(_said(log, said_before))
-        time.sleep(_LOOK_SECONDS)
-    raise UnavailableError(f"the stack did not come up within {_PATIENCE_SECONDS:.0f} s; see {log}")
+    try:
+        return _wait_for_work(data, process, said=lambda: _said(log, said_before))
+    except KeyboardInterrupt:
+        os.kill(process, signal.SIGTERM)
+        raise
 
 
 def stop_stack(data_dir: Path, *, urgent: bool = False) -> bool:
     """Stop the stack that runs on a directory, and wait; False where none runs.
 
-    ``urgent`` does not drain. Raises ``UnavailableError`` where it does not stop.
+    It drains as long as its settings say; ``urgent`` does not drain, and ends it by force if it must. Raises
+    ``UnavailableError`` where it does not stop.
     """
-    state = load_state(data_dir.absolute())
+    data = data_dir.absolute()
+    state = load_state(data)
     if state is None:
         return False
     if not state.supervisor.is_alive:
-        found = _end_leftovers(data_dir.absolute())
-        remove_state(data_dir.absolute())
-        return found
+        return _forget(data)
     for _ in range(2 if urgent else 1):
         os.kill(state.supervisor.pid, signal.SIGTERM)
-        time.sleep(_LOOK_SECONDS)  # two signals at once would be one
-    if not _is_gone(state.supervisor, _PATIENCE_SECONDS):
-        raise UnavailableError(
-            f"the stack on {data_dir} (process {state.supervisor.pid}) did not stop within {_PATIENCE_SECONDS:.0f} s; "
-            "stop it at once with `spendgauge down --now`"
-        )
+        _CLOCK.sleep(_LOOK_SECONDS)  # two signals at once would be one
+    while not _is_gone(state.supervisor, _URGENT_SECONDS if urgent else _PATIENCE_SECONDS):
+        if urgent:
+            os.kill(state.supervisor.pid, signal.SIGKILL)
+            _is_gone(state.supervisor, _URGENT_SECONDS)
+            return _forget(data) or True
+        now = load_state(data)
+        if now is None or now.phase != "draining":
+            raise UnavailableError(
+                f"the stack on {data_dir} (process {state.supervisor.pid}) did not stop within "
+                f"{_PATIENCE_SECONDS:.0f} s; stop it at once with `spendgauge down --now`"
+            )
     return True
 
 
@@ -145,6 +148,25 @@ def _description(plan: StackPlan) -> Iterator[str]:
     yield "  stop        Ctrl-C here, or spendgauge down"
 
 
+def _wait_for_work(data: Path, process: int, *, said: Callable[[], str]) -> StackState:
+    deadline = _CLOCK.monotonic() + _PATIENCE_SECONDS
+    while _CLOCK.monotonic() < deadline:
+        state = load_state(data)
+        if state is not None and state.supervisor.pid == process and state.phase == "running":
+            return state
+        if os.waitpid(process, os.WNOHANG) != (0, 0):
+            raise UnavailableError(said())
+        _CLOCK.sleep(_LOOK_SECONDS)
+    raise UnavailableError(f"the stack did not come up within {_PATIENCE_SECONDS:.0f} s; see {data / 'logs'}")
+
+
+def _forget(data: Path) -> bool:
+    """Clear away what a killed supervisor left; say whether that were processes."""
+    found = _end_leftovers(data)
+    remove_state(data)
+    return found
+
+
 def _end_leftovers(data: Path) -> bool:
     """End the processes of a supervisor that was killed, where the system did not."""
     state = load_state(data)
@@ -160,11 +182,11 @@ def _end_leftovers(data: Path) -> bool:
 
 
 def _is_gone(process: ProcessMark, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
+    deadline = _CLOCK.monotonic() + seconds
     while process.is_alive:
-        if time.monotonic() > deadline:
+        if _CLOCK.monotonic() > deadline:
             return False
-        time.sleep(_LOOK_SECONDS)
+        _CLOCK.sleep(_LOOK_SECONDS)
     return True
 
 
@@ -177,11 +199,13 @@ def _myself() -> ProcessMark:
 
 def _spawn(settings: StackSettings, log: Path) -> int:
     """Start a supervisor with a session of its own, its output at the end of the log."""
+    ours = {f"SPENDGAUGE_{name.upper()}" for name in StackSettings.model_fields}
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
     with log.open("ab") as output:
         return os.posix_spawn(
             sys.executable,
             (sys.executable, "-m", "spendgauge.deploy.stack"),
-            {**os.environ, **settings.environment()},
+            inherited | settings.environment(),
             setsid=True,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

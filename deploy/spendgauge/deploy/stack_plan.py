@@ -82,8 +82,12 @@ def make_plan(settings: StackSettings, environment: Mapping[str, str] | None = N
 def check_children(settings: StackSettings, environment: Mapping[str, str] | None = None) -> None:
     """Raise ``ConfigurationError`` where the environment or the price file would end every worker or sink at once."""
     known = _without_common(os.environ if environment is None else environment)
-    WorkerSettings.from_environment(known)
+    worker = WorkerSettings.from_environment(known)
     SinkSettings.from_environment(known)
+    if worker.series:
+        from spendgauge.streams.series import parse_series
+
+        parse_series(worker.series)
     if settings.prices is not None:
         from spendgauge.schemas.prices import PriceBook
 

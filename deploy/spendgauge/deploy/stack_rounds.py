@@ -32,7 +32,7 @@ _ANSWER_SECONDS: Final = 2.0
 _CONNECT_SECONDS: Final = 5.0
 _MOST_MISSES: Final = 3
 _SILENT_SECONDS: Final = 30.0
-"""A process whose heartbeat is older hangs."""
+"""A process whose heartbeat is older hangs, if it still is at the next looks: a computer may have slept."""
 
 
 class Rounds:
@@ -108,7 +108,7 @@ class Rounds:
         return self._watch.lag(self._plan.sink_group, [topics.usage, topics.rates, topics.rejected], exact=exact)
 
     def _create_topics(self) -> None:
-        if self._has_topics or (self.broker and not self._watch.answers(timeout_seconds=0.5)):
+        if self._has_topics or not _is_up(self.broker, lambda: self._watch.answers(timeout_seconds=0.5)):
             return
         try:
             connect_admin(self._plan.kafka, timeout_seconds=_CONNECT_SECONDS)
@@ -119,7 +119,8 @@ class Rounds:
                 raise
 
     def _migrate(self) -> None:
-        if self._has_tables or (self.store and not store_answers(self._plan.clickhouse.clickhouse)):
+        address = self._plan.clickhouse.clickhouse
+        if self._has_tables or not _is_up(self.store, lambda: store_answers(address, timeout_seconds=0.5)):
             return
         migrate(self._plan.clickhouse)
         self._has_tables = True
@@ -161,16 +162,15 @@ class Rounds:
     def _check(self) -> None:
         """See whether everything that runs also works."""
         if self._has_topics and (self.broker is None or self.broker.is_running):
-            self._on_answer("broker", self.broker, self._watch.answers(timeout_seconds=_ANSWER_SECONDS))
-            self._unstored = self.unstored(exact=False)
+            answers = self._watch.answers(timeout_seconds=_ANSWER_SECONDS)
+            self._on_answer("broker", self.broker, answers)
+            self._unstored = self.unstored(exact=False) if answers else self._unstored
         if self._has_tables and (self.store is None or self.store.is_running):
             address = self._plan.clickhouse.clickhouse
             self._on_answer("clickhouse", self.store, store_answers(address, timeout_seconds=_ANSWER_SECONDS))
         for child in (*self.workers, self.sink):
-            age = child.heartbeat_age() if child.is_running else None
-            if age is not None and age > _SILENT_SECONDS:
-                self._say(f"{child.spec.name} gave no sign of life for {age:.0f} s; it is ended and started again")
-                child.kill()
+            if child.is_running:
+                self._on_answer(child.spec.name, child, (child.heartbeat_age() or 0.0) <= _SILENT_SECONDS)
 
     def _on_answer(self, name: str, child: Child | None, answers: bool) -> None:
         misses = self._misses[name] = 0 if answers else self._misses.get(name, 0) + 1
@@ -179,5 +179,10 @@ class Rounds:
         if child is None:
             self._say(f"the {name} does not answer; workers and sink wait for it")
         else:
-            self._say(f"{name} does not answer; it is ended and started again")
+            self._say(f"{name} gives no sign of life; it is ended and started again")
             child.kill()
+
+
+def _is_up(child: Child | None, answers: Callable[[], bool]) -> bool:
+    """Whether a server of ours runs and answers; what another's does is seen when it is used."""
+    return child is None or (child.is_running and answers())

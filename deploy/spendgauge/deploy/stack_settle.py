@@ -14,8 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from spendgauge.schemas import DEFAULT_SERIES, DIMENSIONS, LEAVES, ClickHouseSettings
-from spendgauge.sinks.clickhouse import connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error
+
+from spendgauge.schemas import DEFAULT_SERIES, DIMENSIONS, LEAVES, ClickHouseSettings, UnavailableError
+from spendgauge.sinks.clickhouse import connect, parse_address, reason_of
 
 __all__ = ["StreamLedger", "settle_streams", "settlement_sql"]
 
@@ -67,16 +70,24 @@ def settle_streams(settings: ClickHouseSettings, streams: Iterable[str]) -> int:
     Nothing may write to these streams meanwhile. Raises ``UnavailableError`` where ClickHouse does not answer.
     """
     client = connect(settings)
+    try:
+        return sum(_settle(client, stream) for stream in streams)
+    except Error as error:
+        address = parse_address(settings.clickhouse)
+        raise UnavailableError(f"ClickHouse at {address} does not settle an ended stream: {reason_of(error)}") from None
+    finally:
+        client.close()
+
+
+def _settle(client: Client, stream: str) -> int:
+    found = client.query(
+        "SELECT DISTINCT series, pane_seconds FROM cost_rates WHERE stream = {stream:String}", {"stream": stream}
+    )
     replaced = 0
-    for stream in streams:
-        found = client.query(
-            "SELECT DISTINCT series, pane_seconds FROM cost_rates WHERE stream = {stream:String}", {"stream": stream}
-        )
-        for series, pane_seconds in found.result_rows or [(s.name, s.pane_seconds) for s in DEFAULT_SERIES]:
-            sql = settlement_sql(str(series), block_offsets=int(stream.rpartition(":")[2]))
-            done = client.query(sql, {"stream": stream, "series": series, "pane_seconds": pane_seconds})
-            replaced += int(done.summary.get("written_rows", 0))
-    client.close()
+    for series, pane_seconds in found.result_rows or [(spec.name, spec.pane_seconds) for spec in DEFAULT_SERIES]:
+        sql = settlement_sql(str(series), block_offsets=int(stream.rpartition(":")[2]))
+        done = client.query(sql, {"stream": stream, "series": series, "pane_seconds": pane_seconds})
+        replaced += int(done.summary.get("written_rows", 0))
     return replaced
 
 

@@ -94,11 +94,11 @@ class Supervisor:
         self._save(phase)
 
     def _try_turn(self, phase: str) -> None:
-        """Turn; what does not answer now is tried again in the next round, and said once."""
+        """Turn; what does not answer (or a full disk) is tried again in the next round, and said once."""
         try:
             self._turn(phase)
             self._complained = ""
-        except UnavailableError as error:
+        except (UnavailableError, OSError) as error:
             if str(error) != self._complained:
                 self._say(str(error))
             self._complained = str(error)

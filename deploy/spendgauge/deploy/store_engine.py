@@ -71,7 +71,7 @@ class Engine:
         lease = self._handles.lease(query)
         try:
             _prepare(lease, query)
-            _refuse(lease.handle, statement, query)
+            _refuse(lease.handle, statement, read_only=query.read_only)
             answer = _answer(lease.handle, statement, query)
         except BaseException:
             lease.end(True)
@@ -131,18 +131,20 @@ def _prepare(lease: Lease, query: StoreQuery) -> None:
     apply_settings(lease, {_MARK: query.query_id, **query.settings, **parameters})
     for table in query.tables:
         name = quote_identifier(table.name)
-        execute(lease.handle, f"CREATE TEMPORARY TABLE {name} ({table.structure})")
+        create = read_statement(f"CREATE TEMPORARY TABLE {name} ({table.structure})".encode())
+        _refuse(lease.handle, create)
+        execute(lease.handle, create.sql)
         lease.undo.append(f"DROP TEMPORARY TABLE {name}")
         _feed(lease.handle, f"INSERT INTO {name}", table.format, memoryview(table.data))
 
 
-def _refuse(handle: Any, statement: Statement, query: StoreQuery) -> None:
+def _refuse(handle: Any, statement: Statement, *, read_only: bool = False) -> None:
     """Refuse what a server refuses: several statements at once, its own files, and changes by GET.
 
     The engine's own parser decides: it classes all that ends in ``INTO OUTFILE`` as CONTROL (or does not parse it).
     """
     insert = statement.insert
-    seen = handle.classify_query(f"{insert.head} FORMAT {insert.format}" if insert else statement.sql)
+    seen = handle.classify_query(f"{insert.head}\nFORMAT {insert.format}" if insert else statement.sql)
     kind = seen["query_class"].name
     if not statement.verb:
         raise StoreError(62, "the request has no statement")
@@ -150,7 +152,7 @@ def _refuse(handle: Any, statement: Statement, query: StoreQuery) -> None:
         raise StoreError(62, "the request has several statements; send them one at a time")
     if statement.may_read_a_file or (kind == "CONTROL" and statement.may_write_a_file):
         raise StoreError(497, "INTO OUTFILE and FROM INFILE are a client's work: read the answer, or send the rows")
-    if query.read_only and kind not in ("READ_ONLY", "UNKNOWN"):
+    if read_only and kind not in ("READ_ONLY", "UNKNOWN"):
         raise StoreError(164, f"a GET request only reads; send this {statement.verb} with POST")
 
 

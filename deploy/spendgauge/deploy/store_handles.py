@@ -79,17 +79,17 @@ class Handles:
             return session
 
     def _give_back(self, query: StoreQuery, session: _Session, lease: Lease, failed: bool) -> None:
+        ended = query.session_ends
         try:
-            if failed:
-                execute(session.handle, "SELECT 1")
-            for statement in lease.undo:
+            for statement in (*(["SELECT 1"] if failed else []), *lease.undo):
                 execute(session.handle, statement)
-        finally:
-            with self._lock:
-                session.busy = False
-                session.expires = self._clock.monotonic() + query.session_seconds
-                if query.session_ends:
-                    self._drop(query.session)
+        except StoreError:
+            ended = True  # a handle that cannot be cleaned is not used again
+        with self._lock:
+            session.busy = False
+            session.expires = self._clock.monotonic() + query.session_seconds
+            if ended:
+                self._drop(query.session)
 
     def _sweep(self) -> None:
         now = self._clock.monotonic()

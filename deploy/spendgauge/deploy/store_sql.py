@@ -83,7 +83,8 @@ def from_file(head: str, path: str, format_name: str) -> str:
             at = start
             break
         previous = token
-    return f"{_text(raw[:at])} FROM INFILE {quote_text(path)} COMPRESSION 'none' {_text(raw[at:])} FORMAT {format_name}"
+    file = f"FROM INFILE {quote_text(path)} COMPRESSION 'none'"
+    return "\n".join((_text(raw[:at]), file, _text(raw[at:]), f"FORMAT {format_name}"))  # a comment ends with its line
 
 
 def quote_text(value: str) -> str:
