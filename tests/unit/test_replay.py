@@ -17,7 +17,7 @@ NOON_MS = 1_767_268_800_000
 
 
 def replayed(path: Path, *columns: str, **options: list[str]) -> tuple[pl.DataFrame, list[Problem], Log]:
-    log = look_through(path, FieldMapping.parse(columns, **options))  # type: ignore[arg-type]  # all are lists here
+    log = look_through(path, FieldMapping.parse(columns, **options))
     parts = list(read_log(log))
     frames = pl.concat([frame for frame, _ in parts], how="diagonal")
     return frames, [problem for _, found in parts for problem in found], log
