@@ -8,6 +8,7 @@ import pytest
 from tests.stores import ask, running_store
 
 from spendgauge.deploy.broker import broker_command, free_port
+from spendgauge.deploy.stack_spawn import spawn_command
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, UnavailableError
 from spendgauge.schemas.kafka import connect_admin
 
@@ -19,7 +20,8 @@ def embedded_broker() -> Iterator[str]:
     """Run one embedded Kafka-protocol broker for the session; give its address."""
     address = f"127.0.0.1:{free_port()}"
     port = int(address.rsplit(":", 1)[1])
-    with subprocess.Popen(broker_command(port=port), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    command = spawn_command(broker_command(port=port))  # it dies with pytest, however that ends
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             _wait_for(address)
             yield address

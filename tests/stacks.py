@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from tests.stores import ask
 
+from spendgauge.deploy.stack_spawn import spawn_command
 from spendgauge.deploy.stack_state import StackState, load_state
 from spendgauge.schemas import KafkaSettings
 
@@ -95,7 +96,7 @@ def start_stack(**settings: str) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SPENDGAUGE_")}
     environment |= {f"SPENDGAUGE_{name.upper()}": value for name, value in own.items()}
     return subprocess.Popen(
-        [sys.executable, "-m", "spendgauge.deploy.stack"],
+        spawn_command([sys.executable, "-m", "spendgauge.deploy.stack"]),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from spendgauge.deploy.broker import free_port
+from spendgauge.deploy.stack_spawn import spawn_command
 from spendgauge.deploy.store import store_command
 
 
@@ -48,7 +49,7 @@ def running_store(path: Path, *, environment: Mapping[str, str] | None = None) -
     """Run a store on a directory; stop it at the end, by force if it does not stop by itself."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = store_command(path=path, port=port)
+    command = spawn_command(store_command(path=path, port=port))  # it dies with pytest, however that ends
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
         try:
             _wait_for_ping(f"{url}/ping", process)
