@@ -96,6 +96,15 @@ def test_the_columns_of_an_external_table_are_only_columns(clickhouse: ClickHous
     assert not Path("/tmp/never").exists()
 
 
+def test_rows_that_the_engine_would_drop_are_refused(clickhouse: ClickHouseSettings) -> None:
+    """The engine answers INSERT ... SELECT ... FROM input() and stores nothing: that is an error here."""
+    table = f"{database_of(clickhouse)}.t"
+    ask(url_of(clickhouse), f"CREATE TABLE {table} (a UInt8) ENGINE = MergeTree ORDER BY a")
+    reply = ask(url_of(clickhouse), f"INSERT INTO {table} SELECT a * 2 FROM input('a UInt8') FORMAT CSV\n1\n2\n")
+    assert (reply.status, reply.headers["X-ClickHouse-Exception-Code"]) == (501, "48")
+    assert ask(url_of(clickhouse), f"INSERT INTO {table} SELECT 1 AS input").summary["written_rows"] == "1"
+
+
 def test_comments_in_an_insert_mean_nothing(clickhouse: ClickHouseSettings) -> None:
     """A comment before the format does not swallow the rows."""
     table = f"{database_of(clickhouse)}.t"

@@ -152,6 +152,8 @@ def _refuse(handle: Any, statement: Statement, *, read_only: bool = False) -> No
         raise StoreError(62, "the request has several statements; send them one at a time")
     if statement.may_read_a_file or (kind == "CONTROL" and statement.may_write_a_file):
         raise StoreError(497, "INTO OUTFILE and FROM INFILE are a client's work: read the answer, or send the rows")
+    if statement.reads_its_rows:
+        raise StoreError(48, "INSERT ... SELECT ... FROM input() is not supported; send the rows as an external table")
     if read_only and kind not in ("READ_ONLY", "UNKNOWN"):
         raise StoreError(164, f"a GET request only reads; send this {statement.verb} with POST")
 

@@ -26,6 +26,7 @@ _ANSWERING: Final = frozenset(
 )
 _READS_A_FILE: Final = re.compile(rb"infile", re.IGNORECASE)
 _WRITES_A_FILE: Final = re.compile(rb"outfile", re.IGNORECASE)
+_READS_ITS_ROWS: Final = re.compile(rb"\bFROM\s+input\s*\(", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Statement:
     def may_write_a_file(self) -> bool:
         """Whether it may end in ``INTO OUTFILE``: behind a port, that writes the server's own files."""
         return self.insert is None and bool(_WRITES_A_FILE.search(self.sql))
+
+    @property
+    def reads_its_rows(self) -> bool:
+        """Whether it is ``INSERT ... SELECT ... FROM input(...)``, which the engine answers without storing anything."""
+        return self.verb == "INSERT" and self.insert is None and bool(_READS_ITS_ROWS.search(self.sql))
 
     @property
     def answers(self) -> bool:
