@@ -62,7 +62,7 @@ class Statement:
 
     @property
     def reads_its_rows(self) -> bool:
-        """Whether it is ``INSERT ... SELECT ... FROM input(...)``, which the engine answers without storing anything."""
+        """Whether it is ``INSERT ... SELECT ... FROM input(...)``, which the engine answers and stores nothing of."""
         return self.verb == "INSERT" and self.insert is None and bool(_READS_ITS_ROWS.search(self.sql))
 
     @property
