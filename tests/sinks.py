@@ -1,21 +1,15 @@
 """How is a sink tested? With chunks and messages made by hand, a database to look into, and real processes to kill."""
 
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from spendgauge.schemas import RateContribution, RecordChunk, RejectedEvent, TopicNames, UsageEvent
 from spendgauge.schemas.lines import event_line
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.sinks.rows import decode_chunks
-from spendgauge.sinks.settings import SinkSettings
 from spendgauge.sinks.writer import Batch, Writer, Written
 
 __all__ = [
@@ -25,10 +19,8 @@ __all__ = [
     "chunk",
     "contribution",
     "event",
-    "eventually",
     "refusal",
     "reject",
-    "sink_process",
     "store",
 ]
 
@@ -87,7 +79,7 @@ def event(number: int, **fields: Any) -> bytes:
 
 def contribution(**fields: Any) -> bytes:
     """Write the line of a contribution to the pane of 2026-09-21 14:13:20."""
-    values = dict.fromkeys(RateContribution.model_fields, 0) | {
+    values: dict[str, Any] = dict.fromkeys(RateContribution.model_fields, 0) | {
         "series": "provider+model",
         "key": ("anthropic", "claude-sonnet-4-5"),
         "pane_start": NOW_MS // 1000,
@@ -132,8 +124,8 @@ def chunk(topic: str, *values: bytes | None, partition: int = 0, first: int = 0,
     )
 
 
-def store(client: Client, chunks: Sequence[RecordChunk], *, book: PriceBook, **options: Any) -> Written:
-    """Store chunks as the sink does, in this thread."""
+def store(client: Any, chunks: Sequence[RecordChunk], *, book: PriceBook, **options: Any) -> Written:
+    """Store chunks as the sink does, in this thread, through clickhouse-connect's client or a fake."""
     decoded = decode_chunks(chunks, book=book, topics=TOPICS)
     writer = Writer(
         **{"client": client, "batch_rows": 100_000, "wait": lambda _: False, "on_retry": lambda *_: None, **options}
@@ -144,31 +136,6 @@ def store(client: Client, chunks: Sequence[RecordChunk], *, book: PriceBook, **o
 def refusal(code: int | None = 469, text: str = "DB::Exception: a constraint is violated") -> DatabaseError:
     """Make the client's error for a failed INSERT."""
     return DatabaseError(text, code=code)
-
-
-@contextmanager
-def sink_process(settings: SinkSettings) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a sink as a process; stop it at the end, by force if it does not stop by itself."""
-    command = [sys.executable, "-m", "spendgauge.sinks"]
-    with subprocess.Popen(command, env=settings.environment(), stdout=subprocess.DEVNULL) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            finally:
-                process.kill()
-
-
-def eventually(check: Callable[[], bool], *, seconds: float = 30) -> bool:
-    """Say whether something comes true within a time."""
-    deadline = time.monotonic() + seconds
-    while not check():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def _json(values: dict[str, Any]) -> bytes:

@@ -48,7 +48,8 @@ class _Source:
 
 def read(block: bytes) -> list[list[Any]]:
     """Read a block with clickhouse-connect; columns of values."""
-    result = NativeTransform().parse_response(RespBuffCls(_Source(block)), QueryContext())
+    buffer: Any = RespBuffCls
+    result: Any = NativeTransform().parse_response(buffer(_Source(block)), QueryContext())
     return [list(column) for column in zip(*result.result_set, strict=True)]
 
 

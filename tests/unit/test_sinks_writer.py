@@ -44,7 +44,7 @@ def test_one_insert_is_one_month(book: PriceBook) -> None:
     """Events of two months are two INSERTs, for each is stored whole or not at all."""
     client = FakeClient()
     written = store(
-        client,  # type: ignore[arg-type]  # as far as the writer uses it
+        client,
         [chunk("usage.events", event(1, occurred_at="2026-08-31T23:59:59.999Z"), event(2), event(3))],
         book=book,
     )
@@ -55,7 +55,7 @@ def test_one_insert_is_one_month(book: PriceBook) -> None:
 def test_large_batches_are_cut(book: PriceBook) -> None:
     """No INSERT has more rows than allowed."""
     client = FakeClient()
-    store(client, [chunk("usage.events", *map(event, range(5)))], book=book, batch_rows=2)  # type: ignore[arg-type]  # as above
+    store(client, [chunk("usage.events", *map(event, range(5)))], book=book, batch_rows=2)
     assert len(client.inserts) == 3
 
 
@@ -65,7 +65,7 @@ def test_refused_rows_become_dead_letters_last(book: PriceBook) -> None:
     bad = event(2, model="cursed")
     written = store(
         client, [chunk("usage.events", event(1), bad, event(3)), chunk("cost.rates", contribution())], book=book
-    )  # type: ignore[arg-type]  # as above
+    )
     assert client.tables == ["usage_events", "usage_events", "cost_rates", "usage_rejected"]
     assert bad in client.inserts[-1][1]["insert_block"]
     assert (written.rows, written.refused) == ({"usage_events": 2, "cost_rates": 1, "usage_rejected": 1}, 1)
@@ -74,7 +74,7 @@ def test_refused_rows_become_dead_letters_last(book: PriceBook) -> None:
 def test_a_stored_insert_means_stored(book: PriceBook) -> None:
     """Every INSERT says that the answer must wait until the rows are on disk, whatever the server's defaults are."""
     client = FakeClient()
-    store(client, [chunk("usage.events", event(1))], book=book)  # type: ignore[arg-type]  # as above
+    store(client, [chunk("usage.events", event(1))], book=book)
     assert client.inserts[0][1]["settings"]["async_insert"] == 0
 
 
@@ -82,7 +82,7 @@ def test_retries_are_counted_and_told(book: PriceBook) -> None:
     """Each failure that is waited out is counted and told, with the table and the reason."""
     client, told = FakeClient(failures=[refusal(None, "Connection refused"), refusal(252, "too many parts")]), []
     written = store(
-        client,  # type: ignore[arg-type]  # as above
+        client,
         [chunk("usage.events", event(1))],
         book=book,
         wait=lambda _: True,
@@ -97,7 +97,7 @@ def test_blocks_are_packed_for_the_network(book: PriceBook) -> None:
     """What is sent to another machine is compressed, and unpacks to what is sent to this one."""
     plain, packed = FakeClient(), FakeClient()
     for client, compress in ((plain, False), (packed, True)):
-        store(client, [chunk("usage.events", event(1))], book=book, compress=compress)  # type: ignore[arg-type]  # as above
+        store(client, [chunk("usage.events", event(1))], book=book, compress=compress)
     block = plain.inserts[0][1]["insert_block"]
     sent = packed.inserts[0][1]
     assert sent["compression"] == "lz4"
