@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
+import structlog
 from tests.stores import ask, running_store
 
 from spendgauge.deploy.broker import broker_command, free_port
@@ -13,6 +14,14 @@ from spendgauge.schemas import ClickHouseSettings, KafkaSettings, UnavailableErr
 from spendgauge.schemas.kafka import connect_admin
 
 _numbers = count()
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_come() -> Iterator[None]:
+    """Undo what a test did to the process's logging: the next one finds structlog as the interpreter does."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
