@@ -1,5 +1,7 @@
 """Do events become numbered lines and packed records, and nothing else?"""
 
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.producers import CALL
 
-from spendgauge.producers.identity import EventIds, boot_id, event_id, source_names
+from spendgauge.producers.identity import EventIds, boot_id, source_names
 from spendgauge.producers.invalid import InvalidEventError
 from spendgauge.producers.lane import Lane, Record
 from spendgauge.schemas import UsageEvent
@@ -182,12 +184,12 @@ def test_a_ready_line_must_be_one_line_of_a_record(line: bytes) -> None:
     assert (to.next_seq, to.take()) == (0, None)
 
 
-@given(now_ms=st.integers(0, 2**48 - 1), refills=st.integers(0, 1))
-def test_an_event_id_is_a_uuid_of_its_time(now_ms: int, refills: int) -> None:
+@given(now_ms=st.integers(0, 2**48 - 1), before=st.integers(0, 3))
+def test_an_event_id_is_a_uuid_of_its_time(now_ms: int, before: int) -> None:
     """An event id is a canonical UUID, version 7, RFC 9562's variant, that begins with its time in milliseconds."""
-    ids = EventIds(stock=1)
-    for _ in range(refills):
-        ids.refill()
+    ids = EventIds()
+    for _ in range(before):
+        ids.take(NOW_MS)
     text = ids.take(now_ms)
     number = int(text.replace("-", ""), 16)
     assert [len(part) for part in text.split("-")] == [8, 4, 4, 4, 12]
@@ -196,12 +198,20 @@ def test_an_event_id_is_a_uuid_of_its_time(now_ms: int, refills: int) -> None:
 
 
 def test_ids_do_not_repeat() -> None:
-    """Events and runs of one millisecond have different ids, made beforehand or not."""
-    ids = EventIds(stock=50)
-    ids.refill()
-    assert len({ids.take(NOW_MS) for _ in range(100)}) == 100
-    assert len({event_id(NOW_MS) for _ in range(10_000)}) == 10_000
+    """Events of one millisecond have different ids, in one process and in several; so have runs."""
+    ids = EventIds()
+    assert len({ids.take(NOW_MS) for _ in range(10_000)}) == 10_000
+    assert len({EventIds().take(NOW_MS) for _ in range(10_000)}) == 10_000
     assert len({boot_id(NOW_MS) for _ in range(100)}) == 100
+
+
+def test_ids_of_one_maker_lie_together() -> None:
+    """Sorted by their second half, as ClickHouse sorts UUIDs, one maker's ids stand side by side, in their order."""
+    makers = [EventIds() for _ in range(3)]
+    owners = {maker.take(NOW_MS + n // 7): (m, n) for n in range(5_000) for m, maker in enumerate(makers)}
+    ordered = [owners[text] for text in sorted(owners, key=lambda text: (text[19:], text))]
+    groups = [(m, [n for _, n in group]) for m, group in groupby(ordered, key=itemgetter(0))]
+    assert sorted(groups) == [(m, list(range(5_000))) for m in range(3)]
 
 
 def test_sources_are_named_by_lane() -> None:

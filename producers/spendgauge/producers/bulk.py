@@ -10,7 +10,7 @@ from typing import Any, Final, Self, TypeVar
 
 from spendgauge.producers.client import connect_client
 from spendgauge.producers.emitter import ProducerStats
-from spendgauge.producers.identity import boot_id, event_id, source_names
+from spendgauge.producers.identity import EventIds, boot_id, source_names
 from spendgauge.producers.invalid import InvalidEventError, InvalidRow
 from spendgauge.producers.lane import Lane
 from spendgauge.producers.notices import Notices
@@ -175,6 +175,7 @@ class BulkSource:
         self._lane = lane
         self._send = send
         self._now_ms = now_ms
+        self._ids = EventIds()
 
     @property
     def name(self) -> str:
@@ -205,7 +206,7 @@ class BulkSource:
 
     def _add(self, row: Mapping[str, Any]) -> None:
         now_ms = self._now_ms()
-        self._lane.add((event_id(now_ms), now_ms, row))
+        self._lane.add((self._ids.take(now_ms), now_ms, row))
 
     def _write(self, items: Iterable[_Item], add: Callable[[_Item], None]) -> tuple[InvalidRow, ...]:
         lane, refused = self._lane, []

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from spendgauge.producers.emitter import ProducerStats
-from spendgauge.producers.identity import event_id
+from spendgauge.producers.identity import EventIds
 from spendgauge.producers.invalid import InvalidEventError, InvalidRow
 from spendgauge.producers.lane import Lane
 from spendgauge.schemas import Clock, SystemClock, UsageEvent
@@ -59,6 +59,7 @@ class RecordingProducer(NullProducer):
         self._lane = Lane(
             f"{service}@recording#0", defaults={"service": service, **dimensions}, max_events=1, max_bytes=1
         )
+        self._ids = EventIds()
         self._lock = threading.RLock()
         self._closed = False
         self._late = 0
@@ -71,7 +72,7 @@ class RecordingProducer(NullProducer):
                 return None
             try:
                 now_ms = self._clock.now_ms()
-                event = self._lane.add((event_id(now_ms), now_ms, fields))
+                event = self._lane.add((self._ids.take(now_ms), now_ms, fields))
             except InvalidEventError as error:
                 self._refuse(str(error), fields)
                 return None

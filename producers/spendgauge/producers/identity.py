@@ -5,44 +5,46 @@ lanes. A process that starts again, or forks, is another source, so no ``seq`` i
 """
 
 import os
-from collections import deque
+from itertools import count
 
-__all__ = ["EventIds", "boot_id", "event_id", "source_names"]
+__all__ = ["EventIds", "boot_id", "source_names"]
 
-
-def event_id(now_ms: int) -> str:
-    """Make a UUIDv7: 48 bits of time in milliseconds, 74 random bits.
-
-    The random bits come from the kernel each time: two processes that forked from one parent share no generator.
-
-    *Source*: RFC 9562, section 5.7.
-    """
-    return _joined(now_ms, _noise())
+_VARIANT = 0b10 << 62
+_COUNTER_BITS = 34
+_NODE_BITS = 40
 
 
 class EventIds:
-    """Event ids with their random parts made beforehand, so that whoever needs one waits a third of the time.
+    """Makes UUIDv7s: 48 bits of time, a counter of 34 bits, 40 random bits.
 
-    ``take`` may be called by any thread; ``refill`` by one. A process that forks must begin another, or parent and
-    child would use the same random parts.
+    The random bits are drawn once, so that the ids of one maker lie together where ids are sorted. ClickHouse sorts
+    UUIDs by their second half; there an event takes half the room that it takes with ids random through and through
+    (docs/tables.md). ``take`` may be called by any thread. A process that forks must begin another, or parent and
+    child would make the same ids.
+
+    *Source*: RFC 9562, sections 5.7, 6.2 (a counter in ``rand_a`` and on) and 6.4 (a random node).
     """
 
-    def __init__(self, *, stock: int = 512) -> None:
-        self._stock = stock
-        self._noise: deque[str] = deque()
+    def __init__(self) -> None:
+        self._count = count()  # next() is atomic
+        self._node = _VARIANT | (int.from_bytes(os.urandom(_NODE_BITS // 8)) << (_COUNTER_BITS - 12))
+        self._low = (-1, "")
 
     def take(self, now_ms: int) -> str:
-        """Make an event id; as fast as ``event_id`` at worst."""
-        try:
-            noise = self._noise.popleft()
-        except IndexError:
-            noise = _noise()
-        return _joined(now_ms, noise)
+        """Make an event id. No two are the same before 2**34 were made, whatever the clock does."""
+        number = next(self._count)
+        block, low = self._low
+        if block != number >> 12:
+            low = self._begin(number >> 12)
+        time = f"{now_ms & 0xFFFFFFFFFFFF:012x}"
+        return f"{time[:8]}-{time[8:]}-7{number & 0xFFF:03x}{low}"
 
-    def refill(self) -> None:
-        """Make as many random parts as are missing."""
-        for _ in range(self._stock - len(self._noise)):
-            self._noise.append(_noise())
+    def _begin(self, block: int) -> str:
+        """Write the low half of the next 4,096 ids, and keep it."""
+        text = f"{self._node | block & 0x3FFFFF:016x}"
+        low = f"-{text[:4]}-{text[4:]}"
+        self._low = (block, low)
+        return low
 
 
 def boot_id(now_ms: int) -> str:
@@ -54,14 +56,3 @@ def source_names(service: str, host: str, boot: str, *, lanes: int = 1) -> tuple
     """Name the sources of a producer, one for each lane."""
     name = f"{service}@{host}#{boot}"
     return (name,) if lanes == 1 else tuple(f"{name}/{lane}" for lane in range(lanes))
-
-
-def _noise() -> str:
-    noise = os.urandom(10).hex()
-    variant = "89ab"[int(noise[3], 16) & 3]
-    return f"7{noise[:3]}-{variant}{noise[4:7]}-{noise[7:19]}"
-
-
-def _joined(now_ms: int, noise: str) -> str:
-    time = f"{now_ms & 0xFFFFFFFFFFFF:012x}"
-    return f"{time[:8]}-{time[8:]}-{noise}"

@@ -183,7 +183,6 @@ class Worker:
 
     def _attend(self) -> None:
         """Do what must not wait until the queue is empty; polling also lets go of the GIL, for the callers."""
-        self.ids.refill()
         self.sender.turn(0)
         self._count_drops()
         self._answer()
