@@ -51,7 +51,7 @@ def frames(workload: Workload) -> Iterator[pl.DataFrame]:
         )
         latest = frame.group_by("source").agg(before=pl.col("seq").max() + 1)
         counted = pl.concat([counted, latest]).group_by("source").agg(pl.col("before").max())
-        frame = frame.insert_column(0, event_ids(frame["occurred_at_ms"]).alias("event_id"))
+        frame = frame.insert_column(0, event_ids(frame["occurred_at_ms"], sources=frame["source"]).alias("event_id"))
         yield frame.select("source", "seq", line=event_lines(frame))
 
 

@@ -32,12 +32,21 @@ class SteppingClock:
 
 
 def test_ids_are_of_their_time_and_unlike_each_other() -> None:
-    """Each id is a UUIDv7 whose first 48 bits are the given milliseconds; no two are the same."""
-    ids = [UUID(text) for text in event_ids(pl.Series([START_MS, START_MS, START_MS + 1]))]
+    """Each id is a UUIDv7 whose first 48 bits are the given milliseconds; no two are the same, in any call."""
+    times = pl.Series([START_MS, START_MS, START_MS + 1])
+    ids = [UUID(text) for text in event_ids(times)]
     assert [(i.version, i.variant, i.int >> 80) for i in ids] == [
         (7, "specified in RFC 4122", START_MS + later) for later in (0, 0, 1)
     ]
-    assert len(set(ids)) == 3
+    assert len({*ids, *(UUID(text) for text in event_ids(times))}) == 6
+    assert event_ids(pl.Series([START_MS] * 10_000)).n_unique() == 10_000
+
+
+def test_ids_of_a_source_lie_together() -> None:
+    """Events of one source share the half of the id that ClickHouse sorts by first, and no other source has it."""
+    ids = event_ids(pl.Series([START_MS] * 4), sources=pl.Series(["b", "a", "b", "a"])).to_list()
+    assert ids[0][19:] == ids[2][19:] != ids[1][19:] == ids[3][19:]
+    assert len(set(ids)) == 4
 
 
 def test_lines_are_those_of_the_event() -> None:

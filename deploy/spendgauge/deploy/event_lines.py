@@ -17,17 +17,22 @@ _TIMES: Final = {"occurred_at_ms": "occurred_at", "started_at_ms": "started_at"}
 _DEFAULTS: Final = {name: field.default for name, field in UsageEvent.model_fields.items() if not field.is_required()}
 
 
-def event_ids(times_ms: pl.Series) -> pl.Series:
-    """Make a UUIDv7 for each time (ms since 1970 UTC): 48 bits of time, 74 random bits from the kernel.
+def event_ids(times_ms: pl.Series, *, sources: pl.Series | None = None) -> pl.Series:
+    """Make a UUIDv7 for each time (ms since 1970 UTC), as ``producers.identity.EventIds`` makes them.
 
-    *Source*: RFC 9562, section 5.7.
+    The ids of one of ``sources`` (of all, where none are given) share their 40 random bits, drawn anew in each call:
+    so they lie together in ClickHouse, where that halves the room they take.
+
+    *Source*: RFC 9562, sections 5.7, 6.2 and 6.4.
     """
     count = len(times_ms)
-    raw = np.frombuffer(os.urandom(16 * count), dtype=np.uint8).reshape(count, 16).copy()
-    raw[:, :6] = times_ms.to_numpy().astype(">i8").view(np.uint8).reshape(count, 8)[:, 2:]
-    raw[:, 6] = raw[:, 6] & 0x0F | 0x70
-    raw[:, 8] = raw[:, 8] & 0x3F | 0x80
-    packed = raw.tobytes()
+    place = np.zeros(count, np.int64) if sources is None else sources.rank("dense").to_numpy().astype(np.int64) - 1
+    drawn = np.frombuffer(os.urandom(8 * (int(place.max(initial=0)) + 1)), dtype=np.uint64)
+    numbers = np.arange(count, dtype=np.uint64)
+    halves = np.empty((count, 2), dtype=">u8")
+    halves[:, 0] = times_ms.to_numpy().astype(np.uint64) << 16 | 0x7000 | numbers & 0xFFF
+    halves[:, 1] = 0b10 << 62 | drawn[place] >> 24 << 22 | numbers >> 12
+    packed = halves.tobytes()
     ids = pl.Series("id", [packed[at : at + 16] for at in range(0, len(packed), 16)], dtype=pl.Binary).bin.encode("hex")
     parts = [pl.col("id").str.slice(at, length) for at, length in ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))]
     return ids.to_frame().select(pl.concat_str(parts, separator="-")).to_series()

@@ -30,7 +30,8 @@ class Fed:
 def with_lines(frame: pl.DataFrame, *, without: Iterable[str] = ()) -> pl.DataFrame:
     """Add each event's ``line`` of JSON, with a new id; columns named in ``without`` are no fields of it."""
     fields = frame.drop(*without, strict=False)
-    ids = event_ids(frame["occurred_at_ms"]).alias("event_id")
+    hosts = frame["host"] if "host" in frame.columns else None
+    ids = event_ids(frame["occurred_at_ms"], sources=hosts).alias("event_id")
     return frame.with_columns(event_lines(fields.select(ids, pl.all())).alias("line"))
 
 
