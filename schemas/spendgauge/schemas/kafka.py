@@ -92,14 +92,16 @@ def read_ends(settings: KafkaSettings, told: Mapping[tuple[str, int], int]) -> d
         consumer.close()
 
 
-def stream_ids(settings: KafkaSettings, topics: Iterable[str], *, block_offsets: int) -> Mapping[str, str]:
+def stream_ids(
+    settings: KafkaSettings, topics: Iterable[str], *, block_offsets: int, admin: AdminClient | None = None
+) -> Mapping[str, str]:
     """Name the stream of each topic: its id and the block size, such as ``AaIDwJI8etOS/Hq70tPJWA:16384``.
 
     Offsets mean something only within one stream: a topic that was deleted and created again has another id.
-    Raises ``UnavailableError`` where a topic does not exist.
+    Whoever asks often hands in a connection. Raises ``UnavailableError`` where a topic does not exist.
     """
     names = list(topics)
-    admin = connect_admin(settings)  # held until the answers are read: its destruction cancels them
+    admin = admin or connect_admin(settings)  # held until the answers are read: its destruction cancels them
     described = admin.describe_topics(TopicCollection(names), request_timeout=_TIMEOUT_SECONDS)
     found = {}
     for name in names:
