@@ -1,7 +1,9 @@
 """How do chunks become contributions on ``cost.rates``? The rates agent: absorb, write, settle, in that order.
 
 1. A chunk is decoded, priced and added up in a thread, so that the event loop answers the broker meanwhile.
-2. At each flush what changed is taken, written, and acknowledged by the broker.
+2. At each flush what changed is taken, written, and acknowledged by the broker. Before it is written the broker is
+   asked whether the topics are still those that were sought: nothing else tells of a topic that was deleted and created
+   again under the same name, and what was read of it bears the wrong stream's name.
 3. Then, and only then, the receipts of the chunks that are in it are settled: their offsets may be committed.
 
 A kill between any two steps loses nothing: what was not committed is read again, and what is written twice replaces
@@ -9,7 +11,7 @@ itself. Absorbing goes on while a flush waits for the broker, up to a limit.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from typing import Final, ParamSpec, TypeVar
@@ -17,15 +19,15 @@ from typing import Final, ParamSpec, TypeVar
 import structlog
 
 from spendgauge.schemas.clock import Clock
-from spendgauge.schemas.rates import RATES_SCHEMA, SeriesSpec
-from spendgauge.schemas.rejects import REJECTED_SCHEMA
-from spendgauge.schemas.topics import TopicNames
-from spendgauge.streams.emitter import Emitter
+from spendgauge.schemas.errors import UnavailableError
 from spendgauge.streams.pipeline import Changes, Pipeline
-from spendgauge.streams.rates import rate_records, reject_records
 from spendgauge.streams.reading import Delivery
+from spendgauge.streams.writing import Writer
 
-__all__ = ["RatesAgent"]
+__all__ = ["Guard", "RatesAgent"]
+
+Guard = Callable[[], Awaitable[bool]]
+"""Says whether what was read so far is still what it was taken for; ``UnavailableError``: ask again."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,33 +37,27 @@ _log = structlog.get_logger(__name__)
 _SLOW_FLUSH_SECONDS: Final = 10.0
 """A flush that takes longer holds absorbing back: what ended blocks have to say would pile up."""
 
+_GUARD_SECONDS: Final = 10.0
+"""How often the guard is asked where nothing changes: a recreated topic may have nothing to read at its old offsets."""
+
+_RETRY_SECONDS: Final = 1.0
 _REPORT_SECONDS: Final = 60.0
 
 
 class RatesAgent:
     """One worker's rates; lives in one event loop."""
 
-    def __init__(
-        self,
-        pipeline: Pipeline,
-        emitter: Emitter,
-        *,
-        topics: TopicNames,
-        partitions: dict[str, int],
-        specs: tuple[SeriesSpec, ...],
-        clock: Clock,
-    ) -> None:
+    def __init__(self, pipeline: Pipeline, writer: Writer, *, guard: Guard, clock: Clock) -> None:
         self._pipeline = pipeline
-        self._emitter = emitter
-        self._topics = topics
-        self._partitions = partitions
-        self._specs = specs
+        self._writer = writer
+        self._guard = guard
         self._clock = clock
         # One thread each: the pipeline is no place for two at once, and every thread more keeps memory of its own.
         self._adding = ThreadPoolExecutor(1, "rates-add")
         self._writing = ThreadPoolExecutor(1, "rates-write")
         self._flushing = asyncio.Lock()
         self._flush_began = 0.0
+        self._guarded_at = clock.monotonic()
         self._reported_at = clock.monotonic()
 
     async def on_chunk(self, delivery: Delivery) -> None:
@@ -77,14 +73,34 @@ class RatesAgent:
         async with self._flushing:
             self._flush_began = self._clock.monotonic()
             changes = await self._in(self._adding, self._pipeline.take)
-            if await self._in(self._writing, self._write, changes):
-                for receipt in changes.receipts:
-                    receipt.settle()
+            if (changes or self._guard_is_due()) and await self._is_genuine():
+                await self._write(changes)
         self._report()
+
+    async def _is_genuine(self) -> bool:
+        """Ask until the broker answers whether what was read belongs to the streams that it was taken for."""
+        while not self._writer.stopped:
+            try:
+                genuine = await self._guard()
+            except UnavailableError as error:
+                _log.warning("cannot ask whether the topics are still the same, will try again", error=str(error))
+                await asyncio.sleep(_RETRY_SECONDS)
+            else:
+                self._guarded_at = self._clock.monotonic()
+                return genuine
+        return False
+
+    async def _write(self, changes: Changes) -> None:
+        if await self._in(self._writing, self._writer.write, changes):
+            for receipt in changes.receipts:
+                receipt.settle()
+
+    def _guard_is_due(self) -> bool:
+        return self._clock.monotonic() - self._guarded_at >= _GUARD_SECONDS
 
     async def on_stop(self, patience_seconds: float) -> None:
         """Flush a last time, and give up what the broker does not take in time: it will be read again."""
-        hopeless = asyncio.get_running_loop().call_later(patience_seconds, self._emitter.stop)
+        hopeless = asyncio.get_running_loop().call_later(patience_seconds, self._writer.stop)
         try:
             await self.on_flush()
         finally:
@@ -97,15 +113,6 @@ class RatesAgent:
 
     async def _in(self, executor: Executor, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(executor, partial(work, *arguments, **named))
-
-    def _write(self, changes: Changes) -> bool:
-        """Write contributions and rejects; say whether all is acknowledged."""
-        rates, rejected = self._topics.rates, self._topics.rejected
-        written = rate_records(changes.contributions, specs=self._specs, partitions=self._partitions[rates])
-        if not all(self._emitter.emit(rates, RATES_SCHEMA, records) for records in written):
-            return False
-        rejects = reject_records(changes.rejects, partitions=self._partitions[rejected])
-        return self._emitter.emit(rejected, REJECTED_SCHEMA, rejects)
 
     def _report(self) -> None:
         if self._clock.monotonic() - self._reported_at >= _REPORT_SECONDS:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import faust
 from faust.serializers.schemas import Schema
@@ -19,21 +19,25 @@ from spendgauge.schemas.topics import topic_specs
 from spendgauge.streams.agent import RatesAgent
 from spendgauge.streams.emitter import Emitter
 from spendgauge.streams.pipeline import Pipeline
-from spendgauge.streams.polling import Chunking
+from spendgauge.streams.polling import SERVICE_LOG, Chunking
 from spendgauge.streams.reading import Delivery
 from spendgauge.streams.security import broker_credentials
 from spendgauge.streams.series import SeriesPlan, parse_series
 from spendgauge.streams.settings import WorkerSettings
+from spendgauge.streams.transport import Consumer
+from spendgauge.streams.writing import Writer
 
 __all__ = ["RatesApp", "create_app"]
 
-_LAST_FLUSH_SECONDS: Final = 10.0
+_LAST_FLUSH_SECONDS: Final = 5.0
 _BEAT_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 10.0
 
 
 class RatesApp(faust.App):
     """A Faust app that knows its settings."""
+
+    logger = SERVICE_LOG
 
     def __init__(self, settings: WorkerSettings, **options: Any) -> None:
         super().__init__(settings.group_id, **options)
@@ -63,16 +67,19 @@ class RatesApp(faust.App):
         settings = self.settings
         book = PriceBook.load(settings.prices)
         create_topics(settings, topic_specs(settings.topics, partitions=settings.partitions))
-        self._rates = RatesAgent(
-            Pipeline(self.plan, book),
+        written = (settings.topics.rates, settings.topics.rejected)
+        writer = Writer(
             Emitter(settings),
             topics=settings.topics,
-            partitions={
-                topic: _count_partitions(settings, topic) for topic in (settings.topics.rates, settings.topics.rejected)
-            },
+            partitions={topic: _count_partitions(settings, topic) for topic in written},
             specs=self.plan.specs,
-            clock=SystemClock(),
         )
+        self._rates = RatesAgent(
+            Pipeline(self.plan, book), writer, guard=self._still_reads_its_streams, clock=SystemClock()
+        )
+
+    async def _still_reads_its_streams(self) -> bool:
+        return await cast(Consumer, self.consumer).still_reads_its_streams()
 
     async def on_start(self) -> None:
         """Prepare where nobody has, and tell the garbage collector what a worker is like."""

@@ -71,6 +71,11 @@ class Emitter:
                 return False
         return True
 
+    @property
+    def stopped(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Give up what the broker does not take now."""
         self._stopping.set()

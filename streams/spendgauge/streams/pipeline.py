@@ -4,7 +4,6 @@ No I/O and no event loop: the agent calls this from a thread, one call at a time
 """
 
 from dataclasses import dataclass, field
-from itertools import chain
 
 from spendgauge.schemas.chunks import decode_chunk
 from spendgauge.schemas.prices import PriceBook
@@ -36,6 +35,24 @@ class Changes:
     rejects: list[RejectedEvent] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.receipts)
+
+
+@dataclass
+class _Partition:
+    """What one reading has come to."""
+
+    blocks: BlockAggregator
+    changes: Changes = field(default_factory=Changes)
+
+    def take(self) -> Changes:
+        """Take what changed since the last time."""
+        taken, self.changes = self.changes, Changes()
+        taken.contributions = self.blocks.take()
+        return taken
+
 
 class Pipeline:
     """Adds up all partitions that this worker reads."""
@@ -44,9 +61,7 @@ class Pipeline:
         self.counts = Counts()
         self._plan = plan
         self._book = book
-        self._blocks: dict[Reading, BlockAggregator] = {}
-        self._rejects: list[RejectedEvent] = []
-        self._receipts: list[Receipt] = []
+        self._partitions: dict[Reading, _Partition] = {}
 
     def absorb(self, delivery: Delivery) -> None:
         """Add a chunk to its partition's block; one whose reading was closed meanwhile is left.
@@ -55,18 +70,18 @@ class Pipeline:
         """
         if delivery.reading.closed:
             return
-        blocks = self._blocks_of(delivery)
-        if blocks.next_offset != delivery.begins_at:
+        partition = self._partition(delivery)
+        if partition.blocks.next_offset != delivery.begins_at:
             raise RuntimeError(
                 f"the chunk of {delivery.topic}/{delivery.partition} begins at offset {delivery.begins_at}, "
-                f"and {blocks.next_offset} was expected"
+                f"and {partition.blocks.next_offset} was expected"
             )
         decoded = decode_chunk(delivery)
-        duplicates = blocks.add(self._book.price(decoded.frame), next_offset=delivery.next_offset)
+        duplicates = partition.blocks.add(self._book.price(decoded.frame), next_offset=delivery.next_offset)
         acknowledged = delivery.reading.origin.acknowledged
         rejects = [reject for reject in decoded.rejects if reject.offset >= acknowledged]
-        self._rejects += rejects
-        self._receipts.append(delivery.receipt)
+        partition.changes.rejects += rejects
+        partition.changes.receipts.append(delivery.receipt)
         self.counts.chunks += 1
         self.counts.records += len(delivery)
         self.counts.events += len(decoded.frame)
@@ -74,26 +89,31 @@ class Pipeline:
         self.counts.rejects += len(rejects)
 
     def take(self) -> Changes:
-        """Take what changed since the last time."""
-        contributions = list(chain.from_iterable(blocks.take() for blocks in list(self._blocks.values())))
-        changes = Changes(contributions, self._rejects, self._receipts)
-        self._rejects, self._receipts = [], []
-        self.counts.contributions += sum(len(one.totals) for one in contributions)
+        """Take what changed since the last time, of the readings that are still open."""
+        self.forget_closed()
+        changes = Changes()
+        for partition in list(self._partitions.values()):
+            taken = partition.take()
+            changes.contributions += taken.contributions
+            changes.rejects += taken.rejects
+            changes.receipts += taken.receipts
+        self.counts.contributions += sum(len(one.totals) for one in changes.contributions)
         return changes
 
     def forget_closed(self) -> None:
         """Drop the state of readings that are closed; safe while another thread absorbs or takes."""
-        for reading in [held for held in list(self._blocks) if held.closed]:
-            self._blocks.pop(reading, None)
+        for reading in [held for held in list(self._partitions) if held.closed]:
+            self._partitions.pop(reading, None)
 
     @property
     def live_keys(self) -> int:
         """How many totals are held."""
-        return sum(blocks.live_keys for blocks in list(self._blocks.values()))
+        return sum(partition.blocks.live_keys for partition in list(self._partitions.values()))
 
-    def _blocks_of(self, delivery: Delivery) -> BlockAggregator:
+    def _partition(self, delivery: Delivery) -> _Partition:
         reading = delivery.reading
-        if reading not in self._blocks:
+        if reading not in self._partitions:
             self.forget_closed()
-            self._blocks[reading] = BlockAggregator(reading.origin, partition=delivery.partition, plan=self._plan)
-        return self._blocks[reading]
+            blocks = BlockAggregator(reading.origin, partition=delivery.partition, plan=self._plan)
+            self._partitions[reading] = _Partition(blocks)
+        return self._partitions[reading]

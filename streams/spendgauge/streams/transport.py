@@ -20,14 +20,23 @@ from typing import Any, ClassVar, Final, cast
 import structlog
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata
+from confluent_kafka.admin import AdminClient
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from spendgauge.schemas.errors import UnavailableError
-from spendgauge.schemas.kafka import stream_ids
+from spendgauge.schemas.kafka import connect_admin, stream_ids
 from spendgauge.streams.fetching import Fetched
 from spendgauge.streams.origins import Origin, resume
-from spendgauge.streams.polling import ANSWER_SECONDS, ChunkedApp, Chunking, ConsumerThread, Standing, reads_chunks
+from spendgauge.streams.polling import (
+    ANSWER_SECONDS,
+    SERVICE_LOG,
+    ChunkedApp,
+    Chunking,
+    ConsumerThread,
+    Standing,
+    reads_chunks,
+)
 from spendgauge.streams.reading import Reading
 
 __all__ = ["Consumer", "Transport"]
@@ -40,6 +49,7 @@ _RETRY_SECONDS: Final = 1.0
 class Consumer(driver.Consumer):
     """Faust's side of the consumer, in the main thread."""
 
+    logger = SERVICE_LOG
     _thread: ConsumerThread
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -47,6 +57,7 @@ class Consumer(driver.Consumer):
         self._readings: dict[TP, Reading] = {}
         self._epoch = 0
         self._seeking = asyncio.Lock()
+        self._admin: AdminClient | None = None
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -93,10 +104,7 @@ class Consumer(driver.Consumer):
             return {}
         standings = await self._thread.standings(tps)
         sizes = {tp.topic: self._chunking.block_offsets.get(tp.topic, 1) for tp in tps}
-        streams: dict[str, str] = {}
-        for size in set(sizes.values()):
-            topics = [topic for topic in sizes if sizes[topic] == size]
-            streams |= await asyncio.to_thread(stream_ids, self._chunking.kafka, topics, block_offsets=size)
+        streams = await asyncio.to_thread(self._streams, sizes)
         _warn_of_losses(standings)
         return {
             tp: resume(
@@ -108,6 +116,30 @@ class Consumer(driver.Consumer):
             )
             for tp, standing in standings.items()
         }
+
+    def _streams(self, sizes: Mapping[str, int]) -> dict[str, str]:
+        """Ask how the topics' streams are named now; sizes: each topic's block size."""
+        kafka = self._chunking.kafka
+        self._admin = self._admin or connect_admin(kafka, timeout_seconds=ANSWER_SECONDS)
+        named: dict[str, str] = {}
+        for size in set(sizes.values()):
+            topics = [topic for topic in sizes if sizes[topic] == size]
+            named |= stream_ids(kafka, topics, block_offsets=size, admin=self._admin)
+        return named
+
+    async def still_reads_its_streams(self) -> bool:
+        """Say whether the topics are those that were sought; read those anew that were deleted and created again.
+
+        What was read so far is what it was taken for where the answer is yes. Raises ``UnavailableError`` where the
+        broker does not answer.
+        """
+        origins = {tp: reading.origin for tp, reading in self._readings.items()}
+        streams = await asyncio.to_thread(self._streams, {tp.topic: o.block_offsets for tp, o in origins.items()})
+        gone = {tp for tp, origin in origins.items() if streams[tp.topic] != origin.stream}
+        if gone:
+            _log.warning("topics were deleted and created again: reading anew", partitions=sorted(gone))
+            await self._seek_again(gone)
+        return not gone
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
         if not self._readings.keys() >= set(self._assigned()):
