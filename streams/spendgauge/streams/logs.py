@@ -1,15 +1,20 @@
 """How does a worker speak? One line an event on stderr: for people on a terminal, as JSON elsewhere.
 
-Faust, aiokafka and librdkafka log through the standard library; their warnings come out the same way.
+Faust, aiokafka and librdkafka log through the standard library; their warnings come out the same way, and each of
+them once in a while: without a broker aiokafka says some eighty times a second that it has none.
 """
 
+import logging
 import logging.config
 import sys
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
-__all__ = ["configure_logs"]
+__all__ = ["configure_logs", "quiet_libraries"]
+
+_LIBRARIES: Final = ("aiokafka", "faust", "mode", "spendgauge.librdkafka")
+_AGAIN_SECONDS: Final = 30.0
 
 _SHARED: tuple[Any, ...] = (
     structlog.stdlib.add_log_level,
@@ -34,6 +39,31 @@ def configure_logs() -> None:
         cache_logger_on_first_use=True,
     )
     logging.config.dictConfig(_config(as_json=not sys.stderr.isatty()))
+
+
+def quiet_libraries() -> None:
+    """Let the libraries say the same only once in half a minute, however logging was set up."""
+    once = _Once()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(once)
+
+
+class _Once(logging.Filter):
+    """Passes a library's message when it was not passed lately; ours always."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Say whether a record is to be written."""
+        if not record.name.startswith(_LIBRARIES):
+            return True
+        place = (record.pathname, record.lineno)
+        fresh = record.created - self._said.get(place, 0.0) >= _AGAIN_SECONDS
+        if fresh:
+            self._said[place] = record.created
+        return fresh
 
 
 def _config(*, as_json: bool) -> dict[str, Any]:

@@ -4,7 +4,9 @@ This is Faust's aiokafka thread, with its own event loop; ``transport`` is the s
 """
 
 import asyncio
+import logging
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, Protocol, cast
@@ -20,11 +22,14 @@ from faust.types import TP
 from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.streams.fetching import take_records
 
-__all__ = ["ANSWER_SECONDS", "ChunkedApp", "Chunking", "ConsumerThread", "Standing", "reads_chunks"]
+__all__ = ["ANSWER_SECONDS", "SERVICE_LOG", "ChunkedApp", "Chunking", "ConsumerThread", "Standing", "reads_chunks"]
 
 _log = structlog.get_logger(__name__)
 
-ANSWER_SECONDS: Final = 10.0
+SERVICE_LOG: Final = logging.getLogger("faust.chunked")
+"""Where Faust's own words about our services go: among Faust's, of which only warnings are shown."""
+
+ANSWER_SECONDS: Final = 5.0
 """How long the broker may take to answer; then it is asked again later."""
 
 _SMALL_BYTES: Final = 256 * 1024
@@ -62,12 +67,18 @@ class Standing:
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """Faust's aiokafka thread, taking whole fetches."""
 
+    logger = SERVICE_LOG
     _epoch = 0
     _taken_at = 0.0
 
     @property
     def _chunking(self) -> Chunking:
         return cast(ChunkedApp, self.app).chunking
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group."""
+        with suppress(asyncio.CancelledError):  # without a broker aiokafka stumbles over its own cancelled fetch
+            await super().on_thread_stop()
 
     async def standings(self, tps: list[TP]) -> dict[TP, Standing]:
         """Ask the broker where partitions stand."""

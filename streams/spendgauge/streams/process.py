@@ -1,15 +1,23 @@
 """How does a worker run as a process: how does it start, fail and stop?"""
 
-from typing import Any, NoReturn
+import os
+import signal
+from typing import Any, Final, NoReturn
 
 import faust
+import structlog
 
 from spendgauge.schemas.errors import SpendgaugeError
 from spendgauge.streams.app import RatesApp, create_app
-from spendgauge.streams.logs import configure_logs
+from spendgauge.streams.logs import configure_logs, quiet_libraries
 from spendgauge.streams.settings import WorkerSettings
 
 __all__ = ["Worker", "load_app", "run_worker"]
+
+_log = structlog.get_logger(__name__)
+
+_STOP_SECONDS: Final = 25.0
+"""Below the 30 seconds that container engines wait before they kill."""
 
 
 class Worker(faust.Worker):
@@ -22,6 +30,7 @@ class Worker(faust.Worker):
     def execute_from_commandline(self) -> NoReturn:
         """Run until a signal comes, and exit: 0 after a signal, 1 where it could not start or go on."""
         configure_logs()
+        quiet_libraries()
         app = self.app
         try:
             if isinstance(app, RatesApp):
@@ -29,6 +38,16 @@ class Worker(faust.Worker):
         except SpendgaugeError as error:
             raise SystemExit(str(error)) from None
         super().execute_from_commandline()
+
+    def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        super()._schedule_shutdown(signal)
+        self.loop.call_later(_STOP_SECONDS, _give_up)
+
+
+def _give_up() -> None:
+    """End the process that cannot stop, as a kill would: that loses nothing."""
+    _log.error("not stopped in time, so I end here; what is not committed will be read again", seconds=_STOP_SECONDS)
+    os._exit(1)
 
 
 def load_app() -> RatesApp:
