@@ -4,17 +4,19 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from random import Random
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
+import orjson
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from spendgauge.schemas import DEFAULT_SERIES, LEAVES, MEASURES, KafkaSettings, UsageEvent
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
 from spendgauge.schemas.prices import PriceBook
 
-__all__ = ["Load", "Totals", "read_rates", "read_topic"]
+__all__ = ["Followed", "FollowedRates", "Load", "Totals", "add_up", "differences", "send"]
 
 Totals = dict[tuple[str, tuple[str, ...], int], tuple[int, ...]]
 """Series, key and pane start to the sums of ``MEASURES``."""
@@ -142,40 +144,79 @@ def send(
     return records
 
 
-def read_topic(settings: KafkaSettings, topic: str, *, quiet_seconds: float = 1.5) -> list[bytes]:
-    """Read the values of all records of a topic, until none has come for a while."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": settings.kafka,
-            "group.id": "tests-never-commit",
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "fetch.message.max.bytes": 8_000_000,
-        }
-    )
-    partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
-    consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
-    values: list[bytes] = []
-    while found := consumer.consume(500, timeout=quiet_seconds):
-        values += [message.value() or b"" for message in found if message.error() is None]
-    consumer.close()
-    return values
+class Followed:
+    """What has come to a topic, read on with every question."""
+
+    def __init__(self, settings: KafkaSettings, topic: str) -> None:
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": settings.kafka,
+                "group.id": "tests-never-commit",
+                "enable.auto.commit": False,
+                "fetch.message.max.bytes": 8_000_000,
+                "fetch.wait.max.ms": 50,
+                "log_level": 0,
+            }
+        )
+        partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        self._consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
+
+    def __enter__(self) -> Self:
+        """Read until the block ends."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the topic."""
+        self._consumer.close()
+
+    def lines(self, *, quiet_seconds: float = 1.0) -> list[dict[str, Any]]:
+        """Read the lines that have come since the last question, until none comes for a while."""
+        lines: list[dict[str, Any]] = []
+        while found := self._consumer.consume(500, timeout=quiet_seconds):
+            values = [message.value() or b"" for message in found if message.error() is None]
+            lines += [orjson.loads(line) for value in values for line in value.split(b"\n")]
+        return lines
 
 
-def read_rates(settings: KafkaSettings) -> Totals:
-    """Read ``cost.rates`` and add up the highest versions."""
-    return add_up(
-        json.loads(line) for value in read_topic(settings, settings.topics.rates) for line in value.split(b"\n")
-    )
+class FollowedRates(Followed):
+    """``cost.rates``, of which the highest versions are kept."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        super().__init__(settings, settings.topics.rates)
+        self._highest: dict[tuple[Any, ...], dict[str, Any]] = {}
+
+    def read(self, *, quiet_seconds: float = 1.0) -> int:
+        """Read on; say how many requests the highest versions come to."""
+        _keep_highest(self._highest, self.lines(quiet_seconds=quiet_seconds))
+        return sum(one["requests"] for one in self._highest.values() if one["series"] == "total")
+
+    def totals(self) -> Totals:
+        """Add up the highest versions."""
+        return _sums(self._highest)
 
 
 def add_up(contributions: Iterable[dict[str, Any]]) -> Totals:
     """Keep each block's highest version of each total, and add up the blocks."""
     highest: dict[tuple[Any, ...], dict[str, Any]] = {}
+    _keep_highest(highest, contributions)
+    return _sums(highest)
+
+
+def differences(expected: Totals, found: Totals) -> dict[object, object]:
+    """Show three totals that differ, as expected and as found, and how many there are; nothing where all agree."""
+    names = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+    shown: dict[object, object] = {name: (expected.get(name), found.get(name)) for name in names[:3]}
+    return shown | ({"totals that differ": len(names), "of": len(expected)} if names else {})
+
+
+def _keep_highest(highest: dict[tuple[Any, ...], dict[str, Any]], contributions: Iterable[dict[str, Any]]) -> None:
     for one in contributions:
         name = (one["series"], tuple(one["key"]), one["pane_start"], one["stream"], one["partition"], one["block"])
         if name not in highest or highest[name]["version"] < one["version"]:
             highest[name] = one
+
+
+def _sums(highest: dict[tuple[Any, ...], dict[str, Any]]) -> Totals:
     totals: dict[tuple[str, tuple[str, ...], int], list[int]] = defaultdict(lambda: [0] * len(MEASURES))
     for (series, key, pane_start, *_), one in highest.items():
         total = totals[series, key, pane_start]
@@ -210,6 +251,4 @@ def _shape(draw: Random, at_ms: int, book: PriceBook) -> _Shape:
 
 
 def _rfc3339(at_ms: int) -> str:
-    from datetime import UTC, datetime
-
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,63 @@
+"""How is a rates worker run for a test? As a process of its own, always stopped, and watched through what it writes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+
+from confluent_kafka import Consumer, TopicPartition
+from tests.loads import FollowedRates
+
+from spendgauge.schemas import KafkaSettings
+
+__all__ = ["FAUST", "OURS", "committed", "running_worker", "until_rated"]
+
+OURS = (sys.executable, "-m", "spendgauge.streams")
+FAUST = (sys.executable, "-m", "faust", "-A", "spendgauge.streams.worker", "worker")
+
+_SMALL = {"SPENDGAUGE_BLOCK_OFFSETS": "1000", "SPENDGAUGE_FLUSH_SECONDS": "0.3"}
+_SESSION_SECONDS = 3
+"""The embedded broker lets a worker in after half of it, and gives a dead one's partitions away after it."""
+
+
+@contextmanager
+def running_worker(
+    kafka: KafkaSettings,
+    command: tuple[str, ...] = OURS,
+    *,
+    cwd: Path | None = None,
+    errors: int = subprocess.DEVNULL,
+    **settings: object,
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker with small blocks and quick flushes; other settings by their names."""
+    own = {f"SPENDGAUGE_{name.upper()}": str(value) for name, value in settings.items()}
+    session = {"SPENDGAUGE_SESSION_TIMEOUT_SECONDS": str(_SESSION_SECONDS)}
+    environment = {**os.environ, **kafka.environment(), **_SMALL, **session, **own}
+    with subprocess.Popen(
+        command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until_rated(rates: FollowedRates, requests: int, *, patience_seconds: float = 120) -> int:
+    """Wait until the rates hold so many requests, and a moment longer, in case they come to more; return how many."""
+    deadline = monotonic() + patience_seconds
+    while rates.read(quiet_seconds=0.3) < requests and monotonic() < deadline:
+        pass
+    return rates.read()
+
+
+def committed(kafka: KafkaSettings, *, group: str = "spendgauge-rates", partitions: int = 4) -> int:
+    """Add up what the workers have committed of ``usage.events``."""
+    consumer = Consumer({"bootstrap.servers": kafka.kafka, "group.id": group})
+    try:
+        asked = [TopicPartition(kafka.topics.usage, number) for number in range(partitions)]
+        return sum(max(point.offset, 0) for point in consumer.committed(asked, timeout=10))
+    finally:
+        consumer.close()
