@@ -11,9 +11,10 @@ itself. Absorbing goes on while a flush waits for the broker, up to a limit.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from typing import Final, ParamSpec, TypeVar
 
 import structlog
@@ -90,9 +91,11 @@ class RatesAgent:
                 return genuine
         return False
 
-    async def _write(self, changes: Changes) -> None:
-        if await self._in(self._writing, self._writer.write, changes):
-            for receipt in changes.receipts:
+    async def _write(self, changes: Sequence[Changes]) -> None:
+        """Write and settle what belongs to readings that are still open: those alone were guarded."""
+        wanted = [one for one in changes if not one.reading.closed]
+        if await self._in(self._writing, self._writer.write, wanted):
+            for receipt in chain.from_iterable(one.receipts for one in wanted):
                 receipt.settle()
 
     def _guard_is_due(self) -> bool:

@@ -29,15 +29,12 @@ class Counts:
 
 @dataclass
 class Changes:
-    """What a flush must write, and the receipts to settle once it is acknowledged."""
+    """What a flush must write of one reading, and the receipts to settle once it is acknowledged."""
 
+    reading: Reading
     contributions: list[Contributions] = field(default_factory=list)
     rejects: list[RejectedEvent] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to do."""
-        return bool(self.receipts)
 
 
 @dataclass
@@ -45,11 +42,11 @@ class _Partition:
     """What one reading has come to."""
 
     blocks: BlockAggregator
-    changes: Changes = field(default_factory=Changes)
+    changes: Changes
 
     def take(self) -> Changes:
         """Take what changed since the last time."""
-        taken, self.changes = self.changes, Changes()
+        taken, self.changes = self.changes, Changes(self.changes.reading)
         taken.contributions = self.blocks.take()
         return taken
 
@@ -88,16 +85,11 @@ class Pipeline:
         self.counts.duplicates += duplicates
         self.counts.rejects += len(rejects)
 
-    def take(self) -> Changes:
-        """Take what changed since the last time, of the readings that are still open."""
+    def take(self) -> list[Changes]:
+        """Take what changed since the last time, reading by reading, of those that are still open."""
         self.forget_closed()
-        changes = Changes()
-        for partition in list(self._partitions.values()):
-            taken = partition.take()
-            changes.contributions += taken.contributions
-            changes.rejects += taken.rejects
-            changes.receipts += taken.receipts
-        self.counts.contributions += sum(len(one.totals) for one in changes.contributions)
+        changes = [partition.take() for partition in list(self._partitions.values()) if partition.changes.receipts]
+        self.counts.contributions += sum(len(one.totals) for taken in changes for one in taken.contributions)
         return changes
 
     def forget_closed(self) -> None:
@@ -115,5 +107,5 @@ class Pipeline:
         if reading not in self._partitions:
             self.forget_closed()
             blocks = BlockAggregator(reading.origin, partition=delivery.partition, plan=self._plan)
-            self._partitions[reading] = _Partition(blocks)
+            self._partitions[reading] = _Partition(blocks, Changes(reading))
         return self._partitions[reading]

@@ -1,6 +1,7 @@
 """Where do changes go? Contributions to ``cost.rates``, rejects to ``usage.rejected``."""
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
 from spendgauge.schemas.rates import RATES_SCHEMA, SeriesSpec
 from spendgauge.schemas.rejects import REJECTED_SCHEMA
@@ -33,11 +34,13 @@ class Writer:
         """Give up what the broker does not take now."""
         self._emitter.stop()
 
-    def write(self, changes: Changes) -> bool:
+    def write(self, changes: Sequence[Changes]) -> bool:
         """Write contributions and rejects; say whether all is acknowledged."""
         rates, rejected = self._topics.rates, self._topics.rejected
-        written = rate_records(changes.contributions, specs=self._specs, partitions=self._partitions[rates])
+        contributions = chain.from_iterable(one.contributions for one in changes)
+        written = rate_records(contributions, specs=self._specs, partitions=self._partitions[rates])
         if not all(self._emitter.emit(rates, RATES_SCHEMA, records) for records in written):
             return False
-        rejects = reject_records(changes.rejects, partitions=self._partitions[rejected])
-        return self._emitter.emit(rejected, REJECTED_SCHEMA, rejects)
+        rejects = chain.from_iterable(one.rejects for one in changes)
+        records = reject_records(rejects, partitions=self._partitions[rejected])
+        return self._emitter.emit(rejected, REJECTED_SCHEMA, records)
