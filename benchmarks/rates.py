@@ -44,7 +44,7 @@ def _loop(settings: KafkaSettings, loop: str, events: int) -> Pace:
 
 
 def _worker(settings: KafkaSettings, events: int, *, group: str) -> tuple[Pace, float]:
-    environment = settings.environment() | {"SPENDGAUGE_GROUP_ID": group, "SPENDGAUGE_SESSION_TIMEOUT_SECONDS": "6"}
+    environment = settings.environment() | {"SPENDGAUGE_RATES_GROUP": group, "SPENDGAUGE_SESSION_TIMEOUT_SECONDS": "6"}
     rated = RatedEvents(settings)
     command = [sys.executable, "-m", "spendgauge.streams"]
     with start_pinned(command, processor=processors()[1], environment=environment) as process:

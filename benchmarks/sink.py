@@ -56,7 +56,7 @@ def _insert(settings: KafkaSettings, clickhouse: ClickHouseSettings, way: str, *
 
 
 def _sink(settings: KafkaSettings, clickhouse: ClickHouseSettings, client: Client, *, events: int, group: str) -> Pace:
-    environment = settings.environment() | clickhouse.environment() | {"SPENDGAUGE_GROUP_ID": group}
+    environment = settings.environment() | clickhouse.environment() | {"SPENDGAUGE_SINK_GROUP": group}
     command = [sys.executable, "-m", "spendgauge.sinks"]
 
     def stored() -> int:

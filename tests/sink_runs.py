@@ -62,7 +62,7 @@ def sink_settings(kafka: KafkaSettings, clickhouse: str) -> SinkSettings:
         kafka=kafka.kafka,
         topic_prefix=kafka.topic_prefix,
         clickhouse=clickhouse,
-        group_id=f"{kafka.topic_prefix}sink",
+        sink_group=f"{kafka.topic_prefix}sink",
         session_timeout_seconds=JOIN_SECONDS,
         flush_seconds=0.1,
     )
@@ -128,7 +128,7 @@ def uncommitted(settings: SinkSettings) -> int:
     """Count the records that the group has not committed."""
     topics = (settings.topics.usage, settings.topics.rates, settings.topics.rejected)
     points = [TopicPartition(topic, number) for topic in topics for number in range(4)]
-    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": settings.group_id})
+    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": settings.sink_group})
     try:
         told = {(p.topic, p.partition): consumer.get_watermark_offsets(p, timeout=10)[1] for p in points}
         committed = {(p.topic, p.partition): max(p.offset, 0) for p in consumer.committed(points, timeout=10)}

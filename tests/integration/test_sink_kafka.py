@@ -76,7 +76,7 @@ def test_a_commit_names_its_stream(settings: SinkSettings) -> None:
     produce(settings, topic, now_event(1))
     with running_sink(settings):
         assert eventually(lambda: count(settings, "usage") == 1)
-    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": settings.group_id})
+    consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": settings.sink_group})
     point = consumer.committed([TopicPartition(topic, 0)], timeout=10)[0]
     consumer.close()
     assert (point.offset, point.metadata) == (1, stream_ids(settings, [topic], block_offsets=16_384)[topic])

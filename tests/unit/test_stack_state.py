@@ -114,13 +114,18 @@ def test_your_own_servers_take_the_place_of_embedded_ones(tmp_path: Path) -> Non
 
 def test_children_are_told_where_things_are_and_nothing_that_is_one_each(tmp_path: Path) -> None:
     """Addresses go to all; a group, a heartbeat or a port of the user's environment goes to none."""
-    given = {"SPENDGAUGE_GROUP_ID": "mine", "SPENDGAUGE_WEB_PORT": "1", "SPENDGAUGE_SERIES": "total:10", "PATH": "/bin"}
+    given = {
+        "SPENDGAUGE_SINK_GROUP": "mine",
+        "SPENDGAUGE_WEB_PORT": "1",
+        "SPENDGAUGE_SERIES": "total:10",
+        "PATH": "/bin",
+    }
     settings = StackSettings(
         data=tmp_path, kafka_port=7001, clickhouse_port=7002, store_password="p:/?#", prices=Path("p.toml")
     )
     plan = make_plan(settings, given)
     sink = plan.sink.environment
-    assert {"SPENDGAUGE_GROUP_ID", "SPENDGAUGE_WEB_PORT"}.isdisjoint(sink)
+    assert {"SPENDGAUGE_SINK_GROUP", "SPENDGAUGE_WEB_PORT"}.isdisjoint(sink)
     assert (sink["SPENDGAUGE_SERIES"], sink["PATH"], sink["SPENDGAUGE_SESSION_TIMEOUT_SECONDS"]) == (
         "total:10",
         "/bin",

@@ -16,8 +16,8 @@ __all__ = ["Groups", "balance_books"]
 class Groups:
     """What the consumer groups are called."""
 
-    workers: str = str(WorkerSettings.model_fields["group_id"].default)
-    sinks: str = str(SinkSettings.model_fields["group_id"].default)
+    workers: str = str(WorkerSettings.model_fields["rates_group"].default)
+    sinks: str = str(SinkSettings.model_fields["sink_group"].default)
 
 
 def balance_books(

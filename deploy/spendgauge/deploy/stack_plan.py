@@ -23,8 +23,13 @@ __all__ = ["StackPlan", "check_children", "check_ports", "make_plan"]
 _SESSION_SECONDS: Final = "6"
 """The embedded broker lets a consumer join its group after half of this."""
 
-_NOT_FOR_CHILDREN: Final = ("SPENDGAUGE_GROUP_ID", "SPENDGAUGE_HEARTBEAT", "SPENDGAUGE_WEB_PORT")
-"""What would be one for all: workers and sink in one group would each see half of the events."""
+_NOT_FOR_CHILDREN: Final = (
+    "SPENDGAUGE_HEARTBEAT",
+    "SPENDGAUGE_RATES_GROUP",
+    "SPENDGAUGE_SINK_GROUP",
+    "SPENDGAUGE_WEB_PORT",
+)
+"""What would be one for all children, or another than the stack watches."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,8 @@ class StackPlan:
     partitions: int
     block_offsets: int
     drain_seconds: float
-    worker_group: str = str(WorkerSettings.model_fields["group_id"].default)
-    sink_group: str = str(SinkSettings.model_fields["group_id"].default)
+    worker_group: str = str(WorkerSettings.model_fields["rates_group"].default)
+    sink_group: str = str(SinkSettings.model_fields["sink_group"].default)
 
     @property
     def addresses(self) -> StackAddresses:

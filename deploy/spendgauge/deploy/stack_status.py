@@ -68,8 +68,10 @@ def read_status(data_dir: Path, kafka: KafkaSettings | None = None) -> StackStat
         addresses=state.addresses,
         kafka_answers=answers,
         clickhouse_answers=store_answers(state.addresses.clickhouse),
-        uncounted=watch.lag(_group(WorkerSettings), [topics.usage]) if answers else None,
-        unstored=watch.lag(_group(SinkSettings), [topics.usage, topics.rates, topics.rejected]) if answers else None,
+        uncounted=watch.lag(_default(WorkerSettings, "rates_group"), [topics.usage]) if answers else None,
+        unstored=watch.lag(_default(SinkSettings, "sink_group"), [topics.usage, topics.rates, topics.rejected])
+        if answers
+        else None,
         children=tuple(
             ChildStatus(
                 child.name,
@@ -82,5 +84,5 @@ def read_status(data_dir: Path, kafka: KafkaSettings | None = None) -> StackStat
     )
 
 
-def _group(settings: type[WorkerSettings] | type[SinkSettings]) -> str:
-    return str(settings.model_fields["group_id"].default)
+def _default(settings: type[WorkerSettings] | type[SinkSettings], field: str) -> str:
+    return str(settings.model_fields[field].default)

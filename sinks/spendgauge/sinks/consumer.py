@@ -32,7 +32,7 @@ def consumer_options(settings: SinkSettings) -> dict[str, Any]:
     return client_options(
         settings,
         **{
-            "group.id": settings.group_id,
+            "group.id": settings.sink_group,
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",

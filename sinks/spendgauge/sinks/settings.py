@@ -17,10 +17,10 @@ class SinkSettings(KafkaSettings, ClickHouseSettings):
     block_offsets: int = Field(
         default=DEFAULT_BLOCK_OFFSETS, gt=0, description="As the workers have it: part of a stream's name."
     )
-    group_id: str = Field(
+    sink_group: str = Field(
         default="spendgauge-sink",
         min_length=1,
-        description="The consumer group that all sinks share. Never the workers': each would see half of the events.",
+        description="The consumer group that all sinks share.",
     )
     session_timeout_seconds: int = Field(
         default=10,

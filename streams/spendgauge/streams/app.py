@@ -40,7 +40,7 @@ class RatesApp(faust.App):
     logger = SERVICE_LOG
 
     def __init__(self, settings: WorkerSettings, **options: Any) -> None:
-        super().__init__(settings.group_id, **options)
+        super().__init__(settings.rates_group, **options)
         self.settings = settings
         self.plan = SeriesPlan(parse_series(settings.series))
         self.chunking = Chunking(
@@ -153,7 +153,7 @@ def _options(settings: WorkerSettings) -> dict[str, Any]:
     session = settings.session_timeout_seconds
     return {
         "broker": ";".join(f"chunked://{address.strip()}" for address in settings.kafka.split(",")),
-        "broker_client_id": settings.group_id,
+        "broker_client_id": settings.rates_group,
         "broker_credentials": broker_credentials(settings.kafka_options),
         "broker_commit_interval": settings.flush_seconds,
         "broker_session_timeout": session,

@@ -13,7 +13,7 @@ __all__ = ["WorkerSettings"]
 class WorkerSettings(KafkaSettings):
     """What one worker needs to know; read from ``SPENDGAUGE_*``."""
 
-    group_id: str = Field(
+    rates_group: str = Field(
         default="spendgauge-rates",
         min_length=1,
         description="The consumer group. Workers of one group share the partitions; another group counts all again.",
