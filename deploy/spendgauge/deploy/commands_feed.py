@@ -129,7 +129,7 @@ def emit(
         source = writer.open_source(service, socket.gethostname())
         for problem in send_lines(sys.stdin.buffer, source):  # type: ignore[arg-type]  # a BufferedReader it is
             problems.hear([problem])
-    typer.echo(f"{source.next_seq:,} {'event' if source.next_seq == 1 else 'events'} sent by {source.name}")
+    typer.echo(f"{_counted(source.next_seq, 'event')} sent by {source.name}")
     problems.conclude(source.next_seq + problems.count)
 
 
@@ -165,4 +165,9 @@ def _feed(settings: "DeliverySettings", label: str, total: int, frames: "Iterato
     with BulkWriter(settings, stall_seconds=_STALL_SECONDS) as writer, progress_bar(label, total) as on_progress:
         fed = feed(frames, writer, clock=SystemClock(), on_progress=on_progress)
     rate = fed.events / max(fed.seconds, 0.001)
-    typer.echo(f"{fed.events:,} events of {fed.sources} sources sent in {fed.seconds:.1f} s ({rate:,.0f}/s)")
+    sent = f"{_counted(fed.events, 'event')} of {_counted(fed.sources, 'source')} sent"
+    typer.echo(f"{sent} in {fed.seconds:.1f} s ({rate:,.0f}/s)")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -134,7 +134,7 @@ def _described(found: "StackStatus") -> Iterator[str]:
     yield f"to do       {_records(found.uncounted)} to count, {_records(found.unstored)} to store"
     for child in found.children:
         state = f"process {child.pid}" if child.pid else "not running, will be started again"
-        restarts = f", restarted {child.restarts} times" if child.restarts else ""
+        restarts = f", restarts: {child.restarts}" if child.restarts else ""
         yield f"  {child.name:<12}{state}{restarts}, log {child.log}"
 
 

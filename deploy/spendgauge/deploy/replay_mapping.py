@@ -71,6 +71,8 @@ class FieldMapping:
         Raises ``ConfigurationError`` where a named column is missing, or no column or constant gives a field that
         every event needs.
         """
+        if not available:
+            raise ConfigurationError("the file has no rows to send")
         for name, column in self.columns.items():
             if column not in available:
                 raise ConfigurationError(

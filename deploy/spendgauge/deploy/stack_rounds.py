@@ -153,10 +153,11 @@ class Rounds:
         for child in (*self.workers, self.sink):
             child.discard()
         if had_topics:
-            known = "an unknown number of" if self._unstored is None else f"{self._unstored} (when last looked)"
+            known = "an unknown number of" if self._unstored is None else f"{self._unstored}"
             self._say(
-                f"EVENTS MAY BE LOST: the embedded broker kept all in memory, and {known} records had not reached "
-                "ClickHouse; `spendgauge reconcile` names the gaps. Its topics are created anew."
+                f"EVENTS MAY BE LOST: the embedded broker kept all in memory. When last looked, {known} records had "
+                "not reached ClickHouse; those and what came since are gone. `spendgauge reconcile` names a gap once "
+                "a later event of the same source is stored. The topics are created anew."
             )
 
     def _check(self) -> None:

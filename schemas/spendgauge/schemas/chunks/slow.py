@@ -66,12 +66,16 @@ def _milliseconds(time: datetime) -> int:
 def _untimely(occurred_at_ms: int, received_at_ms: int) -> Refusal | None:
     late_ms = received_at_ms - occurred_at_ms
     if late_ms > MAX_PAST_MS:
-        late = timedelta(milliseconds=late_ms)
-        return Refusal("too_old", f"occurred_at is {late} before the record's timestamp, and at most {MAX_PAST} may be")
-    if -late_ms > MAX_FUTURE_MS:
-        early = timedelta(milliseconds=-late_ms)
         return Refusal(
-            "in_the_future", f"occurred_at is {early} after the record's timestamp, and at most {MAX_FUTURE} may be"
+            "too_old",
+            f"occurred_at is {timedelta(milliseconds=late_ms).days} days before the record's timestamp, "
+            f"and may be at most {MAX_PAST.days} days before it",
+        )
+    if -late_ms > MAX_FUTURE_MS:
+        return Refusal(
+            "in_the_future",
+            f"occurred_at is {-late_ms // 1000} seconds after the record's timestamp, "
+            f"and may be at most {MAX_FUTURE // timedelta(seconds=1)} seconds after it",
         )
     return None
 
