@@ -42,7 +42,7 @@ class SinkSettings(KafkaSettings, ClickHouseSettings):
     batch_bytes: int = Field(
         default=64 * 1024 * 1024,
         gt=0,
-        description="Records are inserted once so many bytes have come, and the sink holds at most twice as many.",
+        description="Records are inserted once so many bytes have come; the sink holds up to five times as many.",
     )
     heartbeat: Path | None = Field(
         default=None, description="A file that is touched every second while the main loop turns."
