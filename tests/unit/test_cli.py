@@ -11,11 +11,11 @@ from typing import NamedTuple
 import pytest
 import typer
 
-from spendgauge.deploy import cli, logs
+from spendgauge.deploy import cli
 from spendgauge.deploy.options import Where, parse_moment, parse_speed
 from spendgauge.deploy.stack_settings import StackSettings
 from spendgauge.producers import DeliverySettings
-from spendgauge.schemas import ClickHouseSettings, KafkaSettings
+from spendgauge.schemas import ClickHouseSettings, KafkaSettings, logs
 
 COMMANDS = (
     *("up", "down", "status", "demo", "simulate", "replay", "emit", "report", "sql", "tail", "reconcile"),
@@ -201,7 +201,7 @@ def test_speeds_and_moments() -> None:
 def test_logs_are_lines_of_json_unless_somebody_watches(as_json: bool) -> None:
     """Our own logs and the libraries' warnings come out alike: JSON lines into a file, readable on a terminal."""
     code = (
-        f"from spendgauge.deploy.logs import configure_logs; configure_logs('info', as_json={as_json})\n"
+        f"from spendgauge.schemas.logs import configure_logs; configure_logs('info', as_json={as_json})\n"
         "import logging, structlog\n"
         "log = structlog.get_logger('spendgauge.test')\n"
         "log.debug('quiet'); log.info('ours', number=1); logging.getLogger('other').warning('theirs %s', 2)"

@@ -88,6 +88,6 @@ def _root(
     ] = LogLevel.INFO,
 ) -> None:
     """What every LLM call costs: per second, per feature, per user, exact to the last digit."""
-    from spendgauge.deploy.logs import configure_logs
+    from spendgauge.schemas.logs import configure_logs
 
     configure_logs(log_level)

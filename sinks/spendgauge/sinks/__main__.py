@@ -5,6 +5,7 @@ import sys
 from threading import Event
 
 from spendgauge.schemas import SpendgaugeError
+from spendgauge.schemas.logs import configure_logs
 from spendgauge.sinks.settings import SinkSettings
 
 
@@ -12,6 +13,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT; say an error in one sentence."""
     from spendgauge.sinks.sink import run_sink
 
+    configure_logs()
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
