@@ -1,5 +1,10 @@
 """The worker's app: built without effects, refused with a sentence."""
 
+import os
+import signal
+import sys
+
+import faust
 import pytest
 
 from spendgauge.schemas import DEFAULT_SERIES, ConfigurationError, SeriesSpec
@@ -61,3 +66,17 @@ def test_offsets_are_committed_in_order_of_the_log() -> None:
     assert reading.committable() is None
     chunks[0].receipt.settle()
     assert reading.committable() == 9
+
+
+def test_what_cannot_be_mended_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that meets an error for the user stops the process as a signal does, and the worker says why."""
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda *arguments: killed.append(arguments))
+    app = create_app(WorkerSettings())
+    app.fail(ConfigurationError("no such group"))
+    app.fail(ConfigurationError("the same again"))
+    assert killed == [(os.getpid(), signal.SIGTERM)]
+    monkeypatch.setattr(app, "prepare", lambda: None)
+    monkeypatch.setattr(faust.Worker, "execute_from_commandline", lambda _: sys.exit(0))
+    with pytest.raises(SystemExit, match=r"^no such group$"):
+        Worker(app, quiet=True).execute_from_commandline()

@@ -2,16 +2,22 @@
 
 import asyncio
 import gc
+import os
+import signal
 import tempfile
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, cast
 
 import faust
+from faust.exceptions import ConsumerNotStarted
 from faust.serializers.schemas import Schema
 from faust.types import AppT, EventT, Message, StreamT
+from mode import Service
 
 from spendgauge.schemas.clock import SystemClock
-from spendgauge.schemas.errors import UnavailableError
+from spendgauge.schemas.errors import SpendgaugeError, UnavailableError
 from spendgauge.schemas.heartbeat import Heartbeat
 from spendgauge.schemas.kafka import connect_admin, create_topics
 from spendgauge.schemas.prices import PriceBook
@@ -50,6 +56,7 @@ class RatesApp(faust.App):
             linger_seconds=settings.linger_seconds,
         )
         self.boot_strategy.enable_web = settings.web_port is not None
+        self.failure: SpendgaugeError | None = None
         self._rates: RatesAgent | None = None
 
     @property
@@ -78,6 +85,12 @@ class RatesApp(faust.App):
             Pipeline(self.plan, book), writer, guard=self._still_reads_its_streams, clock=SystemClock()
         )
 
+    def fail(self, error: SpendgaugeError) -> None:
+        """Stop this process as a signal would, for a reason that the worker says when it ends."""
+        if self.failure is None:
+            self.failure = error
+            os.kill(os.getpid(), signal.SIGTERM)
+
     async def _still_reads_its_streams(self) -> bool:
         return await cast(Consumer, self.consumer).still_reads_its_streams()
 
@@ -90,6 +103,18 @@ class RatesApp(faust.App):
         gc.freeze()
         gc.set_threshold(200_000, 20, 50)
         await super().on_start()
+
+    @Service.task
+    async def _watch(self) -> None:
+        """Beat, and see that the broker lets us work; from the start on, for tasks of the app begin when it does."""
+        heartbeat = Heartbeat(self.settings.heartbeat, SystemClock())
+
+        async def look() -> None:
+            heartbeat.beat()
+            with suppress(ConsumerNotStarted):
+                await cast(Consumer, self.consumer).check()
+
+        await _regularly(self, _BEAT_SECONDS, look)
 
     def _create_directories(self) -> None:
         """Create none: nothing is kept on disk."""
@@ -134,18 +159,20 @@ def create_app(settings: WorkerSettings) -> RatesApp:
 
     @app.task  # type: ignore[untyped-decorator]  # as Faust has it
     async def flush() -> None:
-        while not app.should_stop:
-            await app.sleep(settings.flush_seconds)
-            await app.rates.on_flush()
-
-    @app.task  # type: ignore[untyped-decorator]  # as Faust has it
-    async def beat() -> None:
-        heartbeat = Heartbeat(settings.heartbeat, SystemClock())
-        while not app.should_stop:
-            heartbeat.beat()
-            await app.sleep(_BEAT_SECONDS)
+        await _regularly(app, settings.flush_seconds, app.rates.on_flush)
 
     return app
+
+
+async def _regularly(app: RatesApp, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Work again and again until the app stops, or until it cannot be done."""
+    while not app.should_stop:
+        await app.sleep(seconds)
+        try:
+            await work()
+        except SpendgaugeError as error:
+            app.fail(error)
+            return
 
 
 def _options(settings: WorkerSettings) -> dict[str, Any]:

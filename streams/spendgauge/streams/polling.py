@@ -80,6 +80,19 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         with suppress(asyncio.CancelledError):  # without a broker aiokafka stumbles over its own cancelled fetch
             await super().on_thread_stop()
 
+    async def check(self) -> None:
+        """Raise the ``KafkaError`` that keeps this consumer out of its group, if there is one.
+
+        Nobody else asks: Faust goes by the fetcher, which does not run before a first assignment.
+        """
+        await self.call_thread(self._check)
+
+    async def _check(self) -> None:
+        consumer = self._ensure_consumer()
+        consumer._coordinator.check_errors()
+        if consumer._fetcher.error_future.done():
+            consumer._fetcher.error_future.result()
+
     async def standings(self, tps: list[TP]) -> dict[TP, Standing]:
         """Ask the broker where partitions stand."""
         return cast(dict[TP, Standing], await self.call_thread(self._standings, tps))

@@ -32,12 +32,16 @@ class Worker(faust.Worker):
         configure_logs()
         quiet_libraries()
         app = self.app
+        if not isinstance(app, RatesApp):
+            raise TypeError(f"{app!r} is not a rates worker's app")
         try:
-            if isinstance(app, RatesApp):
-                app.prepare()
+            app.prepare()
+            super().execute_from_commandline()
         except SpendgaugeError as error:
             raise SystemExit(str(error)) from None
-        super().execute_from_commandline()
+        finally:
+            if app.failure is not None:
+                raise SystemExit(str(app.failure)) from None
 
     def _schedule_shutdown(self, signal: signal.Signals) -> None:
         super()._schedule_shutdown(signal)

@@ -24,7 +24,7 @@ from confluent_kafka.admin import AdminClient
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from spendgauge.schemas.errors import UnavailableError
+from spendgauge.schemas.errors import ConfigurationError, UnavailableError
 from spendgauge.schemas.kafka import connect_admin, stream_ids
 from spendgauge.streams.fetching import Fetched
 from spendgauge.streams.origins import Origin, resume
@@ -68,6 +68,16 @@ class Consumer(driver.Consumer):
 
     def _assigned(self) -> list[TP]:
         return [tp for tp in self.assignment() if reads_chunks(self.app, tp)]
+
+    async def check(self) -> None:
+        """Raise ``ConfigurationError`` where the broker does not let this worker into its group."""
+        try:
+            await self._thread.check()
+        except KafkaError as error:
+            raise ConfigurationError(
+                f"the broker at {self._chunking.kafka.kafka} does not let this worker work in group "
+                f"{self.app.conf.id} with a session timeout of {self.app.conf.broker_session_timeout} s: {error}"
+            ) from None
 
     def on_buffer_full(self, tp: TP) -> None:
         """Do nothing: a full queue holds the fetcher back by itself.
