@@ -77,7 +77,7 @@ class BlockAggregator:
 
     @property
     def live_keys(self) -> int:
-        """How many totals the current block holds, events not yet folded left out."""
+        """How many totals the current block holds; what was added lately may be left out."""
         return len(self._totals)
 
     def _by_block(self, priced: pl.DataFrame, next_offset: int) -> Iterator[tuple[int, int, pl.DataFrame]]:
@@ -94,6 +94,7 @@ class BlockAggregator:
         self._block = block
         self._seen = self._positions()
         self._totals = TOTALS_SCHEMA.to_frame()
+        self._added: list[pl.DataFrame] = []
         self._rows: list[pl.DataFrame] = []
         self._rows_held = 0
 
@@ -110,12 +111,21 @@ class BlockAggregator:
             self._fold()
 
     def _fold(self) -> None:
+        """Sum up the events that wait. What they add is merged into the totals once it is as large as they are: each
+        merge goes through all totals."""
         if self._rows:
-            self._totals = merge([self._totals, self._plan.totals(pl.concat(self._rows))])
+            self._added.append(self._plan.totals(pl.concat(self._rows)))
             self._rows, self._rows_held = [], 0
+        if sum(map(len, self._added)) > len(self._totals):
+            self._merge()
+
+    def _merge(self) -> None:
+        if self._added:
+            self._totals, self._added = merge([self._totals, *self._added]), []
 
     def _changed(self) -> list[Contributions]:
         self._fold()
+        self._merge()
         changed = self._totals.filter("dirty")
         if changed.is_empty():
             return []
