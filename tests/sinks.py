@@ -35,13 +35,9 @@ class FakeMessage:
     at: tuple[str, int, int]
     content: bytes | None = b"line"
 
-    def topic(self) -> str:
-        """The first of ``at``."""
-        return self.at[0]
-
-    def partition(self) -> int:
-        """The second of ``at``."""
-        return self.at[1]
+    def __len__(self) -> int:
+        """The size of the content."""
+        return len(self.content or b"")
 
     def offset(self) -> int:
         """The third of ``at``."""

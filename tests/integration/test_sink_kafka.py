@@ -1,6 +1,7 @@
 """Does the sink hold on Apache Kafka itself, where topics have ids and commits keep their metadata?"""
 
 from collections.abc import Iterator
+from time import sleep
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -103,3 +104,19 @@ def test_a_topic_is_recreated_under_a_running_sink(settings: SinkSettings) -> No
         produce(settings, settings.topics.usage, *(now_event(n) for n in range(100, 103)))
         assert eventually(lambda: count(settings, "usage") == 8)
     assert count(settings, "(SELECT DISTINCT stream FROM usage)") == 2
+
+
+def test_a_frozen_broker_is_waited_for(settings: SinkSettings, apache: ApacheKafka) -> None:
+    """While the broker is frozen, longer than a session, nothing is lost; afterwards all is stored and committed."""
+    load = Load(seed=22, start_ms=now_ms() - 600_000)
+    with running_sink(settings.model_copy(update={"batch_rows": 2_000})) as sink:
+        send(settings, load.lines(20_000, spread_ms=60_000), per_record=[1, 8])
+        assert eventually(lambda: books(settings)[0] > 2_000)
+        apache.pause(0)
+        try:
+            sleep(8)
+        finally:
+            apache.resume(0)
+        assert sink.is_alive()
+        assert eventually(lambda: books(settings) == expected(load))
+        assert eventually(lambda: uncommitted(settings) == 0)

@@ -4,7 +4,8 @@ from confluent_kafka import OFFSET_BEGINNING, TopicPartition
 from tests.sinks import TOPICS
 
 from spendgauge.schemas import KafkaSettings
-from spendgauge.sinks.consumer import consumer_options, starting_points
+from spendgauge.sinks.buffer import Place
+from spendgauge.sinks.consumer import committable, consumer_options, starting_points
 from spendgauge.sinks.settings import SinkSettings
 
 
@@ -28,6 +29,17 @@ def test_a_recreated_topic_is_read_from_its_beginning() -> None:
     """A position in a topic that is gone means nothing in its successor: records there would be skipped in silence."""
     started = starting_points([TopicPartition("a", 1, 5000, metadata="older-id:16384")], stream_of)
     assert [(point.topic, point.partition, point.offset) for point in started] == [("a", 1, OFFSET_BEGINNING)]
+
+
+def test_only_what_is_ours_is_committed() -> None:
+    """A position is dropped where its partition went to another sink, or its topic was created again meanwhile."""
+    positions = {
+        ("a", 0): Place("a-id:16384", 7),
+        ("a", 1): Place("a-id:16384", 8),
+        ("b", 0): Place("older-id:16384", 9),
+    }
+    kept = committable(positions, assigned={("a", 0), ("b", 0)}, stream_of=stream_of)
+    assert kept == {("a", 0): Place("a-id:16384", 7)}
 
 
 def test_nothing_is_committed_behind_our_back() -> None:

@@ -1,27 +1,31 @@
 """What has been read and not yet stored? Records by partition, in order, until they make a batch."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from spendgauge.schemas import RecordChunk
 
-__all__ = ["Buffer", "Message", "Partition", "Positions"]
+__all__ = ["Buffer", "Message", "Partition", "Place", "Positions", "positions_of"]
 
 Partition = tuple[str, int]
 """A topic's name and the partition's number."""
 
-Positions = Mapping[Partition, int]
-"""The next offset to read of each partition."""
+
+class Place(NamedTuple):
+    """The next offset to read, and the stream that it means something in."""
+
+    stream: str
+    offset: int
+
+
+Positions = Mapping[Partition, Place]
 
 
 class Message(Protocol):
     """What confluent-kafka's messages can do, as far as it is needed here."""
 
-    def topic(self) -> Any:
-        """The topic's name."""
-
-    def partition(self) -> Any:
-        """The partition's number."""
+    def __len__(self) -> int:
+        """The size of its value."""
 
     def offset(self) -> Any:
         """Its place in the partition."""
@@ -43,45 +47,48 @@ class Buffer:
     """Holds records in the order they came."""
 
     def __init__(self) -> None:
-        self._messages: dict[tuple[str, Partition], list[Message]] = {}
+        self._held: dict[tuple[str, Partition], list[Message]] = {}
         self.bytes = 0
-        self.lines = 0
+        self.records = 0
         self.since: float | None = None
 
     def __bool__(self) -> bool:
         """Whether anything is held."""
-        return bool(self._messages)
+        return bool(self._held)
 
-    def add(self, messages: Sequence[Message], *, stream_of: Callable[[str], str], now: float) -> None:
+    def add(
+        self, messages: Mapping[Partition, Sequence[Message]], *, stream_of: Callable[[str], str], now: float
+    ) -> None:
         """Take messages in. ``stream_of`` names a topic's stream; ``now`` is on the monotonic clock."""
         if messages and self.since is None:
             self.since = now
-        for message in messages:
-            topic = message.topic()
-            held = self._messages.setdefault((stream_of(topic), (topic, message.partition())), [])
-            held.append(message)
-            self._count(message, 1)
+        for partition, new in messages.items():
+            self._held.setdefault((stream_of(partition[0]), partition), []).extend(new)
+            self._count(new, 1)
 
     def drop(self, partitions: Collection[Partition]) -> None:
         """Forget what was read from these partitions: another reads it again."""
-        for key in [key for key in self._messages if key[1] in partitions]:
-            for message in self._messages.pop(key):
-                self._count(message, -1)
-        if not self._messages:
+        for key in [key for key in self._held if key[1] in partitions]:
+            self._count(self._held.pop(key), -1)
+        if not self._held:
             self.since = None
 
     def take(self) -> list[RecordChunk]:
         """Hand over all that is held, a chunk for each partition, and be empty."""
-        chunks = [_chunk(stream, partition, held) for (stream, partition), held in self._messages.items()]
-        self._messages = {}
-        self.bytes = self.lines = 0
+        chunks = [_chunk(stream, partition, held) for (stream, partition), held in self._held.items()]
+        self._held = {}
+        self.bytes = self.records = 0
         self.since = None
         return chunks
 
-    def _count(self, message: Message, sign: int) -> None:
-        value = message.value() or b""
-        self.bytes += sign * len(value)
-        self.lines += sign * (value.count(b"\n") + 1)
+    def _count(self, messages: Sequence[Message], sign: int) -> None:
+        self.bytes += sign * sum(map(len, messages))
+        self.records += sign * len(messages)
+
+
+def positions_of(chunks: Sequence[RecordChunk]) -> Positions:
+    """Say where to read on once these chunks are stored."""
+    return {(chunk.topic, chunk.partition): Place(chunk.stream, chunk.offsets[-1] + 1) for chunk in chunks}
 
 
 def _chunk(stream: str, partition: Partition, held: Sequence[Message]) -> RecordChunk:

@@ -4,20 +4,23 @@ Each commit carries the stream's name as metadata. A topic that was deleted and 
 other records; a position of its predecessor means nothing there, so the sink begins at the beginning.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from spendgauge.schemas import UnavailableError
+from spendgauge.schemas import Clock, UnavailableError
 from spendgauge.schemas.kafka import client_options, stream_ids
-from spendgauge.sinks.buffer import Partition, Positions
+from spendgauge.sinks.buffer import Partition, Place, Positions
 from spendgauge.sinks.settings import SinkSettings
 
-__all__ = ["Intake", "consumer_options", "starting_points"]
+__all__ = ["Intake", "committable", "consumer_options", "starting_points"]
 
 _TIMEOUT_SECONDS: Final = 10.0
+_AGAIN_SECONDS: Final = 1.0
+_COMPLAIN_SECONDS: Final = 10.0
 _MOVED: Final = frozenset(
     (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
 )
@@ -55,11 +58,26 @@ def starting_points(committed: Iterable[TopicPartition], stream_of: Callable[[st
     ]
 
 
+def committable(
+    positions: Positions, *, assigned: Collection[Partition], stream_of: Callable[[str], str]
+) -> dict[Partition, Place]:
+    """Keep the positions that are still ours to commit, in topics that are still what they were."""
+    return {
+        partition: place
+        for partition, place in positions.items()
+        if partition in assigned and place.stream == stream_of(partition[0])
+    }
+
+
 class Intake:
     """Reads records, holds the assignment, commits positions."""
 
-    def __init__(self, settings: SinkSettings, *, on_revoke: Callable[[frozenset[Partition]], None]) -> None:
-        """Join the group. ``on_revoke`` hears which partitions go to another, before they go.
+    def __init__(
+        self, settings: SinkSettings, *, on_revoke: Callable[[frozenset[Partition], bool], None], clock: Clock
+    ) -> None:
+        """Join the group.
+
+        ``on_revoke`` hears which partitions go to another before they go, or (True) that another may have them already.
 
         Raises ``UnavailableError`` where the broker does not answer or a topic is missing.
         """
@@ -68,34 +86,38 @@ class Intake:
         self._topics = [topics.usage, topics.rates, topics.rejected]
         self._streams = dict(stream_ids(settings, self._topics, block_offsets=settings.block_offsets))
         self._on_revoke = on_revoke
+        self._clock = clock
         self._assigned: set[Partition] = set()
         self._next: dict[Partition, int] = {}
         self._paused = False
-        self._consumer = Consumer(consumer_options(settings), logger=_silent_logger())
-        self._consumer.subscribe(self._topics, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
+        self._pending: dict[Partition, Place] = {}
+        self._commit_at = self._complain_at = clock.monotonic()
+        options = consumer_options(settings) | {"error_cb": self._complain}
+        self._consumer = Consumer(options, logger=_silent_logger())
+        self._consumer.subscribe(self._topics, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose)
 
     def stream_of(self, topic: str) -> str:
         """Name the stream that a topic is now."""
         return self._streams[topic]
 
-    def read(self, *, records: int, timeout_seconds: float) -> list[Message]:
-        """Wait for records; give those of assigned partitions, perhaps none."""
-        good = []
+    def read(self, *, records: int, timeout_seconds: float) -> dict[Partition, list[Message]]:
+        """Wait for records; give those of assigned partitions in their order, perhaps none."""
+        found: dict[Partition, list[Message]] = defaultdict(list)
         moved = False
         for message in self._consumer.consume(records, timeout_seconds):
             error = message.error()
-            if error is not None:
+            if error is None:
+                found[message.topic() or "", message.partition() or 0].append(message)
+            else:
                 moved |= self._heard(error)
-                continue
-            partition = (message.topic() or "", message.partition() or 0)
-            if partition in self._assigned:
-                offset = message.offset() or 0
-                moved |= offset < self._next.get(partition, 0)
-                self._next[partition] = offset + 1
-                good.append(message)
+        for partition in [partition for partition in found if partition not in self._assigned]:
+            del found[partition]
+        for partition, messages in found.items():
+            moved |= (messages[0].offset() or 0) < self._next.get(partition, 0)
+            self._next[partition] = (messages[-1].offset() or 0) + 1
         if moved:
             self._refresh_streams()
-        return good
+        return dict(found)
 
     def hold(self, *, paused: bool) -> None:
         """Stop or resume fetching, while staying in the group."""
@@ -104,19 +126,18 @@ class Intake:
             self._paused = paused
 
     def commit(self, positions: Positions) -> bool:
-        """Commit what is still assigned; whether it worked. Where not, the rows are read and stored once more."""
-        points = [
-            TopicPartition(topic, partition, offset, metadata=self._streams[topic])
-            for (topic, partition), offset in positions.items()
-            if (topic, partition) in self._assigned
-        ]
-        if not points:
-            return True
+        """Commit what is still assigned; whether all is committed. What is not, is tried again with the next call."""
+        self._pending = committable({**self._pending, **positions}, assigned=self._assigned, stream_of=self.stream_of)
+        if not self._pending or (not positions and self._clock.monotonic() < self._commit_at):
+            return not self._pending
+        points = [TopicPartition(*at, place.offset, metadata=place.stream) for at, place in self._pending.items()]
         try:
             self._consumer.commit(offsets=points, asynchronous=False)
         except KafkaException as error:
-            _log.warning("commit failed; the records will be read again", reason=error.args[0].str())
+            _log.warning("commit failed; it will be tried again", reason=error.args[0].str())
+            self._commit_at = self._clock.monotonic() + _AGAIN_SECONDS
             return False
+        self._pending.clear()
         return True
 
     def lag(self) -> int:
@@ -145,8 +166,16 @@ class Intake:
         _log.info("partitions assigned", partitions=len(partitions))
 
     def _revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        self._let_go(consumer, partitions, lost=False)
+
+    def _lose(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
+        self._let_go(consumer, partitions, lost=True)
+
+    def _let_go(self, consumer: Consumer, partitions: Sequence[TopicPartition], *, lost: bool) -> None:
         gone = frozenset((p.topic, p.partition) for p in partitions)
-        self._on_revoke(gone)
+        if lost:
+            self._assigned -= gone
+        self._on_revoke(gone, lost)
         self._assigned -= gone
         consumer.unassign()
 
@@ -159,6 +188,12 @@ class Intake:
             raise UnavailableError(f"the Kafka consumer cannot go on: {error.str()}; start the sink again")
         _log.warning("the broker reports an error", reason=error.str())
         return error.code() in _MOVED
+
+    def _complain(self, error: KafkaError) -> None:
+        """Say that the broker does not answer, now and then."""
+        if self._clock.monotonic() >= self._complain_at:
+            self._complain_at = self._clock.monotonic() + _COMPLAIN_SECONDS
+            _log.warning("the broker does not answer; the sink goes on when it does", reason=error.str())
 
     def _refresh_streams(self) -> None:
         try:

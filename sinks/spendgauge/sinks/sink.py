@@ -27,7 +27,7 @@ import structlog
 from spendgauge.schemas import Clock, ConfigurationError, RecordChunk, SystemClock, TopicNames
 from spendgauge.schemas.heartbeat import Heartbeat
 from spendgauge.schemas.prices import PriceBook
-from spendgauge.sinks.buffer import Buffer, Partition
+from spendgauge.sinks.buffer import Buffer, Partition, positions_of
 from spendgauge.sinks.clickhouse import connect, parse_address
 from spendgauge.sinks.consumer import Intake
 from spendgauge.sinks.migrate import pending_migrations
@@ -115,8 +115,7 @@ class _Work:
     def store(self, chunks: Sequence[RecordChunk]) -> Written:
         """Decode, price and insert. Raises ``AbandonedError``."""
         decoded = decode_chunks(chunks, book=self.book, topics=self.topics)
-        positions = {(chunk.topic, chunk.partition): chunk.offsets[-1] + 1 for chunk in chunks}
-        return self.writer.write(Batch(chunks, decoded.rows, positions, decoded.rejected_events))
+        return self.writer.write(Batch(chunks, decoded.rows, positions_of(chunks), decoded.rejected_events))
 
 
 class _Sink:
@@ -132,7 +131,7 @@ class _Sink:
         self._on_its_way: deque[Future[Written]] = deque()
         self._tally = Tally()
         self._heartbeat = Heartbeat(settings.heartbeat, clock)
-        self._intake = Intake(settings, on_revoke=self._on_revoke)
+        self._intake = Intake(settings, on_revoke=self._on_revoke, clock=clock)
 
     def run(self, stop: Event) -> None:
         """Turn the loop until told to stop."""
@@ -157,6 +156,8 @@ class _Sink:
                 abandon.set()
                 return
             self._settle(wait_seconds=left)
+        while not self._intake.commit({}) and self._clock.monotonic() < deadline:
+            self._clock.sleep(_POLL_SECONDS)
 
     def close(self) -> None:
         """Leave the group; what is still on its way is not committed."""
@@ -175,7 +176,7 @@ class _Sink:
         return self._is_full() or self._clock.monotonic() - since >= self._settings.flush_seconds
 
     def _is_full(self) -> bool:
-        return self._buffer.bytes >= self._settings.batch_bytes or self._buffer.lines >= self._settings.batch_rows
+        return self._buffer.bytes >= self._settings.batch_bytes or self._buffer.records >= self._settings.batch_rows
 
     def _send(self) -> None:
         self._on_its_way.append(self._store(self._buffer.take()))
@@ -183,6 +184,7 @@ class _Sink:
     def _settle(self, *, wait_seconds: float) -> None:
         """Commit the oldest batch on its way, if it has arrived."""
         if not self._on_its_way:
+            self._intake.commit({})
             return
         try:
             written = self._on_its_way[0].result(timeout=wait_seconds)
@@ -192,8 +194,8 @@ class _Sink:
         self._intake.commit(written.batch.positions)
         self._tally.add(written)
 
-    def _on_revoke(self, partitions: frozenset[Partition]) -> None:
-        """Give the partitions away: commit what arrives at once, drop what was not sent yet."""
-        for _ in range(len(self._on_its_way)):
+    def _on_revoke(self, partitions: frozenset[Partition], lost: bool) -> None:
+        """Let partitions go: commit what arrives at once, if that is still ours to say, and drop what was not sent."""
+        for _ in range(0 if lost else len(self._on_its_way)):
             self._settle(wait_seconds=_HANDOVER_SECONDS)
         self._buffer.drop(partitions)
