@@ -97,17 +97,19 @@ class Consumer(driver.Consumer):
         async with self._seeking:
             self._close(list(self._readings))
             try:
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    origins = await self._origins(self._assigned(), frozenset(void))
+                async with asyncio.timeout(2 * ANSWER_SECONDS):
+                    await self._begin_readings(await self._origins(self._assigned(), frozenset(void)))
             except (KafkaError, UnavailableError, TimeoutError) as error:
+                self._close(list(self._readings))
                 _log.warning("cannot learn where to read on, will try again", error=str(error) or repr(error))
-                return
-            self._epoch += 1
-            for tp, origin in origins.items():
-                self._readings[tp] = Reading(origin, self._epoch)
-                self._read_offset[tp] = None
-                self._committed_offset[tp] = origin.acknowledged
-            await self._thread.seek_all({tp: origin.base for tp, origin in origins.items()}, self._epoch)
+
+    async def _begin_readings(self, origins: Mapping[TP, Origin]) -> None:
+        self._epoch += 1
+        for tp, origin in origins.items():
+            self._readings[tp] = Reading(origin, self._epoch)
+            self._read_offset[tp] = None
+            self._committed_offset[tp] = origin.acknowledged
+        await self._thread.seek_all({tp: origin.base for tp, origin in origins.items()}, self._epoch)
 
     async def _origins(self, tps: list[TP], void: frozenset[TP]) -> dict[TP, Origin]:
         if not tps:
