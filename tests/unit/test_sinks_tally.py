@@ -3,12 +3,12 @@
 from structlog.testing import capture_logs
 
 from spendgauge.sinks.tally import Tally
-from spendgauge.sinks.writer import Batch, Written
+from spendgauge.sinks.writer import Written
 
 
 def written(rows: int) -> Written:
     """Make the outcome of a batch."""
-    return Written(Batch((), (), {}, rejected_events=1), rows={"usage_events": rows}, bytes=10 * rows, retries=2)
+    return Written({}, rejected_events=1, rows={"usage_events": rows}, bytes=10 * rows, retries=2)
 
 
 def test_a_line_says_what_came_since_the_last() -> None:

@@ -191,7 +191,7 @@ class _Sink:
         except TimeoutError:
             return
         self._on_its_way.popleft()
-        self._intake.commit(written.batch.positions)
+        self._intake.commit(written.positions)
         self._tally.add(written)
 
     def _on_revoke(self, partitions: frozenset[Partition], lost: bool) -> None:

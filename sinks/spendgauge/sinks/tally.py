@@ -31,7 +31,7 @@ class Tally:
             bytes=written.bytes,
             refused=written.refused,
             retries=written.retries,
-            rejected_events=written.batch.rejected_events,
+            rejected_events=written.rejected_events,
         )
 
     def report(self, now: float, *, lag: Callable[[], int] | None) -> None:

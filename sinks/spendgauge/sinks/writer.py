@@ -40,11 +40,12 @@ class Batch:
 
 @dataclass
 class Written:
-    """What a batch came to."""
+    """What a batch came to; its rows are let go of."""
 
-    batch: Batch
+    positions: Positions
     rows: dict[str, int] = field(default_factory=dict)
     bytes: int = 0
+    rejected_events: int = 0
     refused: int = 0
     retries: int = 0
 
@@ -65,7 +66,7 @@ class Writer:
 
         Raises ``AbandonedError``; a batch may be written again, wholly or in part, without harm.
         """
-        written = Written(batch)
+        written = Written(batch.positions, rejected_events=batch.rejected_events)
         refused = [refusal for rows in batch.rows for refusal in self._store(rows, written)]
         if refused:
             frames = [refused_rows(batch.chunks, r.frame, detail=r.detail).frame for r in refused]
