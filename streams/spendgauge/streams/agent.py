@@ -48,11 +48,22 @@ _REPORT_SECONDS: Final = 60.0
 class RatesAgent:
     """One worker's rates; lives in one event loop."""
 
-    def __init__(self, pipeline: Pipeline, writer: Writer, *, guard: Guard, clock: Clock) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        writer: Writer,
+        *,
+        guard: Guard,
+        clock: Clock,
+        on_flushed: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """``on_flushed`` hears how many seconds each flush took that wrote something."""
+        self.counts = pipeline.counts
         self._pipeline = pipeline
         self._writer = writer
         self._guard = guard
         self._clock = clock
+        self._on_flushed = on_flushed
         # One thread each: the pipeline is no place for two at once, and every thread more keeps memory of its own.
         self._adding = ThreadPoolExecutor(1, "rates-add")
         self._writing = ThreadPoolExecutor(1, "rates-write")
@@ -97,6 +108,7 @@ class RatesAgent:
         if await self._in(self._writing, self._writer.write, wanted):
             for receipt in chain.from_iterable(one.receipts for one in wanted):
                 receipt.settle()
+            self._on_flushed(self._clock.monotonic() - self._flush_began)
 
     def _guard_is_due(self) -> bool:
         return self._clock.monotonic() - self._guarded_at >= _GUARD_SECONDS
@@ -109,6 +121,11 @@ class RatesAgent:
         finally:
             hopeless.cancel()
         _log.info("stopped", live_keys=self._pipeline.live_keys, **vars(self._pipeline.counts))
+
+    @property
+    def live_keys(self) -> int:
+        """How many totals are held."""
+        return self._pipeline.live_keys
 
     def on_partitions_revoked(self) -> None:
         """Forget at once what belongs to other workers now."""

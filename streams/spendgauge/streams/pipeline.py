@@ -3,6 +3,7 @@
 No I/O and no event loop: the agent calls this from a thread, one call at a time.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from spendgauge.schemas.chunks import decode_chunk
@@ -23,7 +24,8 @@ class Counts:
     records: int = 0
     events: int = 0
     duplicates: int = 0
-    rejects: int = 0
+    rejects: Counter[str] = field(default_factory=Counter)
+    """By reason."""
     contributions: int = 0
 
 
@@ -83,7 +85,7 @@ class Pipeline:
         self.counts.records += len(delivery)
         self.counts.events += len(decoded.frame)
         self.counts.duplicates += duplicates
-        self.counts.rejects += len(rejects)
+        self.counts.rejects.update(reject.reason for reject in rejects)
 
     def take(self) -> list[Changes]:
         """Take what changed since the last time, reading by reading, of those that are still open."""

@@ -19,10 +19,20 @@ from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from spendgauge.schemas.progress import End
 from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.streams.fetching import take_records
 
-__all__ = ["ANSWER_SECONDS", "SERVICE_LOG", "ChunkedApp", "Chunking", "ConsumerThread", "Standing", "reads_chunks"]
+__all__ = [
+    "ANSWER_SECONDS",
+    "SERVICE_LOG",
+    "ChunkedApp",
+    "Chunking",
+    "ConsumerThread",
+    "Membership",
+    "Standing",
+    "reads_chunks",
+]
 
 _log = structlog.get_logger(__name__)
 
@@ -62,6 +72,18 @@ class Standing:
     committed: int | None
     metadata: str
     log_start: int
+
+
+@dataclass(frozen=True)
+class Membership:
+    """What a member knows of its group without asking."""
+
+    answered: bool
+    """The group's coordinator is known, and has not been lost."""
+    settled: bool
+    """The partitions are shared out; this member may have none."""
+    ends: Mapping[TP, End]
+    """Where each partition ended when the last fetch told of it."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -113,6 +135,21 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         for tp, base in bases.items():
             consumer.seek(TopicPartition(*tp), base)
         self._epoch = epoch
+
+    @property
+    def membership(self) -> Membership:
+        """What this member knows of its group; read from another thread as it is, nothing is asked."""
+        consumer: Any = self._consumer
+        subscription = consumer and consumer._subscription.subscription
+        if not subscription or subscription.assignment is None:
+            return Membership(answered=False, settled=False, ends={})
+        states = {TP(*tp): subscription.assignment.state_value(tp) for tp in subscription.assignment.tps}
+        told = {tp: state for tp, state in states.items() if state.highwater is not None}
+        return Membership(
+            answered=consumer._coordinator.coordinator_id is not None,
+            settled=not subscription._reassignment_in_progress,
+            ends={tp: End(state.highwater, state.timestamp) for tp, state in told.items()},
+        )
 
     async def commit_with(self, offsets: Mapping[TP, OffsetAndMetadata]) -> bool:
         """Commit; say whether it was done. What was not is tried again with the next commit."""

@@ -34,6 +34,7 @@ from spendgauge.streams.polling import (
     ChunkedApp,
     Chunking,
     ConsumerThread,
+    Membership,
     Standing,
     reads_chunks,
 )
@@ -58,6 +59,7 @@ class Consumer(driver.Consumer):
         self._epoch = 0
         self._seeking = asyncio.Lock()
         self._admin: AdminClient | None = None
+        self.bytes_read = 0
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -68,6 +70,20 @@ class Consumer(driver.Consumer):
 
     def _assigned(self) -> list[TP]:
         return [tp for tp in self.assignment() if reads_chunks(self.app, tp)]
+
+    @property
+    def readings(self) -> Mapping[TP, Reading]:
+        """The open readings by partition."""
+        return dict(self._readings)
+
+    @property
+    def membership(self) -> Membership:
+        """What this worker knows of its group without asking."""
+        return self._thread.membership
+
+    def committed(self, tp: TP) -> int:
+        """Return the offset that was committed last; 0 where none was."""
+        return self._committed_offset.get(tp) or 0
 
     async def check(self) -> None:
         """Raise ``ConfigurationError`` where the broker does not let this worker into its group."""
@@ -184,6 +200,7 @@ class Consumer(driver.Consumer):
     def _to_message(self, tp: TP, record: Any) -> ConsumerMessage:
         if not isinstance(record, Fetched):
             return super()._to_message(tp, record)
+        self.bytes_read += record.value_bytes
         delivery = self._readings[tp].deliver(record, topic=tp.topic, partition=tp.partition)
         return ConsumerMessage(
             tp.topic,
