@@ -212,8 +212,12 @@ def differences(expected: Totals, found: Totals) -> dict[object, object]:
 def _keep_highest(highest: dict[tuple[Any, ...], dict[str, Any]], contributions: Iterable[dict[str, Any]]) -> None:
     for one in contributions:
         name = (one["series"], tuple(one["key"]), one["pane_start"], one["stream"], one["partition"], one["block"])
-        if name not in highest or highest[name]["version"] < one["version"]:
+        if name not in highest or _precedence(highest[name]) < _precedence(one):
             highest[name] = one
+
+
+def _precedence(one: dict[str, Any]) -> tuple[int, int]:
+    return one["edition"], one["version"]
 
 
 def _sums(highest: dict[tuple[Any, ...], dict[str, Any]]) -> Totals:

@@ -7,9 +7,10 @@ import spendgauge.schemas
 from spendgauge.schemas import TopicNames, topic_specs
 
 EXPORTED = """
-ALERTS_SCHEMA DEFAULT_SERIES DIMENSIONS LEAVES MEASURES RATES_SCHEMA REJECTED_SCHEMA USAGE_SCHEMA Alert
+ALERTS_SCHEMA DEFAULT_SERIES DIMENSIONS GAPS_SCHEMA LEAVES MEASURES RATES_SCHEMA REJECTED_SCHEMA USAGE_SCHEMA Alert
 ClickHouseSettings Clock ConfigurationError Contributor KafkaSettings PriceFileError RateContribution RecordChunk
-RejectedEvent SeriesSpec SpendgaugeError SystemClock TopicNames TopicSpec UnavailableError UsageEvent topic_specs
+RejectedEvent SeqGap SeriesSpec SourceGaps SpendgaugeError SystemClock TopicNames TopicSpec UnavailableError UsageEvent
+topic_specs
 """
 
 
@@ -33,11 +34,15 @@ def test_topics_carry_their_prefix() -> None:
     assert set(specs) == {
         "dev.usage.events",
         "dev.usage.rejected",
+        "dev.usage.positions",
+        "dev.usage.gaps",
         "dev.cost.rates",
         "dev.cost.alerts",
         "dev.cost.quotas",
     }
     assert specs["dev.usage.events"].partitions == 6
     assert specs["dev.usage.events"].config["message.timestamp.type"] == "LogAppendTime"
+    assert specs["dev.usage.positions"].partitions == specs["dev.usage.events"].partitions
+    assert specs["dev.usage.positions"].config["cleanup.policy"] == "compact"
     assert specs["dev.cost.rates"].config["retention.ms"] == "172800000"
     assert specs["dev.cost.quotas"].config == {"cleanup.policy": "compact"}

@@ -9,13 +9,14 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from spendgauge.schemas import RATES_SCHEMA, REJECTED_SCHEMA, USAGE_SCHEMA, json_schemas
+from spendgauge.schemas import GAPS_SCHEMA, RATES_SCHEMA, REJECTED_SCHEMA, USAGE_SCHEMA, json_schemas
 from spendgauge.schemas.alerts import ALERTS_SCHEMA
 from spendgauge.schemas.json_schemas import MODELS, main, published, schema_file_name, schema_text
 
 PUBLISHED = {
     "spendgauge.alerts-1.schema.json": "18479191fadf90edaa7d5cc3f7dec4b9bbfe7e9cdda9866c709c0996586af3e7",
-    "spendgauge.rates-1.schema.json": "0100272a589caf51cfd7ee5133e8c1c80b7e1d629ab6020d239e22bcf1690fa8",
+    "spendgauge.gaps-1.schema.json": "27d85a29223d37a46ee876f9ca1907a898f4478dd1d3661a450c485868e29c07",
+    "spendgauge.rates-1.schema.json": "a0677c57d3f4f16725fbf9a2a258d182dbd77bddf928faa55452acb94f32c8e0",
     "spendgauge.rejected-1.schema.json": "285432cea82eb8916bcb5c4929356ceaf80e2628dc123698707eaa2cc1db372e",
     "spendgauge.usage-1.schema.json": "c6aa50e196f2a86bb23e806b645e58da25f18db5f79648743637b8e7e7a6c22d",
 }
@@ -36,6 +37,7 @@ RATES: dict[str, Any] = {
     "stream": "AaIDwJI8etOS/Hq70tPJWA:16384",
     "partition": 0,
     "block": 1,
+    "edition": 0,
     "version": 16_390,
     **dict.fromkeys(["requests", "errors", "unpriced", "web_search_requests", "reasoning_tokens", "output_tokens"], 1),
     **dict.fromkeys(["input_tokens", "cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens"], 2),
@@ -72,6 +74,17 @@ ALERT: dict[str, Any] = {
     "driver": "requests",
     "contributors": [{"series": "user_id", "key": ["u1"], "excess_usd": "8.000000000000"}],
     "message": "chat costs nine times what it usually does.",
+}
+
+GAPS: dict[str, Any] = {
+    "source": "api/1",
+    "stream": "AaIDwJI8etOS/Hq70tPJWA:16384",
+    "partition": 0,
+    "version": 16_390,
+    "next_seq": 12,
+    "gaps": [{"first_seq": 3, "last_seq": 5, "opened_offset": 7, "opened_at_ms": 1_769_860_800_000}],
+    "repeats": 2,
+    "shared": False,
 }
 
 USAGE_CHANGES: list[tuple[dict[str, Any], bool]] = [
@@ -140,6 +153,14 @@ OTHER_CHANGES: list[tuple[str, dict[str, Any], bool]] = [
     (RATES_SCHEMA, {"input_tokens": -1}, True),
     (RATES_SCHEMA, {"input_tokens": 2**63}, False),
     (RATES_SCHEMA, {"pane_seconds": 0}, False),
+    (RATES_SCHEMA, {"edition": 2**16}, False),
+    (RATES_SCHEMA, {"version": 2**48}, False),
+    (GAPS_SCHEMA, {}, True),
+    (GAPS_SCHEMA, {"gaps": []}, True),
+    (GAPS_SCHEMA, {"gaps": [{"first_seq": 3, "last_seq": 5}]}, False),
+    (GAPS_SCHEMA, {"gaps": GAPS["gaps"] * 1_025}, False),
+    (GAPS_SCHEMA, {"source": ""}, False),
+    (GAPS_SCHEMA, {"repeats": -1}, False),
     (REJECTED_SCHEMA, {}, True),
     (REJECTED_SCHEMA, {"key": None, "headers": [["a", None], ["b", "eA=="]]}, True),
     (REJECTED_SCHEMA, {"headers": [["a"]]}, False),
@@ -151,7 +172,13 @@ OTHER_CHANGES: list[tuple[str, dict[str, Any], bool]] = [
     (ALERTS_SCHEMA, {"contributors": ALERT["contributors"] * 4}, False),
     (ALERTS_SCHEMA, {"window_seconds": 0}, False),
 ]
-EXAMPLES = {USAGE_SCHEMA: USAGE, RATES_SCHEMA: RATES, REJECTED_SCHEMA: REJECTED, ALERTS_SCHEMA: ALERT}
+EXAMPLES = {
+    USAGE_SCHEMA: USAGE,
+    RATES_SCHEMA: RATES,
+    REJECTED_SCHEMA: REJECTED,
+    ALERTS_SCHEMA: ALERT,
+    GAPS_SCHEMA: GAPS,
+}
 
 
 def test_a_published_schema_never_changes() -> None:

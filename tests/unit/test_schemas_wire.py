@@ -5,9 +5,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from spendgauge.schemas import DEFAULT_SERIES, LEAVES, MEASURES, Alert, RateContribution, RejectedEvent
+from spendgauge.schemas import (
+    DEFAULT_SERIES,
+    LEAVES,
+    MEASURES,
+    Alert,
+    RateContribution,
+    RejectedEvent,
+    SeqGap,
+    SourceGaps,
+)
+from spendgauge.schemas.positions import EditionKey, PositionKey, PriceEdition, SourcePosition, read_key
 
 COUNTS = dict.fromkeys((*MEASURES[:-1],), 0)
 RATE: dict[str, Any] = {
@@ -18,6 +28,7 @@ RATE: dict[str, Any] = {
     "stream": "id:8",
     "partition": 0,
     "block": 0,
+    "edition": 0,
     "version": 0,
     **COUNTS,
     "cost_usd": "0.000000000000",
@@ -79,7 +90,7 @@ def test_a_total_has_an_empty_key() -> None:
 def test_a_contribution_carries_every_measure() -> None:
     """Each measure is a field, in the same order; money is text in USD there and picodollars inside."""
     fields = list(RateContribution.model_fields)
-    assert [name.replace("cost_usd", "cost_picodollars") for name in fields[8:]] == list(MEASURES)
+    assert [name.replace("cost_usd", "cost_picodollars") for name in fields[9:]] == list(MEASURES)
     assert set(LEAVES) < set(MEASURES)
 
 
@@ -90,7 +101,23 @@ def test_no_two_default_series_share_a_name() -> None:
     assert names[:2] == ["total", "environment"]
 
 
-@pytest.mark.parametrize("model", [RateContribution, RejectedEvent, Alert])
-def test_every_field_is_described(model: type[RateContribution]) -> None:
+@pytest.mark.parametrize(
+    "model", [RateContribution, RejectedEvent, Alert, SeqGap, SourceGaps, SourcePosition, PriceEdition]
+)
+def test_every_field_is_described(model: type[BaseModel]) -> None:
     """Each field says what it means: the JSON Schema is made of it."""
     assert [name for name, field in model.model_fields.items() if not field.description] == []
+
+
+@given(st.text(min_size=1), st.integers(0, 2**50), st.text(min_size=1), st.integers(0, 65_535))
+def test_a_key_is_read_as_it_was_written(stream: str, block: int, source: str, edition: int) -> None:
+    """Both kinds of keys of usage.positions come back as they were, whatever the names hold, and stay apart."""
+    for key in (PositionKey(stream, block, source), EditionKey(stream, edition)):
+        assert read_key(key.encode()) == key
+        assert type(read_key(key.encode())) is type(key)
+
+
+@pytest.mark.parametrize("key", [None, b"", b"{", b'["s"]', b'["s",1,2]', b'["s","novel",2]', b'["s",true,"a"]'])
+def test_a_foreign_key_is_none(key: bytes | None) -> None:
+    """What is no key of ours is told apart instead of guessed at."""
+    assert read_key(key) is None

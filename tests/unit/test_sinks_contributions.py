@@ -35,7 +35,7 @@ def lines(draw: st.DrawFn) -> bytes:
         "pane_start": draw(st.integers(-(10**9), 10**9)) * seconds,
         "pane_seconds": seconds,
         "input_tokens": draw(TOTALS),
-        "version": draw(st.integers(0, 2**63 - 1)),
+        "version": draw(st.integers(0, 2**48 - 1)),
         "cost_usd": f"{draw(st.integers(-(10**26) + 1, 10**26 - 1))}.{draw(st.integers(0, 10**12 - 1)):012d}",
     }
     return contribution(**fields)
@@ -102,7 +102,7 @@ def test_the_workers_own_writer_is_understood() -> None:
             **{name: pl.Series([1, 2, 3], dtype=pl.Int64) for name in MEASURES},
         }
     )
-    written = Contributions(stream="id:8", partition=2, block=3, version=30, totals=totals)
+    written = Contributions(stream="id:8", partition=2, block=3, edition=4, version=30, totals=totals)
     records = chain.from_iterable(rate_records([written], specs=DEFAULT_SERIES, partitions=1))
     frame = read_contributions_fast([record.value for record in records])
     assert frame is not None

@@ -1,13 +1,15 @@
-"""What is on the wire? All that the rooms must agree on: events, contributions, rejects, alerts, topics, money.
+"""What is on the wire? All that the rooms must agree on: events, contributions, gaps, rejects, alerts, topics, money.
 
-Light on purpose: the base install has pydantic and nothing heavier. ``schemas.chunks`` (the chunk codec) and
-``schemas.prices`` (the price book) need the extras ``streams`` or ``sinks`` and are imported by name.
+Light on purpose: the base install has pydantic and nothing heavier. ``schemas.chunks`` (the chunk codec),
+``schemas.monitor`` (what processes tell over HTTP) and ``schemas.prices`` (the price book) need the extras ``streams``
+or ``sinks`` and are imported by name.
 """
 
 from spendgauge.schemas.alerts import ALERTS_SCHEMA, Alert, Contributor
 from spendgauge.schemas.clock import Clock, SystemClock
 from spendgauge.schemas.errors import ConfigurationError, PriceFileError, SpendgaugeError, UnavailableError
 from spendgauge.schemas.events import DIMENSIONS, LEAVES, USAGE_SCHEMA, UsageEvent
+from spendgauge.schemas.positions import GAPS_SCHEMA, SeqGap, SourceGaps
 from spendgauge.schemas.rates import DEFAULT_SERIES, MEASURES, RATES_SCHEMA, RateContribution, SeriesSpec
 from spendgauge.schemas.records import RecordChunk
 from spendgauge.schemas.rejects import REJECTED_SCHEMA, RejectedEvent
@@ -18,6 +20,7 @@ __all__ = [
     "ALERTS_SCHEMA",
     "DEFAULT_SERIES",
     "DIMENSIONS",
+    "GAPS_SCHEMA",
     "LEAVES",
     "MEASURES",
     "RATES_SCHEMA",
@@ -33,7 +36,9 @@ __all__ = [
     "RateContribution",
     "RecordChunk",
     "RejectedEvent",
+    "SeqGap",
     "SeriesSpec",
+    "SourceGaps",
     "SpendgaugeError",
     "SystemClock",
     "TopicNames",

@@ -17,6 +17,7 @@ from pydantic_core.core_schema import CoreSchema
 
 from spendgauge.schemas.alerts import ALERTS_SCHEMA, Alert
 from spendgauge.schemas.events import USAGE_SCHEMA, UsageEvent
+from spendgauge.schemas.positions import GAPS_SCHEMA, SourceGaps
 from spendgauge.schemas.rates import RATES_SCHEMA, RateContribution
 from spendgauge.schemas.rejects import REJECTED_SCHEMA, RejectedEvent
 
@@ -27,6 +28,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     RATES_SCHEMA: RateContribution,
     REJECTED_SCHEMA: RejectedEvent,
     ALERTS_SCHEMA: Alert,
+    GAPS_SCHEMA: SourceGaps,
 }
 """The current version of each schema, by the name in a record's header."""
 

@@ -1,8 +1,9 @@
 """What is on ``cost.rates``?
 
 A **contribution** is what one block of one partition has added so far to one pane of one series. It is
-cumulative: a later version (a higher last offset) replaces an earlier one. A series' total in a pane is the sum
-over (stream, partition, block) of the highest version; merging that way is idempotent, commutative and
+cumulative: a later version (a higher last offset) replaces an earlier one, and a later edition (another price book) any
+version of an earlier one. A series' total in a pane is the sum
+over (stream, partition, block) of the highest (edition, version); merging that way is idempotent, commutative and
 associative, so replays, zombies and reordering cannot change a total.
 """
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from spendgauge.schemas.events import LEAVES
 from spendgauge.schemas.fields import Total, UsdText
+from spendgauge.schemas.positions import MAX_EDITION
 
 __all__ = ["DEFAULT_SERIES", "MEASURES", "RATES_SCHEMA", "RateContribution", "SeriesSpec"]
 
@@ -78,7 +80,17 @@ class RateContribution(BaseModel):
     )
     partition: int = Field(ge=0, le=2**31 - 1, description="Of usage.events.")
     block: int = Field(ge=0, le=2**63 - 1, description="offset // block size")
-    version: int = Field(ge=0, le=2**63 - 1, description="The last offset included; the highest version wins.")
+    edition: int = Field(
+        ge=0,
+        le=MAX_EDITION,
+        description="How often this partition's price book changed. All of a block is priced again in a new edition, "
+        "which wins over any version of an older one.",
+    )
+    version: int = Field(
+        ge=0,
+        le=2**48 - 1,
+        description="The last offset included; the highest (edition, version) wins, in this order.",
+    )
     requests: int = Field(ge=0, le=2**63 - 1, description="Usage events; an adjustment is none.")
     errors: int = Field(ge=0, le=2**63 - 1, description="Usage events whose status is error.")
     unpriced: int = Field(

@@ -27,6 +27,12 @@ Larger: fewer contributions, a longer rebuild after a crash. 16,384 records of u
 
 _DAY_MS = 86_400_000
 _SPREADING_PARTITIONS = 4
+_COMPACTED_EARLY: Final = {
+    "cleanup.policy": "compact",
+    "segment.bytes": str(16 * 1024 * 1024),
+    "segment.ms": str(_DAY_MS // 24),
+    "min.cleanable.dirty.ratio": "0.1",
+}
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,16 @@ class TopicNames:
     def rejected(self) -> str:
         """Dead letters of usage events."""
         return f"{self.prefix}usage.rejected"
+
+    @property
+    def positions(self) -> str:
+        """Where each source stands where a block begins, for the workers; partitions as those of the usage events."""
+        return f"{self.prefix}usage.positions"
+
+    @property
+    def gaps(self) -> str:
+        """What is missing of each source, keyed by source."""
+        return f"{self.prefix}usage.gaps"
 
     @property
     def rates(self) -> str:
@@ -76,12 +92,15 @@ def topic_specs(
     """List all topics with their settings.
 
     ``partitions`` is how far workers scale. ``usage.events`` takes the broker's clock for its timestamps: they are
-    ``received_at``, and decide whether an event is too old, the same way each time it is read.
+    ``received_at``, and decide whether an event is too old, the same way each time it is read. ``usage.positions`` is
+    read whole by each worker that starts, so its segments are closed, and with that compacted, early.
     """
     kept = {"cleanup.policy": "delete", "retention.ms": str(retention_days * _DAY_MS)}
     return (
         TopicSpec(names.usage, partitions, {**kept, "message.timestamp.type": "LogAppendTime"}),
         TopicSpec(names.rejected, partitions, kept),
+        TopicSpec(names.positions, partitions, _COMPACTED_EARLY),
+        TopicSpec(names.gaps, partitions, kept),
         TopicSpec(names.rates, partitions, kept),
         TopicSpec(names.alerts, 1, kept),
         TopicSpec(names.quotas, 1, {"cleanup.policy": "compact"}),

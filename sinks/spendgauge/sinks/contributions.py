@@ -12,6 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from spendgauge.schemas import RateContribution, RecordChunk
+from spendgauge.schemas.positions import MAX_EDITION
 from spendgauge.sinks.lines import Row, read_models
 
 __all__ = ["CONTRIBUTION_FRAME", "read_contributions", "read_contributions_fast"]
@@ -86,6 +87,8 @@ def _keeps_limits(frame: pl.DataFrame) -> bool:
         & (column("pane_start") % column("pane_seconds") == 0)
         & column("partition").is_between(0, 2**31 - 1)
         & pl.all_horizontal(pl.col("block", "version", "requests", "errors", "unpriced") >= 0)
+        & column("edition").is_between(0, MAX_EDITION)
+        & (column("version") < 2**48)
         & (column("key").list.len() == dimensions)
         & (column("key").list.len() <= 16)
         & ~column("key").list.eval(pl.element().is_null()).list.any()

@@ -30,6 +30,7 @@ class Contributions:
     stream: str
     partition: int
     block: int
+    edition: int
     version: int
     totals: pl.DataFrame
 
@@ -48,6 +49,7 @@ class BlockAggregator:
         self.origin = origin
         self.next_offset = origin.base
         self._partition = partition
+        self._edition = 0
         self._plan = plan
         self._positions = positions
         self._ended: list[Contributions] = []
@@ -131,4 +133,4 @@ class BlockAggregator:
             return []
         self._totals = self._totals.with_columns(dirty=False)
         stream = self.origin.stream_at(self._block)
-        return [Contributions(stream, self._partition, self._block, self.next_offset - 1, changed)]
+        return [Contributions(stream, self._partition, self._block, self._edition, self.next_offset - 1, changed)]

@@ -80,7 +80,7 @@ def _lines(contributions: Contributions, specs: Sequence[SeriesSpec]) -> pl.Data
     seconds = pl.Series([f',"pane_seconds":{spec.pane_seconds}' for spec in specs], dtype=pl.String)
     number = pl.col("series")
     tail = f'"stream":{json.dumps(contributions.stream)},"partition":{contributions.partition},' + (
-        f'"block":{contributions.block},"version":{contributions.version}'
+        f'"block":{contributions.block},"edition":{contributions.edition},"version":{contributions.version}'
     )
     measures = [
         pl.concat_str(pl.lit(f',"{name}":'), pl.col(name).cast(pl.String)) for name in MEASURES if name != MEASURES[-1]
