@@ -22,7 +22,7 @@ EXTRAS = {
 }
 """What is installed where a room runs ("" alone: the base install). The Dockerfile installs deploy's."""
 
-NEEDS_EXTRA = ("spendgauge.schemas.chunks", "spendgauge.schemas.prices")
+NEEDS_EXTRA = ("spendgauge.schemas.chunks", "spendgauge.schemas.monitor", "spendgauge.schemas.prices")
 """Modules of the light room that belong to the extras ``streams`` and ``sinks``; they are imported by name only."""
 
 EMBEDDED = ("spendgauge.deploy.store_server",)
@@ -53,7 +53,7 @@ def test_a_room_needs_only_its_extra(room: str) -> None:
 
 
 def test_the_heavier_schemas_need_only_streams_or_sinks() -> None:
-    """The codec and the price book import with either of the extras that use them."""
+    """The codec, the price book and the monitor import with either of the extras that use them."""
     names = [module.name for module in modules("schemas")]
     for extra in ("streams", "sinks"):
         _import_all(names, _absent((extra,)))

@@ -116,7 +116,7 @@ def test_children_are_told_where_things_are_and_nothing_that_is_one_each(tmp_pat
     """Addresses go to all; a group, a heartbeat or a port of the user's environment goes to none."""
     given = {
         "SPENDGAUGE_SINK_GROUP": "mine",
-        "SPENDGAUGE_WEB_PORT": "1",
+        "SPENDGAUGE_MONITOR_PORT": "1",
         "SPENDGAUGE_SERIES": "total:10",
         "PATH": "/bin",
     }
@@ -125,7 +125,7 @@ def test_children_are_told_where_things_are_and_nothing_that_is_one_each(tmp_pat
     )
     plan = make_plan(settings, given)
     sink = plan.sink.environment
-    assert {"SPENDGAUGE_SINK_GROUP", "SPENDGAUGE_WEB_PORT"}.isdisjoint(sink)
+    assert {"SPENDGAUGE_SINK_GROUP", "SPENDGAUGE_MONITOR_PORT"}.isdisjoint(sink)
     assert (sink["SPENDGAUGE_SERIES"], sink["PATH"], sink["SPENDGAUGE_SESSION_TIMEOUT_SECONDS"]) == (
         "total:10",
         "/bin",

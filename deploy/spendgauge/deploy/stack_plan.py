@@ -25,9 +25,9 @@ _SESSION_SECONDS: Final = "6"
 
 _NOT_FOR_CHILDREN: Final = (
     "SPENDGAUGE_HEARTBEAT",
+    "SPENDGAUGE_MONITOR_PORT",
     "SPENDGAUGE_RATES_GROUP",
     "SPENDGAUGE_SINK_GROUP",
-    "SPENDGAUGE_WEB_PORT",
 )
 """What would be one for all children, or another than the stack watches."""
 

@@ -9,10 +9,14 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-__all__ = ["CATCH_UP_SECONDS", "CatchUp", "End", "Progress"]
+from spendgauge.schemas.clock import Clock
+
+__all__ = ["CATCH_UP_SECONDS", "End", "Progress", "Standing", "Watch"]
 
 CATCH_UP_SECONDS: Final = 10.0
 """A consumer is caught up while it is at most so long behind. Fetches and commits alone make it one to three."""
+
+_MOST_TOLD: Final = 10
 
 
 class End(NamedTuple):
@@ -56,32 +60,56 @@ class _Mark:
     done_at_ms: int | None = None
     goal: End | None = None
 
+    def behind_seconds(self, now_ms: int) -> float:
+        return max(now_ms - (self.begun_at_ms if self.done_at_ms is None else self.done_at_ms), 0) / 1000
 
-class CatchUp:
-    """Remembers of each partition when the consumer had last done all that was in it."""
+    def keeps_up(self, now_ms: int) -> bool:
+        return self.done_at_ms is not None and self.behind_seconds(now_ms) <= CATCH_UP_SECONDS
 
-    def __init__(self) -> None:
+
+@dataclass(frozen=True)
+class Standing:
+    """What a member of a consumer group knows of itself without asking."""
+
+    answered: bool
+    """The group's coordinator answers, as far as is known."""
+    settled: bool
+    """The partitions are shared out; this member may have none."""
+    progress: Mapping[Hashable, Progress]
+    """Of each assigned partition, under a key that changes when the partition is taken up anew."""
+
+
+class Watch:
+    """Remembers of each partition when all was done that was in it. One thread looks, any may ask."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._standing = Standing(answered=False, settled=False, progress={})
         self._marks: dict[Hashable, _Mark] = {}
 
-    def observe(self, found: Mapping[Hashable, Progress], *, now_ms: int) -> None:
-        """Look at all partitions. A key that is new begins behind; one that is no longer there is forgotten."""
-        self._marks = {key: self._marks.get(key) or _Mark(now_ms) for key in found}
-        for key, progress in found.items():
-            _advance(self._marks[key], progress)
+    def look(self, standing: Standing) -> None:
+        """Take in how things stand. A new key begins behind; one that is no longer there is forgotten."""
+        now_ms = self._clock.now_ms()
+        marks = {key: self._marks.get(key) or _Mark(now_ms) for key in standing.progress}
+        for key, progress in standing.progress.items():
+            _advance(marks[key], progress)
+        self._marks, self._standing = marks, standing
 
-    def seconds(self, key: Hashable, *, now_ms: int) -> float:
-        """Return how far behind a partition is; at least so far where it has not caught up since it was got."""
-        mark = self._marks.get(key)
-        if mark is None:
-            return 0.0
-        since = mark.begun_at_ms if mark.done_at_ms is None else mark.done_at_ms
-        return max(now_ms - since, 0) / 1000
+    def behind(self) -> list[tuple[Progress, float]]:
+        """List the partitions, each with how many seconds it is behind: at least so many where it never caught up."""
+        now_ms, marks = self._clock.now_ms(), self._marks
+        known = [(progress, marks.get(key)) for key, progress in self._standing.progress.items()]
+        return [(progress, mark.behind_seconds(now_ms)) for progress, mark in known if mark]
 
-    def is_behind(self, key: Hashable, *, now_ms: int) -> bool:
-        """Say whether a partition is behind for too long, or has never caught up since it was got."""
-        mark = self._marks.get(key)
-        never = mark is None or mark.done_at_ms is None
-        return never or self.seconds(key, now_ms=now_ms) > CATCH_UP_SECONDS
+    def obstacles(self) -> list[str]:
+        """Say why this member is not ready, a sentence each; none where it is."""
+        standing, now_ms = self._standing, self._clock.now_ms()
+        if not standing.settled:
+            return ["the group has not shared out its partitions"]
+        found = [] if standing.answered else ["the group's coordinator does not answer"]
+        late = [key for key, mark in self._marks.items() if not mark.keeps_up(now_ms)]
+        found += [_sentence(progress) for key, progress in standing.progress.items() if key in late]
+        return found[:_MOST_TOLD] + ([f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else [])
 
 
 def _advance(mark: _Mark, progress: Progress) -> None:
@@ -92,3 +120,12 @@ def _advance(mark: _Mark, progress: Progress) -> None:
     if progress.end and done >= progress.end.offset:
         mark.done_at_ms, mark.goal = progress.end.told_at_ms, None
     mark.goal = mark.goal or progress.end
+
+
+def _sentence(progress: Progress) -> str:
+    where = f"{progress.topic}/{progress.partition}"
+    if progress.end is None:
+        return f"{where}: the broker has not told where it ends"
+    if not progress.committed_lag:
+        return f"{where}: the broker has not told for a while where it ends"
+    return f"{where}: {progress.lag} records still to be read, {progress.committed_lag} to be committed"

@@ -6,6 +6,7 @@ over the default.
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -13,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.topics import TopicNames
 
-__all__ = ["ClickHouseSettings", "EnvironmentSettings", "KafkaSettings", "Pairs"]
+__all__ = ["ClickHouseSettings", "EnvironmentSettings", "KafkaSettings", "MonitorSettings", "Pairs"]
 
 _PREFIX = "SPENDGAUGE_"
 _SECRET = frozenset({"clickhouse", "kafka_options"})
@@ -107,4 +108,24 @@ class ClickHouseSettings(EnvironmentSettings):
         default="",
         pattern=r"^[a-zA-Z0-9_.-]*$",
         description="The cluster on which `migrate` creates replicated tables; empty: plain tables on one server.",
+    )
+
+
+class MonitorSettings(EnvironmentSettings):
+    """How whoever watches a process learns how it is."""
+
+    monitor_host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="The address on which /healthz, /readyz and /metrics are answered; in a container 0.0.0.0. Nothing "
+        "there is secret, and nothing can be changed.",
+    )
+    monitor_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65_535,
+        description="The port for these; none by default, so that several processes can share a host.",
+    )
+    heartbeat: Path | None = Field(
+        default=None, description="A file that is touched every second while the main loop turns."
     )

@@ -5,12 +5,13 @@ from pathlib import Path
 from pydantic import Field
 
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings
+from spendgauge.schemas.settings import MonitorSettings
 from spendgauge.schemas.topics import DEFAULT_BLOCK_OFFSETS
 
 __all__ = ["SinkSettings"]
 
 
-class SinkSettings(KafkaSettings, ClickHouseSettings):
+class SinkSettings(KafkaSettings, ClickHouseSettings, MonitorSettings):
     """Everything a sink process is told."""
 
     prices: Path | None = Field(default=None, description="A TOML file of your own prices, over the catalogue's.")
@@ -43,7 +44,4 @@ class SinkSettings(KafkaSettings, ClickHouseSettings):
         default=64 * 1024 * 1024,
         gt=0,
         description="Records are inserted once so many bytes have come; the sink holds up to five times as many.",
-    )
-    heartbeat: Path | None = Field(
-        default=None, description="A file that is touched every second while the main loop turns."
     )

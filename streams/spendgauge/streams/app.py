@@ -20,10 +20,12 @@ from spendgauge.schemas.clock import SystemClock
 from spendgauge.schemas.errors import SpendgaugeError, UnavailableError
 from spendgauge.schemas.heartbeat import Heartbeat
 from spendgauge.schemas.kafka import connect_admin, create_topics
+from spendgauge.schemas.monitor import Vitals
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.schemas.topics import topic_specs
 from spendgauge.streams.agent import RatesAgent
 from spendgauge.streams.emitter import Emitter
+from spendgauge.streams.metrics import RatesMetrics
 from spendgauge.streams.pipeline import Pipeline
 from spendgauge.streams.polling import SERVICE_LOG, Chunking
 from spendgauge.streams.reading import Delivery
@@ -55,7 +57,9 @@ class RatesApp(faust.App):
             max_bytes=settings.chunk_bytes,
             linger_seconds=settings.linger_seconds,
         )
-        self.boot_strategy.enable_web = settings.web_port is not None
+        self.boot_strategy.enable_web = False
+        self.heartbeat = Heartbeat(settings.heartbeat, SystemClock())
+        self.metrics = RatesMetrics(SystemClock())
         self.failure: SpendgaugeError | None = None
         self._rates: RatesAgent | None = None
 
@@ -65,6 +69,14 @@ class RatesApp(faust.App):
         if self._rates is None:
             raise RuntimeError("the app was not prepared: call prepare() before it starts")
         return self._rates
+
+    @property
+    def vitals(self) -> Vitals:
+        """What can be said of this worker at any time."""
+        return Vitals(self.metrics.registry, self.heartbeat.silent_seconds, self._obstacles)
+
+    def _obstacles(self) -> list[str]:
+        return ["it is stopping"] if self.should_stop else self.metrics.watch.obstacles()
 
     def prepare(self) -> None:
         """Load the prices, reach the broker and create missing topics.
@@ -82,7 +94,11 @@ class RatesApp(faust.App):
             specs=self.plan.specs,
         )
         self._rates = RatesAgent(
-            Pipeline(self.plan, book), writer, guard=self._still_reads_its_streams, clock=SystemClock()
+            Pipeline(self.plan, book),
+            writer,
+            guard=self._still_reads_its_streams,
+            clock=SystemClock(),
+            on_flushed=self.metrics.flush_seconds.observe,
         )
 
     def fail(self, error: SpendgaugeError) -> None:
@@ -107,10 +123,11 @@ class RatesApp(faust.App):
     @Service.task
     async def _watch(self) -> None:
         """Beat, and see that the broker lets us work; from the start on, for tasks of the app begin when it does."""
-        heartbeat = Heartbeat(self.settings.heartbeat, SystemClock())
 
         async def look() -> None:
-            heartbeat.beat()
+            self.heartbeat.beat()
+            if self._rates is not None:
+                self.metrics.look(self._rates, cast(Consumer, self.consumer), rebalances=self.rebalancing_count)
             with suppress(ConsumerNotStarted):
                 await cast(Consumer, self.consumer).check()
 
@@ -192,11 +209,9 @@ def _options(settings: WorkerSettings) -> dict[str, Any]:
         "table_standby_replicas": 0,
         "topic_allow_declare": False,
         "topic_disable_leader": True,
-        "web_bind": "127.0.0.1",
-        "web_host": "127.0.0.1",
         "worker_redirect_stdouts": False,
         "Worker": "spendgauge.streams.process:Worker",
-    } | ({"web_port": settings.web_port} if settings.web_port else {})
+    }
 
 
 def _count_partitions(settings: WorkerSettings, topic: str) -> int:

@@ -5,7 +5,7 @@ This is Faust's aiokafka thread, with its own event loop; ``transport`` is the s
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -82,6 +82,7 @@ class Membership:
     """The group's coordinator is known, and has not been lost."""
     settled: bool
     """The partitions are shared out; this member may have none."""
+    assigned: Set[TP]
     ends: Mapping[TP, End]
     """Where each partition ended when the last fetch told of it."""
 
@@ -142,12 +143,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer: Any = self._consumer
         subscription = consumer and consumer._subscription.subscription
         if not subscription or subscription.assignment is None:
-            return Membership(answered=False, settled=False, ends={})
+            return Membership(answered=False, settled=False, assigned=set(), ends={})
         states = {TP(*tp): subscription.assignment.state_value(tp) for tp in subscription.assignment.tps}
         told = {tp: state for tp, state in states.items() if state.highwater is not None}
         return Membership(
             answered=consumer._coordinator.coordinator_id is not None,
             settled=not subscription._reassignment_in_progress,
+            assigned=states.keys(),
             ends={tp: End(state.highwater, state.timestamp) for tp, state in told.items()},
         )
 

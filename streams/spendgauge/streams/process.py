@@ -8,6 +8,7 @@ import faust
 import structlog
 
 from spendgauge.schemas.errors import SpendgaugeError
+from spendgauge.schemas.monitor import monitoring
 from spendgauge.streams.app import RatesApp, create_app
 from spendgauge.streams.logs import configure_logs, quiet_libraries
 from spendgauge.streams.settings import WorkerSettings
@@ -35,8 +36,9 @@ class Worker(faust.Worker):
         if not isinstance(app, RatesApp):
             raise TypeError(f"{app!r} is not a rates worker's app")
         try:
-            app.prepare()
-            super().execute_from_commandline()
+            with monitoring(app.settings, app.vitals):
+                app.prepare()
+                super().execute_from_commandline()
         except SpendgaugeError as error:
             raise SystemExit(str(error)) from None
         finally:

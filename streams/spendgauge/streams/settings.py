@@ -4,13 +4,13 @@ from pathlib import Path
 
 from pydantic import Field
 
-from spendgauge.schemas.settings import KafkaSettings
+from spendgauge.schemas.settings import KafkaSettings, MonitorSettings
 from spendgauge.schemas.topics import DEFAULT_BLOCK_OFFSETS
 
 __all__ = ["WorkerSettings"]
 
 
-class WorkerSettings(KafkaSettings):
+class WorkerSettings(KafkaSettings, MonitorSettings):
     """What one worker needs to know; read from ``SPENDGAUGE_*``."""
 
     rates_group: str = Field(
@@ -70,13 +70,4 @@ class WorkerSettings(KafkaSettings):
         ge=0,
         le=1,
         description="How long a small fetch waits for company. Larger: less work when little happens, later rates.",
-    )
-    heartbeat: Path | None = Field(
-        default=None, description="A file that is touched every second while the event loop turns."
-    )
-    web_port: int | None = Field(
-        default=None,
-        ge=1,
-        le=65_535,
-        description="Port of Faust's own web pages, on 127.0.0.1; none by default, so that workers can share a host.",
     )
