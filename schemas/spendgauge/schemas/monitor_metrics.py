@@ -31,7 +31,7 @@ class MetricsCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Read all values as they are now."""
         yield from self._read()
-        behind = self._watch.behind()
+        behind = sorted(self._watch.behind(), key=lambda found: (found[0].topic, found[0].partition))
         places = [((progress.topic, str(progress.partition)), progress, seconds) for progress, seconds in behind]
         prefix = self._prefix
         yield gauge(f"{prefix}_ready", "1 where /readyz says yes.", int(not self._watch.obstacles()))

@@ -104,9 +104,9 @@ class Watch:
     def obstacles(self) -> list[str]:
         """Say why this member is not ready, a sentence each; none where it is."""
         standing, now_ms = self._standing, self._clock.now_ms()
-        if not standing.settled:
-            return ["the group has not shared out its partitions"]
         found = [] if standing.answered else ["the group's coordinator does not answer"]
+        if not standing.settled:
+            return [*found, "the group has not shared out its partitions"]
         late = [key for key, mark in self._marks.items() if not mark.keeps_up(now_ms)]
         found += [_sentence(progress) for key, progress in standing.progress.items() if key in late]
         return found[:_MOST_TOLD] + ([f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else [])

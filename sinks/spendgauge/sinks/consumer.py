@@ -5,7 +5,7 @@ other records; a position of its predecessor means nothing there, so the sink be
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -13,8 +13,10 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from spendgauge.schemas import Clock, UnavailableError
 from spendgauge.schemas.kafka import client_options, stream_ids
+from spendgauge.schemas.progress import Progress, Standing
 from spendgauge.sinks.buffer import Partition, Place, Positions
 from spendgauge.sinks.settings import SinkSettings
+from spendgauge.sinks.statistics import Statistics, read_statistics
 
 __all__ = ["Intake", "committable", "consumer_options", "starting_points"]
 
@@ -43,6 +45,7 @@ def consumer_options(settings: SinkSettings) -> dict[str, Any]:
             "heartbeat.interval.ms": max(session_ms // 5, 200),
             "queued.max.messages.kbytes": max(settings.batch_bytes // 1024, 1024),
             "topic.metadata.refresh.interval.ms": 30_000,
+            "statistics.interval.ms": 1000,
             "partition.assignment.strategy": "range",
         },
     )
@@ -89,10 +92,13 @@ class Intake:
         self._clock = clock
         self._assigned: set[Partition] = set()
         self._next: dict[Partition, int] = {}
+        self._committed: dict[Partition, int] = {}
+        self._assignments = 0
+        self.statistics = Statistics()
         self._paused = False
         self._pending: dict[Partition, Place] = {}
         self._commit_at = self._complain_at = clock.monotonic()
-        options = consumer_options(settings) | {"error_cb": self._complain}
+        options = consumer_options(settings) | {"error_cb": self._complain, "stats_cb": self._hear_statistics}
         self._consumer = Consumer(options, logger=_silent_logger())
         self._consumer.subscribe(self._topics, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose)
 
@@ -137,16 +143,21 @@ class Intake:
             _log.warning("commit failed; it will be tried again", reason=error.args[0].str())
             self._commit_at = self._clock.monotonic() + _AGAIN_SECONDS
             return False
+        self._committed |= {partition: place.offset for partition, place in self._pending.items()}
         self._pending.clear()
         return True
 
-    def lag(self) -> int:
-        """Count the records that are in the log and not yet read, as far as the broker has told."""
-        lag = 0
+    def standing(self) -> Standing:
+        """Say how far each partition is, as far as the broker has told."""
+        told = self.statistics
+        progress: dict[Hashable, Progress] = {}
         for partition in self._assigned:
-            _, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
-            lag += max(high - self._next.get(partition, high), 0)
-        return lag
+            committed = self._committed.get(partition, told.starts.get(partition, 0))
+            position = self._next.get(partition, committed)
+            progress[partition, self._assignments] = Progress(
+                *partition, position=position, committed=committed, end=told.ends.get(partition)
+            )
+        return Standing(told.answered, told.settled, progress)
 
     def close(self) -> None:
         """Leave the group."""
@@ -162,6 +173,8 @@ class Intake:
         consumer.assign(points)
         self._assigned = {(p.topic, p.partition) for p in partitions}
         self._next = {}
+        self._committed = {(p.topic, p.partition): p.offset for p in points if p.offset >= 0}
+        self._assignments += 1
         self._paused = False
         _log.info("partitions assigned", partitions=len(partitions))
 
@@ -194,6 +207,9 @@ class Intake:
         if self._clock.monotonic() >= self._complain_at:
             self._complain_at = self._clock.monotonic() + _COMPLAIN_SECONDS
             _log.warning("the broker does not answer; the sink goes on when it does", reason=error.str())
+
+    def _hear_statistics(self, text: str) -> None:
+        self.statistics = read_statistics(text, before=self.statistics, now_ms=self._clock.now_ms())
 
     def _refresh_streams(self) -> None:
         try:

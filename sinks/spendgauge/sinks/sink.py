@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
 from typing import Final
 
@@ -26,14 +27,15 @@ import structlog
 
 from spendgauge.schemas import Clock, ConfigurationError, RecordChunk, SystemClock, TopicNames
 from spendgauge.schemas.heartbeat import Heartbeat
+from spendgauge.schemas.monitor import Vitals, monitoring
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.sinks.buffer import Buffer, Partition, positions_of
 from spendgauge.sinks.clickhouse import connect, parse_address
 from spendgauge.sinks.consumer import Intake
+from spendgauge.sinks.metrics import Held, SinkMetrics
 from spendgauge.sinks.migrate import pending_migrations
 from spendgauge.sinks.rows import decode_chunks
 from spendgauge.sinks.settings import SinkSettings
-from spendgauge.sinks.tally import Tally
 from spendgauge.sinks.writer import Batch, Writer, Written, is_local
 
 __all__ = ["run_sink"]
@@ -64,11 +66,27 @@ def run_sink(settings: SinkSettings, stop: Event, clock: Clock | None = None) ->
     the database is not migrated. Later failures of either are waited out.
     """
     clock = clock or SystemClock()
+    heartbeat, metrics = Heartbeat(settings.heartbeat, clock), SinkMetrics(clock)
+
+    def obstacles() -> list[str]:
+        return ["it is stopping"] if stop.is_set() else metrics.watch.obstacles()
+
+    with monitoring(settings, Vitals(metrics.registry, heartbeat.silent_seconds, obstacles)):
+        _run(settings, stop, heartbeat, metrics, clock)
+
+
+def _run(settings: SinkSettings, stop: Event, heartbeat: Heartbeat, metrics: SinkMetrics, clock: Clock) -> None:
     abandon = Event()
     book = PriceBook.load(settings.prices)
-    work = _Work(book, settings.topics, _writer(settings, abandon))
+    work = _Work(book, settings.topics, _writer(settings, abandon, metrics))
     with _seldom_collecting(), ThreadPoolExecutor(_THREADS, thread_name_prefix="store") as threads:
-        sink = _Sink(settings, store=lambda chunks: threads.submit(work.store, chunks), clock=clock)
+        sink = _Sink(
+            settings,
+            store=lambda chunks: threads.submit(work.store, chunks),
+            heartbeat=heartbeat,
+            metrics=metrics,
+            clock=clock,
+        )
         try:
             sink.run(stop)
             sink.finish(abandon)
@@ -87,7 +105,7 @@ def _seldom_collecting() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def _writer(settings: SinkSettings, abandon: Event) -> Writer:
+def _writer(settings: SinkSettings, abandon: Event, metrics: SinkMetrics) -> Writer:
     database = parse_address(settings.clickhouse).database
     if missing := pending_migrations(settings):
         raise ConfigurationError(f"database {database} lacks {', '.join(missing)}; run `spendgauge migrate`")
@@ -95,12 +113,14 @@ def _writer(settings: SinkSettings, abandon: Event) -> Writer:
         client=connect(settings),
         batch_rows=settings.batch_rows,
         wait=lambda seconds: not abandon.wait(seconds),
-        on_retry=_log_retry,
+        on_retry=partial(_on_retry, metrics),
+        timed=metrics.timed,
         compress=not is_local(parse_address(settings.clickhouse).host),
     )
 
 
-def _log_retry(table: str, attempt: int, reason: str) -> None:
+def _on_retry(metrics: SinkMetrics, table: str, attempt: int, reason: str) -> None:
+    metrics.on_retry(table)
     _log.warning("ClickHouse did not take an insert; trying again", table=table, attempt=attempt, reason=reason)
 
 
@@ -122,16 +142,24 @@ class _Sink:
     """The main thread's side: what is buffered, and what is on its way."""
 
     def __init__(
-        self, settings: SinkSettings, *, store: Callable[[Sequence[RecordChunk]], Future[Written]], clock: Clock
+        self,
+        settings: SinkSettings,
+        *,
+        store: Callable[[Sequence[RecordChunk]], Future[Written]],
+        heartbeat: Heartbeat,
+        metrics: SinkMetrics,
+        clock: Clock,
     ) -> None:
         self._settings = settings
         self._store = store
         self._clock = clock
         self._buffer = Buffer()
         self._on_its_way: deque[Future[Written]] = deque()
-        self._tally = Tally()
-        self._heartbeat = Heartbeat(settings.heartbeat, clock)
+        self._tally = metrics.tally
+        self._watch = metrics.watch
+        self._heartbeat = heartbeat
         self._intake = Intake(settings, on_revoke=self._on_revoke, clock=clock)
+        metrics.held = self._held
 
     def run(self, stop: Event) -> None:
         """Turn the loop until told to stop."""
@@ -142,7 +170,8 @@ class _Sink:
             if self._is_due() and len(self._on_its_way) < _BATCHES_AHEAD:
                 self._send()
             self._intake.hold(paused=self._is_full())
-            self._tally.report(self._clock.monotonic(), lag=self._intake.lag)
+            self._watch.look(self._intake.standing())
+            self._tally.report(self._clock.monotonic(), lag=self._lag)
 
     def finish(self, abandon: Event) -> None:
         """Store and commit what has been read, unless ClickHouse takes too long."""
@@ -177,6 +206,12 @@ class _Sink:
 
     def _is_full(self) -> bool:
         return self._buffer.bytes >= self._settings.batch_bytes or self._buffer.records >= self._settings.batch_rows
+
+    def _held(self) -> Held:
+        return Held(self._buffer.records, self._buffer.bytes, self._intake.statistics.rebalances)
+
+    def _lag(self) -> int:
+        return sum(progress.lag for progress, _ in self._watch.behind())
 
     def _send(self) -> None:
         self._on_its_way.append(self._store(self._buffer.take()))

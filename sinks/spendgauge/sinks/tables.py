@@ -12,7 +12,7 @@ import polars as pl
 from spendgauge.schemas.events import DIMENSIONS, LEAVES
 from spendgauge.sinks.native import encode_block, encoder
 
-__all__ = ["COST_RATES", "USAGE_EVENTS", "USAGE_REJECTED", "Table", "WireColumn"]
+__all__ = ["COST_RATES", "TABLES", "USAGE_EVENTS", "USAGE_REJECTED", "Table", "WireColumn"]
 
 
 @dataclass(frozen=True)
@@ -119,3 +119,5 @@ USAGE_REJECTED: Final = Table(
     ),
     month_of="",
 )
+
+TABLES: Final = (USAGE_EVENTS, COST_RATES, USAGE_REJECTED)

@@ -1,6 +1,7 @@
 """How does a batch reach its tables? Slice by slice, the dead letters last; one function sends."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
@@ -52,12 +53,13 @@ class Written:
 
 @dataclass(frozen=True)
 class Writer:
-    """Stores batches. ``wait`` and ``on_retry`` as in ``Delivery``."""
+    """Stores batches. ``wait`` and ``on_retry`` as in ``Delivery``; each INSERT runs within ``timed(table)``."""
 
     client: Client
     batch_rows: int
     wait: Callable[[float], bool]
     on_retry: Callable[[str, int, str], None]
+    timed: Callable[[str], AbstractContextManager[object]] = lambda _: nullcontext()
     compress: bool = False
     backoff: Backoff = field(default_factory=Backoff)
 
@@ -89,14 +91,15 @@ class Writer:
 
     def _send(self, table: Table, written: Written, frame: pl.DataFrame) -> None:
         block = table.encode(frame)
-        self.client.raw_insert(
-            table.name,
-            column_names=[column.name for column in table.columns],
-            insert_block=pa.compress(block, codec="lz4", asbytes=True) if self.compress else block,
-            compression="lz4" if self.compress else None,
-            fmt="Native",
-            settings=_INSERT_SETTINGS,
-        )
+        with self.timed(table.name):
+            self.client.raw_insert(
+                table.name,
+                column_names=[column.name for column in table.columns],
+                insert_block=pa.compress(block, codec="lz4", asbytes=True) if self.compress else block,
+                compression="lz4" if self.compress else None,
+                fmt="Native",
+                settings=_INSERT_SETTINGS,
+            )
         written.rows[table.name] = written.rows.get(table.name, 0) + frame.height
         written.bytes += len(block)
 
