@@ -126,6 +126,6 @@ def _sentence(progress: Progress) -> str:
     where = f"{progress.topic}/{progress.partition}"
     if progress.end is None:
         return f"{where}: the broker has not told where it ends"
-    if not progress.committed_lag:
+    if not progress.lag and not progress.committed_lag:
         return f"{where}: the broker has not told for a while where it ends"
     return f"{where}: {progress.lag} records still to be read, {progress.committed_lag} to be committed"
