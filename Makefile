@@ -9,6 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 
+# What the worker is measured beside has versions of its own, which must not touch ours.
+PEERS := .venv-bench
+
 # The stamp holds the checkout's path: one that was moved is set up again.
 STAMP := $(VENV)/.installed
 ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
@@ -18,7 +21,7 @@ endif
 .PHONY: help
 help:  ## list the targets
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*##  *\(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
-	  printf '  make %-12s %s\n' "$$name" "$$text"; done
+	  printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 .PHONY: demo
 demo: $(STAMP)  ## see it work: a day of usage through the embedded stack, the books balanced, the tables printed
@@ -50,8 +53,12 @@ down: $(STAMP)  ## stop what `make up ARGS=--detach` left running
 	@$(BIN)/spendgauge down $(ARGS)
 
 .PHONY: bench
-bench: $(STAMP)  ## measure beside bare loops of the same work, in two minutes (ARGS="--events 1000000": longer)
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: $(STAMP)  ## measure sink and emit() beside bare loops of the same work, in a minute or two
+	@$(BIN)/python -m benchmarks sink emit $(ARGS)
+
+.PHONY: bench-streams
+bench-streams: $(STAMP) $(PEERS)/.installed  ## measure the worker beside Faust, Bytewax, Quix and loops, in ten minutes
+	@$(BIN)/python -m benchmarks streams $(ARGS)
 
 .PHONY: constraints
 constraints:  ## write constraints.txt anew from the newest versions that pyproject.toml allows
@@ -62,8 +69,14 @@ constraints:  ## write constraints.txt anew from the newest versions that pyproj
 
 .PHONY: clean
 clean:  ## remove what the targets made: .venv, caches, builds (the data of a stack stays)
-	@rm -rf $(VENV) $(VENV).new .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	@rm -rf $(VENV) $(VENV).new $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PEERS)/.installed: pyproject.toml | $(STAMP)
+	@$(BIN)/python -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install "pip>=25.1"  # the first that knows groups
+	@$(PEERS)/bin/python -m pip --quiet --disable-pip-version-check install --group bench
+	@touch $@
 
 $(STAMP): pyproject.toml constraints.txt deploy/setup.sh
 	@deploy/setup.sh $(VENV) pinned $(PYTHON)

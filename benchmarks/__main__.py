@@ -1,48 +1,81 @@
-"""How is it measured? ``python -m benchmarks [--events N] [--rounds N] [--only PART]`` prints the table."""
+"""How is it measured? ``python -m benchmarks [PART...] [--write]`` prints tables, and can write them into the docs."""
 
 import argparse
+import shlex
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
+from benchmarks.contest import hold_contest, opened, ranked
 from benchmarks.emit import measure_emit
-from benchmarks.machines import broker, store
-from benchmarks.rates import measure_rates
-from benchmarks.report import Row, show
+from benchmarks.machines import ROOT, broker, store
+from benchmarks.report import Sheet, compared, conditions, insert, markdown, show
 from benchmarks.sink import measure_sink
 from benchmarks.workload import Workload
 
-PARTS: Final = ("rates", "sink", "emit")
+_PAGE: Final = ROOT / "docs" / "performance.md"
 
-_MORE: Final = 3
+_MORE: Final = 2
 """Coalesced events go through so much faster that a run needs more of them."""
 
 
+@contextmanager
+def _kafka(given: argparse.Namespace) -> Iterator[str]:
+    with nullcontext(given.kafka) if given.kafka else broker() as address:
+        yield address
+
+
+def _streams(given: argparse.Namespace) -> Sequence[Sheet]:
+    events, rounds = given.events or 1_000_000, given.rounds or 5
+    sheets = []
+    for workload in (Workload(events, tenants=128), Workload(events * _MORE, coalesced=100, tenants=128)):
+        with _kafka(given) as kafka, opened(kafka, workload) as ring:
+            sheets.append(ranked(ring, hold_contest(ring, rounds=rounds, progress=_say)))
+    return sheets
+
+
+def _sink(given: argparse.Namespace) -> Sequence[Sheet]:
+    workload = Workload(given.events or 300_000)
+    with broker() as kafka, tempfile.TemporaryDirectory() as folder, store(Path(folder)) as clickhouse:
+        return [compared("sink", measure_sink(kafka, clickhouse, workload, rounds=given.rounds or 3))]
+
+
+def _emit(given: argparse.Namespace) -> Sequence[Sheet]:
+    with broker() as kafka:
+        return [compared("emit()", measure_emit(kafka, rounds=given.rounds or 3))]
+
+
+PARTS: Final[dict[str, Callable[[argparse.Namespace], Sequence[Sheet]]]] = {
+    "emit": _emit,
+    "sink": _sink,
+    "streams": _streams,
+}
+
+
 def main() -> int:
-    """Measure the parts that are asked for; print one table."""
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--events", type=int, default=300_000, help="events of a run (default 300,000)")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each, in turn (default 3)")
-    parser.add_argument("--per-second", type=int, default=1000, help="events a second of their own time (default 1000)")
-    parser.add_argument("--only", choices=PARTS, action="append", help="measure this part alone (repeatable)")
+    """Measure the parts that are asked for, one after another; print the sheets of each."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--events", type=int, help="events of a run (default: what each part needs)")
+    parser.add_argument("--rounds", type=int, help="runs of each, in turn (default 3; of streams 5)")
+    parser.add_argument("--kafka", help="a broker of yours; default: an embedded one (Tansu) for each part")
+    parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md as well")
     given = parser.parse_args()
-    parts = given.only or PARTS
-    rows: list[Row] = []
-    one = Workload(given.events, events_per_second=given.per_second)
-    many = Workload(given.events * _MORE, coalesced=100, events_per_second=given.per_second * _MORE)
-    if "rates" in parts:
-        for workload in (one, many):
-            with broker() as kafka:
-                rows += measure_rates(kafka, workload, rounds=given.rounds)
-    if "sink" in parts:
-        with broker() as kafka, tempfile.TemporaryDirectory() as folder, store(Path(folder)) as clickhouse:
-            rows += measure_sink(kafka, clickhouse, one, rounds=given.rounds)
-    if "emit" in parts:
-        with broker() as kafka:
-            rows += measure_emit(kafka, rounds=given.rounds)
-    show(rows)
+    for part in given.parts:
+        _say(f"measuring {part} ...")
+        sheets = PARTS[part](given)
+        show(sheets)
+        if given.write:
+            said = conditions(f"python -m benchmarks {shlex.join(sys.argv[1:])}")
+            insert(_PAGE, part, "\n\n".join([said, *map(markdown, sheets)]))
     return 0
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import polars as pl
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Message
 
-from benchmarks.bare import consume
+from benchmarks.contestants.loops import consume
 from benchmarks.watch import Pace
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, RecordChunk
 from spendgauge.schemas.prices import PriceBook
@@ -32,7 +32,7 @@ _ROWS: Final = 100_000
 
 def _ready(settings: KafkaSettings, events: int) -> pl.DataFrame:
     book, frames = PriceBook.load(), list[pl.DataFrame]()
-    for messages in consume(settings):
+    for messages in consume(settings.kafka, settings.topics.usage):
         chunks = list(_chunks(messages))
         frames += [rows.frame for rows in decode_chunks(chunks, book=book, topics=settings.topics).rows]
         if sum(frame.height for frame in frames) >= events:

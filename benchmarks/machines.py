@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,12 +15,13 @@ from spendgauge.deploy.store import store_command
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, SystemClock, UnavailableError
 from spendgauge.schemas.kafka import connect_admin
 
-__all__ = ["ROOT", "broker", "processors", "run_pinned", "start_pinned", "store"]
+__all__ = ["ROOT", "broker", "processors", "run_pinned", "start_pinned", "stay_beside_servers", "store"]
 
 ROOT: Final = Path(__file__).parents[1]
 _START_SECONDS: Final = 60
 
 
+@cache
 def processors() -> tuple[int, int]:
     """Name the processor of the servers and that of what is measured; the same one where there is only one."""
     allowed = sorted(os.sched_getaffinity(0))
@@ -41,9 +43,14 @@ def start_pinned(
     )
 
 
-def run_pinned(module: str, *arguments: str) -> dict[str, Any]:
+def stay_beside_servers() -> None:
+    """Keep this process, and the threads that it will start, off the processor of what is measured."""
+    os.sched_setaffinity(0, {processors()[0]})
+
+
+def run_pinned(module: str, *arguments: str, python: Path | str = sys.executable) -> dict[str, Any]:
     """Run ``python -m module`` on the measured processor to its end; read the JSON object that it prints."""
-    command = [sys.executable, "-m", module, *arguments]
+    command = [str(python), "-m", module, *arguments]
     with start_pinned(command, processor=processors()[1], output=subprocess.PIPE) as process:
         try:
             printed, _ = process.communicate(timeout=600)
