@@ -21,6 +21,9 @@ from spendgauge.sinks.statistics import Statistics, read_statistics
 __all__ = ["Intake", "committable", "consumer_options", "starting_points"]
 
 _TIMEOUT_SECONDS: Final = 10.0
+_HEARTBEAT_MS: Final = 1000
+"""A sink hears with its next heartbeat that another came or went: until then nobody reads those partitions."""
+
 _AGAIN_SECONDS: Final = 1.0
 _COMPLAIN_SECONDS: Final = 10.0
 _MOVED: Final = frozenset(
@@ -42,10 +45,11 @@ def consumer_options(settings: SinkSettings) -> dict[str, Any]:
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
             "session.timeout.ms": session_ms,
-            "heartbeat.interval.ms": max(session_ms // 5, 200),
+            "heartbeat.interval.ms": min(session_ms // 5, _HEARTBEAT_MS),
             "queued.max.messages.kbytes": max(settings.batch_bytes // 1024, 1024),
             "topic.metadata.refresh.interval.ms": 30_000,
             "statistics.interval.ms": 1000,
+            **({"group.instance.id": settings.instance_id} if settings.instance_id else {}),
             "partition.assignment.strategy": "range",
         },
     )

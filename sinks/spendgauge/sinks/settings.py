@@ -29,6 +29,14 @@ class SinkSettings(KafkaSettings, ClickHouseSettings, MonitorSettings):
         description="A sink that is silent for so long has died, and its partitions go to another. Shorter: a pause "
         "looks like a death. Longer: a death stops its partitions for longer.",
     )
+    instance_id: str = Field(
+        default="",
+        max_length=249,
+        pattern=r"^[a-zA-Z0-9._-]*$",
+        description="A name that a sink keeps when it is restarted (Kafka's static membership): back within the "
+        "session timeout it has its partitions again, and the others notice nothing. Empty: it leaves its group when it "
+        "stops. The embedded broker does not know such names.",
+    )
     flush_seconds: float = Field(
         default=0.5,
         gt=0,

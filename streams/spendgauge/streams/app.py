@@ -40,6 +40,8 @@ __all__ = ["RatesApp", "create_app"]
 _LAST_FLUSH_SECONDS: Final = 5.0
 _BEAT_SECONDS: Final = 1.0
 _ANSWER_SECONDS: Final = 10.0
+_HEARTBEAT_SECONDS: Final = 1.0
+"""A worker hears with its next heartbeat that another came or went: until then nobody reads those partitions."""
 
 
 class RatesApp(faust.App):
@@ -201,7 +203,8 @@ def _options(settings: WorkerSettings) -> dict[str, Any]:
         "broker_credentials": broker_credentials(settings.kafka_options),
         "broker_commit_interval": settings.flush_seconds,
         "broker_session_timeout": session,
-        "broker_heartbeat_interval": min(session / 3, 3.0),
+        "broker_heartbeat_interval": min(session / 3, _HEARTBEAT_SECONDS),
+        "consumer_group_instance_id": settings.instance_id or None,
         "consumer_max_fetch_size": settings.fetch_bytes,
         "datadir": Path(tempfile.gettempdir()) / "spendgauge-worker",
         "stream_buffer_maxsize": 1,  # chunks

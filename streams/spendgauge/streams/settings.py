@@ -52,6 +52,14 @@ class WorkerSettings(KafkaSettings, MonitorSettings):
         description="How long a silent worker keeps its partitions. Smaller: a dead worker is replaced sooner, and a "
         "slow one is taken for dead. The embedded broker lets a worker join after half of it.",
     )
+    instance_id: str = Field(
+        default="",
+        max_length=249,
+        pattern=r"^[a-zA-Z0-9._-]*$",
+        description="A name that a worker keeps when it is restarted (Kafka's static membership): back within the "
+        "session timeout it has its partitions again, and the others notice nothing. Empty: it leaves its group when it "
+        "stops. The embedded broker does not know such names.",
+    )
     fetch_bytes: int = Field(
         default=4 * 1024 * 1024,
         ge=1024 * 1024,
