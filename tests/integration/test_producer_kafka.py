@@ -63,7 +63,7 @@ def test_a_storm_loses_nothing(apache: ApacheKafka) -> None:
 
 
 def test_what_the_broker_will_not_take_is_named(apache: ApacheKafka, caplog: pytest.LogCaptureFixture) -> None:
-    """A record larger than the topic allows is given up at once, counted as failed, and named by source and seqs."""
+    """A record larger than the topic allows is given up at once, counted as refused, and named by source and seqs."""
     kafka = KafkaSettings(kafka=apache.address, topic_prefix="small.")
     specs = [spec for spec in topic_specs(kafka.topics, partitions=1) if spec.name == kafka.topics.usage]
     specs[0].config["max.message.bytes"] = "500"
@@ -76,7 +76,7 @@ def test_what_the_broker_will_not_take_is_named(apache: ApacheKafka, caplog: pyt
     emitter.emit(**CALL, tags={"a": "x" * 256, "b": "y" * 256})
     assert not emitter.flush(30)
     assert emitter.close()
-    assert (emitter.stats().delivered, emitter.stats().failed) == (1, 1)
+    assert (emitter.stats().delivered, emitter.stats().refused) == (1, 1)
     (source,) = emitter.sources
     (message,) = [message for message in caplog.messages if "events lost" in message]
     assert f"lost_source='{source}' first_seq=1 last_seq=1" in message

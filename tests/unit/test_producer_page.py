@@ -9,6 +9,7 @@ from tests.rooms import ROOT
 
 from spendgauge.producers import ProducerSettings, ProducerStats, create_producer
 from spendgauge.producers.client import CONTRACT
+from spendgauge.producers.failures import FAILURES
 
 TEXT = Page(ROOT / "docs" / "producer.md").text
 
@@ -30,6 +31,13 @@ def test_the_page_names_every_count() -> None:
     assert {field.name for field in fields(ProducerStats)} - {"accepted", "records"} == set(
         re.findall(r"\| `(\w+)`[^|]*\|$", table, re.MULTILINE)
     ) | {"delivered"}
+
+
+def test_the_page_lists_every_error() -> None:
+    """The table of errors is the code's, kind and meaning, in its order."""
+    rows = re.findall(r"^\| `(\w+)` \| (transient|hopeless|fatal) \| (.+) \|$", TEXT, re.MULTILINE)
+    assert {name: (kind, meaning) for name, kind, meaning in rows} == FAILURES
+    assert [name for name, _, _ in rows] == list(FAILURES)
 
 
 def test_the_page_names_what_cannot_be_set() -> None:

@@ -13,9 +13,10 @@ from structlog.testing import LogCapture
 from tests.producers import FakeBroker, FakeClock
 
 from spendgauge.producers.client import connect_client
+from spendgauge.producers.failures import FAILURES, kind_of
 from spendgauge.producers.lane import Record
 from spendgauge.producers.notices import Notices
-from spendgauge.producers.sender import Sender, is_final
+from spendgauge.producers.sender import Sender
 from spendgauge.producers.settings import DeliverySettings
 from spendgauge.producers.tally import Tally
 from spendgauge.schemas import ConfigurationError
@@ -88,20 +89,20 @@ def test_what_a_broker_refuses_for_now_is_sent_again(clock: FakeClock) -> None:
     to.turn(0)
     to.add(record(2))
     to.turn(0)
-    assert (sent(broker), to.failed_events, to.pending_events) == ([], 0, 3)
+    assert (sent(broker), to.refused_events, to.pending_events) == ([], 0, 3)
     clock.sleep(1.0)
     to.turn(0)
     assert (sent(broker), to.pending_events) == ([0, 1, 2], 0)
 
 
 def test_what_no_broker_will_take_is_given_up_by_name(clock: FakeClock, log: LogCapture) -> None:
-    """A record that is too large for the broker counts as failed; the log names source, seqs and reason."""
+    """A record that is too large for the broker counts as refused; the log names source, seqs and reason."""
     broker = FakeBroker()
     broker.refusals = [refused(HOPELESS)]
     to = sender(broker, clock)
     fill(to, 2)
     to.turn(0)
-    assert (sent(broker), to.failed_events, to.delivered_events, to.pending_events) == ([1], 1, 1, 0)
+    assert (sent(broker), to.refused_events, to.delivered_events, to.pending_events) == ([1], 1, 1, 0)
     (entry,) = log.entries
     assert (entry["lost_source"], entry["first_seq"], entry["last_seq"], entry["reason"]) == ("s", 0, 0, "because")
 
@@ -143,7 +144,7 @@ def test_a_fatal_report_is_not_a_loss(clock: FakeClock) -> None:
     to.turn(0)
     clock.sleep(1.0)
     to.turn(0)
-    assert (len(broker.clients), sent(broker), to.failed_events) == (2, [0], 0)
+    assert (len(broker.clients), sent(broker), to.refused_events) == (2, [0], 0)
 
 
 def test_a_silent_session_is_replaced_with_growing_patience(clock: FakeClock) -> None:
@@ -188,14 +189,14 @@ def test_settled_means_nothing_before_is_open(clock: FakeClock) -> None:
     assert not to.settled(to.next_ticket)
 
 
-def test_giving_up_counts_what_was_open(clock: FakeClock) -> None:
-    """Giving up turns everything unacknowledged into failed, and says how much that was."""
+def test_giving_up_gives_back_what_was_open(clock: FakeClock) -> None:
+    """Giving up returns every record that is not acknowledged, in order, whether librdkafka had it or not."""
     broker = FakeBroker(up=False, window=1)
     to = sender(broker, clock)
     fill(to, 3)
     to.turn(0)
-    assert to.give_up() == 3
-    assert (to.failed_events, to.pending_events, to.pending_bytes, to.give_up()) == (3, 0, 0, 0)
+    assert [open_.first_seq for open_ in to.give_up()] == [0, 1, 2]
+    assert (to.refused_events, to.pending_events, to.pending_bytes, to.give_up()) == (0, 0, 0, [])
 
 
 @given(
@@ -206,7 +207,7 @@ def test_giving_up_counts_what_was_open(clock: FakeClock) -> None:
     ),
 )
 def test_nothing_is_lost_or_invented(window: int, steps: list[str]) -> None:
-    """Whatever happens on the way, once the broker answers every record has arrived once or is counted as failed."""
+    """Whatever happens on the way, once the broker answers every record has arrived once or is counted as refused."""
     clock, broker, added = FakeClock(), FakeBroker(window=window), 0
     to = sender(broker, clock)
     for step in steps:
@@ -226,22 +227,30 @@ def test_nothing_is_lost_or_invented(window: int, steps: list[str]) -> None:
                 broker.refusals.append(refused(HOPELESS))
             case "fatal":
                 broker.refusals.append(refused(KafkaError._FATAL, fatal=True))
-        assert to.delivered_events + to.failed_events + to.pending_events == added
+        assert to.delivered_events + to.refused_events + to.pending_events == added
     broker.up = True
     for _ in range(2 * len(steps) + 4):
         clock.sleep(1.0)
         to.turn(0)
     assert to.pending_events == 0
-    assert len(broker.records) == to.delivered_events == added - to.failed_events
+    assert len(broker.records) == to.delivered_events == added - to.refused_events
     assert sorted(set(sent(broker))) == sorted(sent(broker))
 
 
-@pytest.mark.parametrize("code", [KafkaError._MSG_TIMED_OUT, HOPELESS, KafkaError.INVALID_RECORD])
-def test_only_hopeless_errors_are_final(code: int) -> None:
-    """An error is final where the same record can never be taken, and never where the session is what broke."""
-    assert is_final(refused(code))
-    assert not is_final(refused(code, fatal=True))
-    assert not is_final(refused(KafkaError._UNKNOWN_TOPIC))
+@pytest.mark.parametrize("name", FAILURES)
+def test_every_listed_error_is_judged_as_listed(name: str) -> None:
+    """An error is of the kind that the table says; where librdkafka calls it fatal it is fatal, whatever the table."""
+    code = getattr(KafkaError, name)
+    assert kind_of(refused(code)) == FAILURES[name][0]
+    assert kind_of(refused(code, fatal=True)) == "fatal"
+
+
+def test_no_error_loses_a_record_by_ignorance() -> None:
+    """Every other error that librdkafka knows, and one that it does not, is waited out."""
+    codes = {value for name, value in vars(KafkaError).items() if name.isupper() and isinstance(value, int)}
+    listed = {getattr(KafkaError, name) for name in FAILURES}
+    assert len(codes) > 150
+    assert {kind_of(refused(code)) for code in codes - listed | {12_345}} == {"transient"}
 
 
 def test_trouble_is_told_at_once_then_once_a_minute(clock: FakeClock, log: LogCapture) -> None:

@@ -57,6 +57,7 @@ class BulkWriter:
         self._lanes: list[Lane] = []
         self._boot = boot_id(self._clock.now_ms())
         self._closed = False
+        self._lost = 0
         self._sender.connect()
 
     def open_source(
@@ -92,9 +93,10 @@ class BulkWriter:
         """Count what became of the events so far."""
         sender = self._sender
         return ProducerStats(
-            accepted=sender.delivered_events + sender.failed_events + sender.pending_events,
+            accepted=sender.delivered_events + sender.refused_events + self._lost + sender.pending_events,
             delivered=sender.delivered_events,
-            failed=sender.failed_events,
+            refused=sender.refused_events,
+            failed=self._lost,
             queued=sender.pending_events,
             invalid=sum(source.invalid for source in self._sources.values()),
             records=sender.delivered_records,
@@ -130,7 +132,10 @@ class BulkWriter:
 
     def _let_go(self) -> None:
         self._closed = True
-        self._sender.give_up()
+        left = sum(record.events for record in self._sender.give_up())
+        if left:
+            self._lost += left
+            self._notices.report("events lost: closed before the broker had acknowledged them", left)
         self._notices.say_all()
 
     def _send(self, lane: Lane) -> None:
@@ -147,9 +152,9 @@ class BulkWriter:
         sender = self._sender
         delivered, since = sender.delivered_events, self._clock.monotonic()
         while True:
-            if sender.failed_events:
+            if sender.refused_events:
                 raise UnavailableError(
-                    f"the broker at {self._settings.kafka} will not take {sender.failed_events} of the events; "
+                    f"the broker at {self._settings.kafka} will not take {sender.refused_events} of the events; "
                     "the log says why"
                 )
             if sender.pending_events < events and sender.pending_bytes < bytes_:

@@ -11,16 +11,26 @@ from spendgauge.producers.emitter import ProducerStats
 from spendgauge.producers.identity import EventIds
 from spendgauge.producers.invalid import InvalidEventError, InvalidRow
 from spendgauge.producers.lane import Lane
+from spendgauge.producers.notices import Notices
 from spendgauge.schemas import Clock, SystemClock, UsageEvent
 
 __all__ = ["NullProducer", "RecordingProducer"]
 
 
 class NullProducer:
-    """Takes every event and does nothing with it: what ``SPENDGAUGE_DISABLED=1`` gives."""
+    """Takes every event and does nothing with it: what ``SPENDGAUGE_DISABLED=1`` gives.
+
+    Where there is a reason, the first ``emit`` logs it.
+    """
+
+    def __init__(self, reason: str = "") -> None:
+        self._reason = reason
 
     def emit(self, /, **fields: Any) -> str | None:  # noqa: ARG002 - the interface's signature
         """Do nothing; return None."""
+        reason, self._reason = self._reason, ""
+        if reason:
+            Notices(SystemClock().monotonic).report("usage events are not sent", reason=reason)
         return None
 
     def stats(self) -> ProducerStats:
@@ -53,6 +63,7 @@ class RecordingProducer(NullProducer):
     """
 
     def __init__(self, service: str = "test", *, clock: Clock | None = None, **dimensions: str) -> None:
+        super().__init__()
         self.events: list[UsageEvent] = []
         self.invalid: list[InvalidRow] = []
         self._clock = clock or SystemClock()

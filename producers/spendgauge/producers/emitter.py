@@ -11,16 +11,20 @@ __all__ = ["ProducerStats", "UsageEmitter"]
 class ProducerStats:
     """What became of the events given to this producer, in this process.
 
-    Each emit() is in exactly one of delivered, failed, queued, invalid, dropped and closed. While events move the
-    figures may be a moment apart; after ``flush`` or ``close`` they are exact.
+    Each emit() is in exactly one of delivered, refused, failed, spooled, queued, invalid, dropped and closed. While
+    events move the figures may be a moment apart; after ``flush`` or ``close`` they are exact.
     """
 
     accepted: int = 0
-    """Valid, with a seq: delivered, failed, or waiting for the broker."""
+    """Valid, with a seq: delivered, refused, failed, spooled, or queued."""
     delivered: int = 0
     """Acknowledged by the broker."""
+    refused: int = 0
+    """Accepted, and given up: no broker will ever take them; the log says why. Gaps in seq."""
     failed: int = 0
-    """Accepted, and given up: the broker will not take them, or close() could not wait longer. Gaps in seq."""
+    """Accepted, and lost: close() could not wait longer and no spool took them, or a disk was damaged. Gaps in seq."""
+    spooled: int = 0
+    """Waiting on disk; after close, for the next process with the same spool_dir."""
     queued: int = 0
     """Waiting in memory, validated or not."""
     invalid: int = 0
@@ -31,6 +35,8 @@ class ProducerStats:
     """Not taken, because they came after close()."""
     records: int = 0
     """Kafka records that the delivered events were in."""
+    replayed: int = 0
+    """Acknowledged events that dead processes had left in the spool; in none of the other figures."""
 
 
 class UsageEmitter(Protocol):
@@ -40,7 +46,8 @@ class UsageEmitter(Protocol):
         """Take one usage event, given as fields of ``UsageEvent``; never block, never raise.
 
         ``event_id``, ``occurred_at`` (now), ``source`` and ``seq`` are filled in; a field that is None counts as not
-        given. Returns the event's id, or None where it was not taken (queue full, closed, disabled).
+        given. Returns the event's id, or None where it was not taken (queue full, closed, disabled) or is not as safe
+        as ``durability`` says.
         """
 
     def stats(self) -> ProducerStats:

@@ -20,9 +20,9 @@ class _Switch(EnvironmentSettings):
 def create_producer(**fields: Any) -> UsageEmitter:
     """Create a producer from ``SPENDGAUGE_*`` variables and fields of ``ProducerSettings``; fields given here win.
 
-    Where ``SPENDGAUGE_DISABLED`` is 1 it is a ``NullProducer``, and nothing else needs to be configured.
+    Where ``SPENDGAUGE_DISABLED`` is 1 it is a ``NullProducer`` that says so once, and nothing else needs to be set.
     Raises ``ConfigurationError`` where a setting cannot work; a broker that is away is no error.
     """
     if _Switch.from_environment().disabled:
-        return NullProducer()
+        return NullProducer("SPENDGAUGE_DISABLED is set")
     return UsageProducer(ProducerSettings.from_environment(**fields))

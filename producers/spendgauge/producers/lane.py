@@ -31,6 +31,10 @@ class Record:
     last_seq: int
     events: int
     value: bytes
+    on_settled: Callable[[], None] | None = None
+    """Called when it is acknowledged or refused, where a spool holds it."""
+    adopted: bool = False
+    """Whether another process has emitted it."""
 
 
 Draft = tuple[str, int, Mapping[str, Any]]
@@ -83,12 +87,15 @@ class Lane:
         Raises ``InvalidEventError``; then nothing has changed.
         """
         event = self.event(draft)
-        try:
-            line = event_line(event)
-        except ValueError as error:
-            raise InvalidEventError(str(error)) from None
-        self._append(line)
+        self._append(_line(event))
         return event
+
+    def line(self, draft: Draft) -> bytes:
+        """Write a draft as the source's next event; ``skip(1)`` then makes its ``seq`` used.
+
+        Raises ``InvalidEventError``.
+        """
+        return _line(self.event(draft))
 
     def add_line(self, line: bytes) -> None:
         """Give a JSON object that the caller vouches for its ``source`` and ``seq``, and put it into the open record.
@@ -102,9 +109,9 @@ class Lane:
             raise InvalidEventError(f"the event has {len(whole)} bytes, and at most {MAX_EVENT_BYTES} are accepted")
         self._append(whole)
 
-    def skip(self, lost: int) -> None:
-        """Use up numbers for events that are lost, so that consumers see the gap."""
-        self.next_seq += lost
+    def skip(self, count: int) -> None:
+        """Use up numbers for events that are lost or went another way."""
+        self.next_seq += count
 
     def take(self) -> Record | None:
         """Close the open record and hand it over; None where it has no events."""
@@ -123,3 +130,10 @@ class Lane:
         self._bytes += len(line) + 1
         self._last_seq = self.next_seq
         self.next_seq += 1
+
+
+def _line(event: UsageEvent) -> bytes:
+    try:
+        return event_line(event)
+    except ValueError as error:
+        raise InvalidEventError(str(error)) from None

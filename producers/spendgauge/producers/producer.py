@@ -4,19 +4,23 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from spendgauge.producers.client import Client, ErrorCallback, connect_client
 from spendgauge.producers.emitter import ProducerStats
 from spendgauge.producers.identity import boot_id, source_names
-from spendgauge.producers.lane import Lane
+from spendgauge.producers.lane import Draft, Lane
 from spendgauge.producers.lifecycle import unwatch, watch
 from spendgauge.producers.notices import Notices
 from spendgauge.producers.sender import Sender
 from spendgauge.producers.settings import DeliverySettings, ProducerSettings
+from spendgauge.producers.spools import Spools
 from spendgauge.producers.tally import Tally
 from spendgauge.producers.worker import Barrier, Worker
 from spendgauge.schemas import Clock, ConfigurationError, SystemClock
+
+if TYPE_CHECKING:
+    from spendgauge.producers.spool import Journal
 
 __all__ = ["Connect", "UsageProducer"]
 
@@ -51,6 +55,10 @@ class UsageProducer:
         self._closed = False
         self._all_sent = True
         self._failures_told = 0
+        if self.settings.spool_dir:
+            from spendgauge.producers.spool import prepare
+
+            prepare(self.settings.spool_dir)
         self._begin()
         self._worker.sender.connect()
         self._rouse(self._worker)
@@ -60,16 +68,13 @@ class UsageProducer:
 
         ``event_id``, ``occurred_at`` (now), ``source`` and ``seq`` are filled in; a field that is None counts as not
         given. Validation comes later, in the producer's thread: an invalid event is counted and logged.
-        Returns the event's id, or None where it was not taken (queue full, closed).
+        Returns the event's id, or None where it was not taken (queue full, closed) or is not as safe as ``durability``
+        says. With ``durability="disk"`` it waits for an fsync.
         """
         try:
             worker = self._worker
             if self._closed:
                 self._refuse_late()
-                return None
-            sender, queue = worker.sender, worker.queue
-            if len(queue) + sender.pending_events >= self._max_events or sender.pending_bytes >= self._max_bytes:
-                worker.dropped.hit()
                 return None
             now_ms = self._now_ms()
             own_id = fields.get("event_id")
@@ -78,10 +83,10 @@ class UsageProducer:
             tags = fields.get("tags")
             if type(tags) is dict:
                 fields["tags"] = tags.copy()  # the caller may change its own before the thread looks
-            queue.append((own_id, now_ms, fields))
+            safe = self._take(worker, (own_id, now_ms, fields))
             if worker.idle:
                 self._rouse(worker)
-            return own_id if type(own_id) is str else None
+            return own_id if safe and type(own_id) is str else None
         except Exception:  # noqa: BLE001 - the promise: nothing is raised into the caller
             self._worker.refused.hit()
             return None
@@ -89,23 +94,33 @@ class UsageProducer:
     def stats(self) -> ProducerStats:
         """Count what became of the events so far, in this process."""
         worker = self._worker
-        delivered, failed = worker.sender.delivered_events, worker.sender.failed_events
+        sender, spools = worker.sender, worker.spools
+        delivered, refused, failed = sender.delivered_events, sender.refused_events, worker.lost + spools.damaged_events
+        spooled = spools.waiting_events
         accepted, waiting = worker.accepted, len(worker.queue)  # read later, so that what is queued is never below 0
         return ProducerStats(
             accepted=accepted,
             delivered=delivered,
+            refused=refused,
             failed=failed,
-            queued=accepted - delivered - failed + waiting,
+            spooled=spooled,
+            queued=max(0, accepted - delivered - refused - failed - spooled) + waiting,
             invalid=worker.invalid + worker.refused.read(),
             dropped=worker.dropped.read(),
             closed=self._late.read(),
-            records=worker.sender.delivered_records,
+            records=sender.delivered_records,
+            replayed=sender.replayed_events,
         )
 
     @property
     def sources(self) -> dict[str, int]:
         """The producer's sources in this process, one a lane, each with the seq that its next event gets."""
         return {lane.source: lane.next_seq for lane in self._worker.lanes}
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the spool holds something of a dead process that is still to be sent, or was not looked at yet."""
+        return self._worker.spools.replaying
 
     def flush(self, timeout_seconds: float = 10.0) -> bool:
         """Wait until every valid event emitted before is acknowledged.
@@ -118,24 +133,26 @@ class UsageProducer:
         barrier = Barrier()
         worker.put(barrier)
         done = barrier.done.wait(timeout_seconds)
-        failed = worker.sender.failed_events
-        lost, self._failures_told = failed - self._failures_told, failed
+        given_up = self._given_up()
+        lost, self._failures_told = given_up - self._failures_told, given_up
         return done and not lost
 
     def close(self, timeout_seconds: float = 10.0) -> bool:
         """Flush, then stop for good; return whether everything was acknowledged.
 
-        What is not acknowledged by then (and up to a second later) is counted as failed and logged. Closing again
-        does nothing and returns the same. Later calls of ``emit`` are counted as closed.
+        What is not acknowledged by then (and up to a second later) is left in the spool, for the next process with the
+        same ``spool_dir``; without a spool it is counted as failed and logged. Closing again does nothing and returns
+        the same. Later calls of ``emit`` are counted as closed.
         """
         with self._closing:
             if not self._closed:
                 self._closed = True
-                failed_before = self._failures_told
+                told_before = self._failures_told
                 self.flush(timeout_seconds)
                 ended = self._worker.stop()
                 unwatch(self)
-                self._all_sent = ended and self._worker.sender.failed_events == failed_before
+                spooled = self._worker.spools.waiting_events
+                self._all_sent = ended and not spooled and self._given_up() == told_before
             return self._all_sent
 
     def __enter__(self) -> Self:
@@ -151,6 +168,7 @@ class UsageProducer:
     def on_fork(self) -> None:
         """Become another source with an empty queue: this process is a child, and the parent sends what waited."""
         self._worker.sender.abandon()
+        self._worker.spools.abandon()
         self._begin()
         self._worker.stopped = self._closed
 
@@ -159,26 +177,59 @@ class UsageProducer:
         self.close(self.settings.exit_seconds)
 
     def _begin(self) -> None:
-        settings = self.settings
-        names = source_names(settings.service, settings.host, boot_id(self._clock.now_ms()), lanes=settings.lanes)
+        settings, boot = self.settings, boot_id(self._clock.now_ms())
+        names = source_names(settings.service, settings.host, boot, lanes=settings.lanes)
         notices = Notices(self._clock.monotonic, source=names[0])
+        lanes = tuple(self._lane(name) for name in names)
+        spools, journal = self._open_spools(lanes, boot, notices)
         self._worker = Worker(
-            tuple(self._lane(name) for name in names),
+            lanes,
             Sender(
                 settings.topics.usage,
                 partial(self._connect, settings),
                 clock=self._clock,
                 notices=notices,
             ),
+            settings,
             clock=self._clock,
             notices=notices,
-            linger_seconds=settings.linger_ms / 1000,
-            full_at=settings.coalesce_events,
+            spools=spools,
+            journal=journal,
         )
         self._late = Tally()
         self._closing = threading.RLock()
         self._all_sent = True
         self._failures_told = 0
+
+    def _open_spools(self, lanes: tuple[Lane, ...], boot: str, notices: Notices) -> "tuple[Spools, Journal | None]":
+        settings = self.settings
+        if not settings.spool_dir:
+            return Spools(), None
+        from spendgauge.producers.spool import DiskSpools, Journal  # needs fcntl, and files
+
+        spools = DiskSpools(settings, boot, clock=self._clock, notices=notices)
+        if settings.durability == "memory":
+            return spools, None
+        synced = settings.durability == "disk"
+        return spools, Journal(lanes, spools.writer, synced=synced, run=settings.coalesce_events)
+
+    def _take(self, worker: Worker, draft: Draft) -> bool:
+        """Write an event down or queue it; say whether it is as safe as promised."""
+        journal = worker.journal
+        if journal is not None:
+            written = journal.write(draft)
+            if written != "not":
+                return written == "safe"
+        sender, queue = worker.sender, worker.queue
+        if len(queue) + sender.pending_events >= self._max_events or sender.pending_bytes >= self._max_bytes:
+            worker.dropped.hit()
+            return False
+        queue.append(draft)
+        return journal is None
+
+    def _given_up(self) -> int:
+        worker = self._worker
+        return worker.sender.refused_events + worker.lost + worker.spools.damaged_events
 
     def _rouse(self, worker: Worker) -> None:
         if not worker.started:

@@ -3,7 +3,7 @@
 Records wait in order in a backlog; a small window of them is in librdkafka's hands. One that comes back for a reason
 that may pass (no topic yet, a fatal error of the idempotent session) is sent again, in order: a repeated event is
 harmless, because consumers count each ``seq`` of a source once. Only a record that no broker will ever take is given
-up. Used by one thread only; other threads may read the counters. A disk spool would take the place of the backlog.
+up (``failures`` says which). Used by one thread only; other threads may read the counters.
 """
 
 from collections import deque
@@ -14,36 +14,18 @@ from typing import Any, Final
 from confluent_kafka import KafkaError, KafkaException
 
 from spendgauge.producers.client import HEADERS, Client, ErrorCallback, keep_for_ever
+from spendgauge.producers.failures import kind_of
 from spendgauge.producers.lane import Record
 from spendgauge.producers.notices import Notices
 from spendgauge.schemas import Clock
 
-__all__ = ["Sender", "is_fatal", "is_final"]
-
-_FINAL: Final = frozenset(
-    {
-        KafkaError._MSG_TIMED_OUT,  # happens only where the user has set message.timeout.ms
-        KafkaError.MSG_SIZE_TOO_LARGE,
-        KafkaError.RECORD_LIST_TOO_LARGE,
-        KafkaError.INVALID_RECORD,
-    }
-)
+__all__ = ["Sender"]
 
 _RETRY_SECONDS: Final = 1.0
 
 _MAX_PATIENCE_SECONDS: Final = 300.0
 
 _Parcel = tuple[int, Record]
-
-
-def is_final(error: KafkaError) -> bool:
-    """Say whether sending the same record again cannot help."""
-    return error.code() in _FINAL and not is_fatal(error)
-
-
-def is_fatal(error: KafkaError) -> bool:
-    """Say whether the client's session is what broke."""
-    return bool(error.fatal()) or error.code() == KafkaError._FATAL
 
 
 class Sender:
@@ -59,7 +41,7 @@ class Sender:
         stuck_seconds: float = 15.0,
     ) -> None:
         self.pending_events = self.pending_bytes = 0
-        self.delivered_events = self.delivered_records = self.failed_events = 0
+        self.delivered_events = self.delivered_records = self.refused_events = self.replayed_events = 0
         self.next_ticket = 0
         self._topic = topic
         self._connect = connect
@@ -110,17 +92,14 @@ class Sender:
         waiting = (*self._in_client, *(number for number, _ in self._given_back))
         return min(waiting, default=ticket) >= ticket and (not self._backlog or self._backlog[0][0] >= ticket)
 
-    def give_up(self) -> int:
-        """Let go of everything that is not acknowledged, and of the client; say and return how many events that was."""
-        lost = self.pending_events
-        if lost:
-            self._notices.report("events lost: closed before the broker had acknowledged them", lost)
+    def give_up(self) -> list[Record]:
+        """Let go of the client; return everything that is not acknowledged, in order."""
         self._drop_client()
+        self._requeue()
+        left = [record for _, record in self._backlog]
         self._backlog.clear()
-        self._given_back.clear()
-        self.failed_events += lost
         self.pending_events = self.pending_bytes = 0
-        return lost
+        return left
 
     def abandon(self) -> None:
         """Let go of a client that a fork has left without its threads; to destroy it would hang."""
@@ -186,14 +165,17 @@ class Sender:
         if error is not None:
             self._return(ticket, record, error)
             return
-        self.delivered_events += record.events
-        self.delivered_records += 1
+        if record.adopted:
+            self.replayed_events += record.events
+        else:
+            self.delivered_events += record.events
+            self.delivered_records += 1
         self._progress_at, self._patience_seconds = self._clock.monotonic(), self._stuck_seconds
         self._settle(record)
 
     def _return(self, ticket: int, record: Record, error: KafkaError) -> None:
-        if is_final(error):
-            self.failed_events += record.events
+        if kind_of(error) == "hopeless":
+            self.refused_events += 0 if record.adopted else record.events
             self._settle(record)
             self._notices.report(
                 "events lost: the broker will not take them",
@@ -214,19 +196,22 @@ class Sender:
         )
 
     def _on_error(self, epoch: int, error: KafkaError) -> None:
-        if epoch != self._epoch or not (self.pending_events or is_fatal(error)):
+        fatal = kind_of(error) == "fatal"
+        if epoch != self._epoch or not (self.pending_events or fatal):
             return  # an idle connection that closes is no trouble
-        if is_fatal(error):
+        if fatal:
             self._wait_after(error)
         self._notices.report("the broker does not answer; events wait", reason=error.str(), waiting=self.pending_events)
 
     def _wait_after(self, error: KafkaError) -> None:
-        self._broken = self._broken or is_fatal(error)
+        self._broken = self._broken or kind_of(error) == "fatal"
         self._retry_at = self._clock.monotonic() + _RETRY_SECONDS
 
     def _settle(self, record: Record) -> None:
         self.pending_events -= record.events
         self.pending_bytes -= len(record.value)
+        if record.on_settled is not None:
+            record.on_settled()
 
     def _drop_client(self) -> None:
         client, self._client, self._broken = self._client, None, False

@@ -1,9 +1,9 @@
 """How is a producer configured? One frozen object, from the environment or from arguments."""
 
 import socket
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from spendgauge.schemas import DIMENSIONS, KafkaSettings
 from spendgauge.schemas.events import MAX_RECORD_BYTES
@@ -49,7 +49,7 @@ class DeliverySettings(KafkaSettings):
 
 
 class ProducerSettings(DeliverySettings):
-    """Who emits, and how long an event may wait for company."""
+    """Who emits, what ``emit`` promises, and how long an event may wait for company."""
 
     service: str = Field(
         default="",
@@ -81,7 +81,24 @@ class ProducerSettings(DeliverySettings):
         ge=0,
         le=3600,
         description="Longest wait for acknowledgements when the process ends without close(), in seconds. 0: whatever "
-        "waits is lost. Long: an outage holds up every restart.",
+        "waits is lost, or left in the spool. Long: an outage holds up every restart.",
+    )
+    durability: Literal["memory", "process", "disk"] = Field(
+        default="memory",
+        description="What is safe when emit() returns. memory: nothing yet, a kill -9 loses what waits in memory. "
+        "process: the event is in the spool's page cache and survives a kill -9. disk: it is on the disk and survives "
+        "a power cut; emit() waits for an fsync.",
+    )
+    spool_dir: str = Field(
+        default="",
+        description="Directory on a local disk for events that cannot wait in memory; services and processes may share "
+        "it. Empty: no spool, and what does not fit into memory is dropped.",
+    )
+    spool_bytes: int = Field(
+        default=1024**3,
+        ge=256 * 1024,
+        description="Most bytes that a process keeps in its spool, with what it took over from dead ones. Full: as "
+        "without a spool. 1 GiB holds some two million events.",
     )
     dimensions: Pairs = Field(
         default={},
@@ -105,6 +122,14 @@ class ProducerSettings(DeliverySettings):
         if too_long:
             raise ValueError(f"the value of {', '.join(too_long)} has more than 256 characters")
         return dimensions
+
+    @model_validator(mode="after")
+    def _has_a_spool(self) -> Self:
+        if self.durability != "memory" and not self.spool_dir:
+            raise ValueError(
+                f"SPENDGAUGE_DURABILITY={self.durability} needs SPENDGAUGE_SPOOL_DIR, a directory on a local disk"
+            )
+        return self
 
     @property
     def defaults(self) -> dict[str, Any]:
