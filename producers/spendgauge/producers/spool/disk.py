@@ -199,11 +199,12 @@ class DiskSpools(Spools):
         self._mark()
         own, self.writer.directory = self.writer.directory, None
         if own is not None:
+            done = self._own.finished and not self.kept_events
             self.writer.close()
-            if self.kept_events or not self._own.finished:
-                own.release()
-            else:
+            if done:
                 own.remove()
+            else:
+                own.release()
         self.abandon()
         self._leftovers = []
 
