@@ -2,16 +2,18 @@
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.loads import Totals, add_up
+from tests.sequences import PlainSequences, Sent, Shelf, origin_at
 
 from spendgauge.schemas import DEFAULT_SERIES, MEASURES, RateContribution
 from spendgauge.schemas.chunks import FRAME_SCHEMA
+from spendgauge.streams.accounts import Accounts
 from spendgauge.streams.blocks import BlockAggregator, Contributions
 from spendgauge.streams.origins import Origin, resume
 from spendgauge.streams.rates import rate_records, rates_partition
@@ -84,13 +86,10 @@ def _frame(events: list[_Event]) -> pl.DataFrame:
 def _model(events: list[_Event]) -> Totals:
     """Add the log up the plain way: a dictionary, one event after the other."""
     totals: dict[tuple[str, tuple[str, ...], int], list[int]] = defaultdict(lambda: [0] * len(MEASURES))
-    seen: set[object] = set()
+    sequences = PlainSequences(_BLOCK)
     for event in events:
-        block = event.offset // _BLOCK
-        name = (block, event.event_id) if event.seq is None else (block, event.source, event.seq)
-        if name in seen:
+        if not sequences.is_new(Sent(event.offset, event.source, event.seq, event.event_id)):
             continue
-        seen.add(name)
         values = defaultdict(str, provider="p", model=event.model, user_id=event.user)
         for spec in DEFAULT_SERIES:
             start = (_EPOCH_MS // 1000 + event.at_seconds) // spec.pane_seconds * spec.pane_seconds
@@ -104,18 +103,26 @@ def _model(events: list[_Event]) -> Totals:
 
 def _lines(contributions: list[Contributions]) -> list[dict[str, Any]]:
     records = [record for part in rate_records(contributions, specs=_PLAN.specs, partitions=3) for record in part]
-    return [json.loads(line) for record in records for line in record.value.split(b"\n")]
+    return [json.loads(line) for record in records for line in (record.value or b"").split(b"\n")]
 
 
-def _read(events: list[_Event], cuts: list[int], *, committed: int, end: int) -> list[Contributions]:
-    """Run a worker from a committed offset to ``end``, flushing where the log is cut."""
-    origin = resume(stream=_STREAM, block_offsets=_BLOCK, committed=committed, metadata="", log_start=0)
-    blocks = BlockAggregator(origin, partition=1, plan=_PLAN)
+def _read(
+    events: list[_Event], cuts: list[int], *, committed: int, end: int, shelf: Shelf | None = None, book: str = "x"
+) -> list[Contributions]:
+    """Run a worker from a committed offset to ``end``, flushing where the log is cut.
+
+    The shelf is ``usage.positions``.
+    """
+    shelf = shelf or Shelf()
+    origin = origin_at(committed, block_offsets=_BLOCK)
+    accounts = Accounts(shelf.start(origin), origin, partition=1, price_version=book)
+    blocks = BlockAggregator(origin, partition=1, plan=_PLAN, accounts=accounts)
     taken: list[Contributions] = []
     begin = origin.base
     for cut in [*sorted(cut for cut in set(cuts) if origin.base < cut < end), end]:
         blocks.add(_frame([event for event in events if begin <= event.offset < cut]), next_offset=cut)
         taken += blocks.take()
+        shelf.records += accounts.take(version=cut - 1, committed_block=None).entries
         begin = cut
     return taken
 
@@ -141,12 +148,13 @@ def test_crashes_and_zombies_change_nothing(
     A worker begins at a committed offset only after everything before it was written, so one that read all is among
     them; the others are its zombies and successors.
     """
-    whole = _lines(_read(events, [], committed=0, end=25))
+    shelf = Shelf()
+    whole = _lines(_read(events, [*range(1, 25)], committed=0, end=25, shelf=shelf))
     others = [
         line
         for begin, end, cuts in lives
         if begin < end
-        for line in _lines(_read(events, cuts, committed=begin, end=end))
+        for line in _lines(_read(events, cuts, committed=begin, end=end, shelf=shelf))
     ]
     everything = whole + others
     draw.shuffle(everything)
@@ -157,9 +165,29 @@ def test_crashes_and_zombies_change_nothing(
 @given(_logs, st.integers(1, 24))
 def test_a_successor_completes_what_was_begun(events: list[_Event], crash: int) -> None:
     """What one worker wrote up to its commit, and another from there on, sum up to the whole log."""
-    before = _lines(_read(events, [crash // 2], committed=0, end=crash))
-    after = _lines(_read(events, [], committed=crash, end=25))
+    shelf = Shelf()
+    before = _lines(_read(events, [crash // 2], committed=0, end=crash, shelf=shelf))
+    after = _lines(_read(events, [], committed=crash, end=25, shelf=shelf))
     assert add_up(before + after) == _model(events)
+
+
+def _repriced(events: list[_Event], offset: int) -> list[_Event]:
+    """Double the prices of the events from an offset on."""
+    return [replace(e, cost=e.cost * 2) if e.offset >= offset and e.cost is not None else e for e in events]
+
+
+@_law
+@given(_logs, st.integers(1, 24), st.integers(1, 24), st.randoms(use_true_random=False))
+def test_a_block_is_priced_by_one_book(events: list[_Event], commit: int, kill: int, draw: Any) -> None:
+    """A worker that is killed, and a successor with another price book, leave totals in which the block of the last
+    commit, and all after it, are priced by the new book, and all before it by the old one."""
+    shelf, committed = Shelf(), min(commit, kill)
+    before = _lines(_read(events, [committed], committed=0, end=kill, shelf=shelf))
+    doubled = _repriced(events, 0)
+    after = _lines(_read(doubled, [], committed=committed, end=25, shelf=shelf, book="y"))
+    everything = before + after
+    draw.shuffle(everything)
+    assert add_up(everything) == _model(_repriced(events, committed // _BLOCK * _BLOCK))
 
 
 @_law
@@ -169,7 +197,7 @@ def test_lines_are_contributions(events: list[_Event]) -> None:
     taken = _read(events, [], committed=0, end=25)
     for part in rate_records(taken, specs=_PLAN.specs, partitions=3):
         for record in part:
-            for line in record.value.split(b"\n"):
+            for line in (record.value or b"").split(b"\n"):
                 one = RateContribution.model_validate_json(line)
                 assert record.partition == rates_partition(one.series, one.key, 3)
                 assert (one.stream, one.partition) == (_STREAM, 1)

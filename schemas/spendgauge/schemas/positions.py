@@ -15,6 +15,7 @@ A key is compact JSON, and there are two kinds of entries:
 """
 
 import json
+import re
 from typing import Annotated, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -135,6 +136,7 @@ class EditionKey(NamedTuple):
         return _compact((self.stream, "book", self.edition))
 
 
+_STREAM: Final = re.compile(r"[^:]+:[1-9][0-9]{0,8}")
 _KEY: Final[TypeAdapter[tuple[str, int, str] | tuple[str, str, int]]] = TypeAdapter(
     tuple[str, int, str] | tuple[str, str, int], config=ConfigDict(strict=True)
 )
@@ -145,6 +147,8 @@ def read_key(key: bytes | None) -> PositionKey | EditionKey | None:
     try:
         stream, second, third = _KEY.validate_json(key or b"")
     except ValidationError:
+        return None
+    if not _STREAM.fullmatch(stream):
         return None
     if isinstance(second, int):
         return PositionKey(stream, second, str(third))

@@ -14,7 +14,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
-from itertools import chain
 from typing import Final, ParamSpec, TypeVar
 
 import structlog
@@ -106,8 +105,8 @@ class RatesAgent:
         """Write and settle what belongs to readings that are still open: those alone were guarded."""
         wanted = [one for one in changes if not one.reading.closed]
         if await self._in(self._writing, self._writer.write, wanted):
-            for receipt in chain.from_iterable(one.receipts for one in wanted):
-                receipt.settle()
+            for one in wanted:
+                one.settle()
             self._on_flushed(self._clock.monotonic() - self._flush_began)
 
     def _guard_is_due(self) -> bool:

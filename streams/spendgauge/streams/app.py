@@ -17,17 +17,16 @@ from faust.types import AppT, EventT, Message, StreamT
 from mode import Service
 
 from spendgauge.schemas.clock import SystemClock
-from spendgauge.schemas.errors import SpendgaugeError, UnavailableError
+from spendgauge.schemas.errors import SpendgaugeError
 from spendgauge.schemas.heartbeat import Heartbeat
-from spendgauge.schemas.kafka import connect_admin, create_topics
 from spendgauge.schemas.monitor import Vitals
 from spendgauge.schemas.prices import PriceBook
-from spendgauge.schemas.topics import topic_specs
 from spendgauge.streams.agent import RatesAgent
 from spendgauge.streams.emitter import Emitter
 from spendgauge.streams.metrics import RatesMetrics
 from spendgauge.streams.pipeline import Pipeline
 from spendgauge.streams.polling import SERVICE_LOG, Chunking
+from spendgauge.streams.preparing import prepare_topics
 from spendgauge.streams.reading import Delivery
 from spendgauge.streams.security import broker_credentials
 from spendgauge.streams.series import SeriesPlan, parse_series
@@ -39,7 +38,6 @@ __all__ = ["RatesApp", "create_app"]
 
 _LAST_FLUSH_SECONDS: Final = 5.0
 _BEAT_SECONDS: Final = 1.0
-_ANSWER_SECONDS: Final = 10.0
 _HEARTBEAT_SECONDS: Final = 1.0
 """A worker hears with its next heartbeat that another came or went: until then nobody reads those partitions."""
 
@@ -56,6 +54,7 @@ class RatesApp(faust.App):
         self.chunking = Chunking(
             settings,
             block_offsets={settings.topics.usage: settings.block_offsets},
+            positions={settings.topics.usage: settings.topics.positions},
             max_bytes=settings.chunk_bytes,
             linger_seconds=settings.linger_seconds,
         )
@@ -83,18 +82,12 @@ class RatesApp(faust.App):
     def prepare(self) -> None:
         """Load the prices, reach the broker and create missing topics.
 
-        Raises ``PriceFileError`` or ``UnavailableError``, each with a sentence for the user.
+        Raises ``ConfigurationError`` or ``UnavailableError``, each with a sentence for the user.
         """
         settings = self.settings
         book = PriceBook.load(settings.prices)
-        create_topics(settings, topic_specs(settings.topics, partitions=settings.partitions))
-        written = (settings.topics.rates, settings.topics.rejected)
-        writer = Writer(
-            Emitter(settings),
-            topics=settings.topics,
-            partitions={topic: _count_partitions(settings, topic) for topic in written},
-            specs=self.plan.specs,
-        )
+        partitions = prepare_topics(settings)
+        writer = Writer(Emitter(settings), topics=settings.topics, partitions=partitions, specs=self.plan.specs)
         self._rates = RatesAgent(
             Pipeline(self.plan, book),
             writer,
@@ -215,11 +208,3 @@ def _options(settings: WorkerSettings) -> dict[str, Any]:
         "worker_redirect_stdouts": False,
         "Worker": "spendgauge.streams.process:Worker",
     }
-
-
-def _count_partitions(settings: WorkerSettings, topic: str) -> int:
-    """Ask how many partitions a topic has."""
-    found = connect_admin(settings).list_topics(topic, timeout=_ANSWER_SECONDS).topics[topic]
-    if found.error is not None or not found.partitions:
-        raise UnavailableError(f"topic {topic} cannot be read at {settings.kafka} ({found.error}); try again")
-    return len(found.partitions)

@@ -3,16 +3,17 @@
 The log of a partition is cut into blocks of B offsets. A block's totals are a pure function of the offsets it has
 read so far, and the last of them is their version: written again after a crash they are the same, and a higher
 version replaces a lower one. So the state is one block, starts empty at its first offset, and is forgotten when the
-block ends. Nothing here does I/O, knows the time or imports Faust.
+block ends. What outlives it is where each source stands (``accounts``), which tells the events that were counted
+before. Nothing here does I/O, knows the time or imports Faust.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
-from spendgauge.streams.duplicates import Positions, SeenInBlock
+from spendgauge.streams.accounts import Accounts
 from spendgauge.streams.origins import Origin
 from spendgauge.streams.series import TOTALS_SCHEMA, SeriesPlan, merge
 
@@ -38,20 +39,12 @@ class Contributions:
 class BlockAggregator:
     """Adds up one partition, block after block."""
 
-    def __init__(
-        self,
-        origin: Origin,
-        *,
-        partition: int,
-        plan: SeriesPlan,
-        positions: Callable[[], Positions] = SeenInBlock,
-    ) -> None:
+    def __init__(self, origin: Origin, *, partition: int, plan: SeriesPlan, accounts: Accounts) -> None:
         self.origin = origin
         self.next_offset = origin.base
         self._partition = partition
-        self._edition = 0
         self._plan = plan
-        self._positions = positions
+        self._accounts = accounts
         self._ended: list[Contributions] = []
         self._start_block(origin.base // origin.block_offsets)
 
@@ -63,12 +56,12 @@ class BlockAggregator:
         """
         duplicates = 0
         for block, end, events in self._by_block(priced, next_offset):
-            if block != self._block:
-                self._end_block(block)
-            fresh = self._seen.fresh(events)
+            fresh = self._accounts.fresh(events)
             duplicates += len(events) - len(fresh)
             self._hold(fresh)
             self.next_offset = end
+            if end % self.origin.block_offsets == 0:
+                self._end_block(block + 1)
         return duplicates
 
     def take(self) -> list[Contributions]:
@@ -94,7 +87,6 @@ class BlockAggregator:
 
     def _start_block(self, block: int) -> None:
         self._block = block
-        self._seen = self._positions()
         self._totals = TOTALS_SCHEMA.to_frame()
         self._added: list[pl.DataFrame] = []
         self._rows: list[pl.DataFrame] = []
@@ -102,12 +94,13 @@ class BlockAggregator:
 
     def _end_block(self, following: int) -> None:
         self._ended += self._changed()
+        self._accounts.end_block(following)
         self._start_block(following)
 
     def _hold(self, events: pl.DataFrame) -> None:
         if events.is_empty():
             return
-        self._rows.append(self._plan.rows(events, acknowledged=self.origin.acknowledged))
+        self._rows.append(self._plan.rows(events, acknowledged=self._accounts.written_below))
         self._rows_held += len(events)
         if self._rows_held >= _FOLD_ROWS:
             self._fold()
@@ -133,4 +126,6 @@ class BlockAggregator:
             return []
         self._totals = self._totals.with_columns(dirty=False)
         stream = self.origin.stream_at(self._block)
-        return [Contributions(stream, self._partition, self._block, self._edition, self.next_offset - 1, changed)]
+        return [
+            Contributions(stream, self._partition, self._block, self._accounts.edition, self.next_offset - 1, changed)
+        ]

@@ -99,9 +99,7 @@ class Emitter:
     def _produce(self, topic: str, headers: Any, record: Record, on_delivery: Any) -> None:
         while True:
             try:
-                self._producer.produce(
-                    topic, record.value, partition=record.partition, headers=headers, on_delivery=on_delivery
-                )
+                self._producer.produce(topic, record.value, record.key, record.partition, on_delivery, headers=headers)
                 return
             except BufferError:  # the queue is full: wait until some were sent
                 self._producer.poll(_POLL_SECONDS)

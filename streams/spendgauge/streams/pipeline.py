@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from spendgauge.schemas.chunks import decode_chunk
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.schemas.rejects import RejectedEvent
+from spendgauge.streams.accounts import Accounts, SourceWords
 from spendgauge.streams.blocks import BlockAggregator, Contributions
 from spendgauge.streams.reading import Delivery, Reading, Receipt
 from spendgauge.streams.series import SeriesPlan
@@ -34,9 +35,17 @@ class Changes:
     """What a flush must write of one reading, and the receipts to settle once it is acknowledged."""
 
     reading: Reading
+    partition: int
     contributions: list[Contributions] = field(default_factory=list)
     rejects: list[RejectedEvent] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+    sources: SourceWords = field(default_factory=SourceWords)
+
+    def settle(self) -> None:
+        """Say that all of it is acknowledged: its offsets may be committed."""
+        self.reading.settle_sources(self.sources.moved)
+        for receipt in self.receipts:
+            receipt.settle()
 
 
 @dataclass
@@ -44,12 +53,18 @@ class _Partition:
     """What one reading has come to."""
 
     blocks: BlockAggregator
+    accounts: Accounts
     changes: Changes
 
     def take(self) -> Changes:
         """Take what changed since the last time."""
-        taken, self.changes = self.changes, Changes(self.changes.reading)
+        taken, self.changes = self.changes, Changes(self.changes.reading, self.changes.partition)
         taken.contributions = self.blocks.take()
+        committed = taken.reading.committed
+        taken.sources = self.accounts.take(
+            version=self.blocks.next_offset - 1,
+            committed_block=None if committed is None else committed // self.blocks.origin.block_offsets,
+        )
         return taken
 
 
@@ -108,6 +123,8 @@ class Pipeline:
         reading = delivery.reading
         if reading not in self._partitions:
             self.forget_closed()
-            blocks = BlockAggregator(reading.origin, partition=delivery.partition, plan=self._plan)
-            self._partitions[reading] = _Partition(blocks, Changes(reading))
+            origin, partition = reading.origin, delivery.partition
+            accounts = Accounts(reading.start, origin, partition=partition, price_version=self._book.version)
+            blocks = BlockAggregator(origin, partition=partition, plan=self._plan, accounts=accounts)
+            self._partitions[reading] = _Partition(blocks, accounts, Changes(reading, partition))
         return self._partitions[reading]

@@ -53,6 +53,8 @@ class Chunking:
     kafka: KafkaSettings
     block_offsets: Mapping[str, int]
     """The block size of each topic that has one."""
+    positions: Mapping[str, str]
+    """The topic in which is kept where the sources of a topic stand."""
     max_bytes: int
     """How much of one partition makes a chunk."""
     linger_seconds: float

@@ -18,7 +18,7 @@ from spendgauge.schemas.rates import MEASURES, SeriesSpec
 from spendgauge.schemas.rejects import RejectedEvent
 from spendgauge.streams.blocks import Contributions
 
-__all__ = ["RECORD_BYTES", "Record", "rate_records", "rates_partition", "reject_records"]
+__all__ = ["RECORD_BYTES", "Record", "pack_lines", "rate_records", "rates_partition", "reject_records"]
 
 RECORD_BYTES: Final = 512 * 1024
 """A record is closed when it would be longer. One line has at most 20 kB, so records stay far below Kafka's usual
@@ -30,10 +30,11 @@ _LINES_AT_ONCE: Final = 8_192
 
 @dataclass(frozen=True)
 class Record:
-    """Lines for one partition of a topic."""
+    """What goes to one partition of a topic: lines, or an entry and its key; no value removes the entry."""
 
     partition: int
-    value: bytes
+    value: bytes | None
+    key: bytes | None = None
 
 
 def rates_partition(series: str, key: Sequence[str], partitions: int) -> int:
@@ -50,7 +51,7 @@ def rate_records(
     """Write contributions as records of ``cost.rates``, some thousand lines at a time to bound the memory it takes."""
     for one in contributions:
         for totals in one.totals.iter_slices(_LINES_AT_ONCE):
-            yield _packed(_lines(replace(one, totals=totals), specs), partitions)
+            yield pack_lines(_lines(replace(one, totals=totals), specs), partitions)
 
 
 def reject_records(rejects: Iterable[RejectedEvent], *, partitions: int) -> list[Record]:
@@ -60,11 +61,11 @@ def reject_records(rejects: Iterable[RejectedEvent], *, partitions: int) -> list
         schema={"place": pl.UInt32, "line": pl.String},
         orient="row",
     )
-    return _packed(lines, partitions)
+    return pack_lines(lines, partitions)
 
 
-def _packed(lines: pl.DataFrame, partitions: int) -> list[Record]:
-    """Join lines into records; ``place`` modulo the number of partitions says where each goes."""
+def pack_lines(lines: pl.DataFrame, partitions: int) -> list[Record]:
+    """Join lines (column ``line``) into records; ``place`` modulo the number of partitions says where each goes."""
     records = (
         lines.with_columns(pl.col("place") % partitions)
         .with_columns(((pl.col("line").str.len_bytes() + 1).cum_sum().over("place") // RECORD_BYTES).alias("record"))

@@ -1,12 +1,15 @@
 """What was delivered of one partition since it was last sought, and how far of that may be committed?"""
 
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
 from spendgauge.schemas.records import RecordChunk
+from spendgauge.streams.entries import NOTHING_KNOWN, Start, carry_over
 from spendgauge.streams.fetching import Fetched
 from spendgauge.streams.origins import Origin
+from spendgauge.streams.sources import SourceState
 
 __all__ = ["Delivery", "Reading", "Receipt"]
 
@@ -26,8 +29,12 @@ class Receipt:
 class Reading:
     """One partition from the moment it was sought until it is sought again or taken away."""
 
-    def __init__(self, origin: Origin, epoch: int) -> None:
+    def __init__(self, origin: Origin, epoch: int, start: Start = NOTHING_KNOWN) -> None:
         self.origin = origin
+        self.start = start
+        self.committed: int | None = None
+        """The offset that was committed last in this reading."""
+        self._settled: dict[str, SourceState] | None = None
         self.epoch = epoch
         self.next_offset = origin.base
         self.closed = False
@@ -58,6 +65,15 @@ class Reading:
         while self._outstanding and self._outstanding[0].settled:
             self._committable = self._outstanding.popleft().next_offset
         return self._committable
+
+    def settle_sources(self, moved: Mapping[str, SourceState]) -> None:
+        """Remember where sources stand now that what they sent is acknowledged."""
+        self._settled = dict(self.start.known) if self._settled is None else self._settled
+        self._settled.update(moved)
+
+    def carried_over(self) -> Start | None:
+        """Say what the reading of the next stream under the same name begins with; None before anything was settled."""
+        return None if self._settled is None else carry_over(self._settled, unverified=self.start.unverified)
 
     def close(self) -> None:
         """Say that what was delivered is no longer wanted."""

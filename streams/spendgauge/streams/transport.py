@@ -26,7 +26,9 @@ from faust.types import TP, ConsumerMessage
 
 from spendgauge.schemas.errors import ConfigurationError, UnavailableError
 from spendgauge.schemas.kafka import connect_admin, stream_ids
+from spendgauge.streams.entries import NOTHING_KNOWN, Start, begin
 from spendgauge.streams.fetching import Fetched
+from spendgauge.streams.loading import load_entries
 from spendgauge.streams.origins import Origin, resume
 from spendgauge.streams.polling import (
     ANSWER_SECONDS,
@@ -58,6 +60,7 @@ class Consumer(driver.Consumer):
         self._readings: dict[TP, Reading] = {}
         self._epoch = 0
         self._seeking = asyncio.Lock()
+        self._ended: dict[TP, Reading] = {}
         self._admin: AdminClient | None = None
         self.bytes_read = 0
 
@@ -111,23 +114,26 @@ class Consumer(driver.Consumer):
     async def _seek_again(self, void: Iterable[TP]) -> None:
         """Seek all; the committed offsets of ``void`` partitions mean nothing any more."""
         async with self._seeking:
+            self._ended |= {tp: self._readings[tp] for tp in void if tp in self._readings}
             self._close(list(self._readings))
             try:
                 async with asyncio.timeout(2 * ANSWER_SECONDS):
-                    await self._begin_readings(await self._origins(self._assigned(), frozenset(void)))
+                    origins = await self._origins(self._assigned())
+                await self._begin_readings(origins, await asyncio.to_thread(self._starts, origins))
             except (KafkaError, UnavailableError, TimeoutError) as error:
                 self._close(list(self._readings))
                 _log.warning("cannot learn where to read on, will try again", error=str(error) or repr(error))
 
-    async def _begin_readings(self, origins: Mapping[TP, Origin]) -> None:
+    async def _begin_readings(self, origins: Mapping[TP, Origin], starts: Mapping[TP, Start]) -> None:
         self._epoch += 1
         for tp, origin in origins.items():
-            self._readings[tp] = Reading(origin, self._epoch)
+            self._readings[tp] = Reading(origin, self._epoch, starts[tp])
             self._read_offset[tp] = None
             self._committed_offset[tp] = origin.acknowledged
         await self._thread.seek_all({tp: origin.base for tp, origin in origins.items()}, self._epoch)
+        self._ended = {}
 
-    async def _origins(self, tps: list[TP], void: frozenset[TP]) -> dict[TP, Origin]:
+    async def _origins(self, tps: list[TP]) -> dict[TP, Origin]:
         if not tps:
             return {}
         standings = await self._thread.standings(tps)
@@ -138,12 +144,26 @@ class Consumer(driver.Consumer):
             tp: resume(
                 stream=streams[tp.topic],
                 block_offsets=sizes[tp.topic],
-                committed=None if tp in void else standing.committed,
+                committed=None if tp in self._ended else standing.committed,
                 metadata=standing.metadata,
                 log_start=standing.log_start,
             )
             for tp, standing in standings.items()
         }
+
+    def _starts(self, origins: Mapping[TP, Origin]) -> dict[TP, Start]:
+        """Read what is known where the readings begin; after the offsets, so that nothing that counts is missed."""
+        starts: dict[TP, Start] = dict.fromkeys(origins, NOTHING_KNOWN)
+        for topic, kept in self._chunking.positions.items():
+            tps = [tp for tp in origins if tp.topic == topic]
+            entries = load_entries(self._chunking.kafka, kept, {tp.partition for tp in tps})
+            starts |= {tp: begin(entries[tp.partition], origins[tp], carried=self._carried(tp, origins)) for tp in tps}
+        return starts
+
+    def _carried(self, tp: TP, origins: Mapping[TP, Origin]) -> Start | None:
+        """Say where the sources stood in the topic that was there before."""
+        ended = self._ended.get(tp)
+        return ended.carried_over() if ended and ended.origin.stream != origins[tp].stream else None
 
     def _streams(self, sizes: Mapping[str, int]) -> dict[str, str]:
         """Ask how the topics' streams are named now; sizes: each topic's block size."""
@@ -219,6 +239,7 @@ class Consumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Close the readings first: nothing of them may be committed any more."""
         self._close(revoked)
+        self._ended = {tp: reading for tp, reading in self._ended.items() if tp not in revoked}
         await super().on_partitions_revoked(revoked)
 
     def _close(self, tps: Iterable[TP]) -> None:
@@ -240,11 +261,14 @@ class Consumer(driver.Consumer):
         wanted = {tp: offset for tp, offset in offsets.items() if tp in held}
         if not wanted:
             return False
+        readings = {tp: self._readings[tp] for tp in wanted if tp in self._readings}
         await self.app.producer.flush()
         if not await self._thread.commit_with({tp: self._annotated(tp, offset) for tp, offset in wanted.items()}):
             return False
         self.app.tables.on_commit(wanted)
         self._committed_offset.update(wanted)
+        for tp, reading in readings.items():
+            reading.committed = wanted[tp]
         self.app.monitor.on_tp_commit(wanted)
         return True
 

@@ -1,14 +1,20 @@
-"""Where do changes go? Contributions to ``cost.rates``, rejects to ``usage.rejected``."""
+"""Where do changes go? Each kind to its topic, and entries of ``usage.positions`` before anything that relies on them.
 
-from collections.abc import Mapping, Sequence
+A contribution says its edition, and the entry that says which price book that is must be there first.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
+from spendgauge.schemas.alerts import ALERTS_SCHEMA
+from spendgauge.schemas.positions import GAPS_SCHEMA, POSITIONS_SCHEMA
 from spendgauge.schemas.rates import RATES_SCHEMA, SeriesSpec
 from spendgauge.schemas.rejects import REJECTED_SCHEMA
 from spendgauge.schemas.topics import TopicNames
 from spendgauge.streams.emitter import Emitter
 from spendgauge.streams.pipeline import Changes
-from spendgauge.streams.rates import rate_records, reject_records
+from spendgauge.streams.rates import Record, rate_records, reject_records
+from spendgauge.streams.source_records import alert_records, entry_records, gap_records
 
 __all__ = ["Writer"]
 
@@ -19,7 +25,7 @@ class Writer:
     def __init__(
         self, emitter: Emitter, *, topics: TopicNames, partitions: Mapping[str, int], specs: Sequence[SeriesSpec]
     ) -> None:
-        """``partitions``: how many the two topics have."""
+        """``partitions``: how many the topics have."""
         self._emitter = emitter
         self._topics = topics
         self._partitions = partitions
@@ -35,12 +41,20 @@ class Writer:
         self._emitter.stop()
 
     def write(self, changes: Sequence[Changes]) -> bool:
-        """Write contributions and rejects; say whether all is acknowledged."""
-        rates, rejected = self._topics.rates, self._topics.rejected
+        """Write all that changed; say whether all is acknowledged."""
+        return all(self._emitter.emit(topic, schema, records) for topic, schema, records in self._records(changes))
+
+    def _records(self, changes: Sequence[Changes]) -> Iterator[tuple[str, str, Sequence[Record]]]:
+        """Write changes as records, a topic at a time, as they are asked for."""
+        topics, words = self._topics, [one.sources for one in changes]
+        for one in changes:
+            yield topics.positions, POSITIONS_SCHEMA, entry_records(one.sources.entries, partition=one.partition)
         contributions = chain.from_iterable(one.contributions for one in changes)
-        written = rate_records(contributions, specs=self._specs, partitions=self._partitions[rates])
-        if not all(self._emitter.emit(rates, RATES_SCHEMA, records) for records in written):
-            return False
+        for records in rate_records(contributions, specs=self._specs, partitions=self._partitions[topics.rates]):
+            yield topics.rates, RATES_SCHEMA, records
         rejects = chain.from_iterable(one.rejects for one in changes)
-        records = reject_records(rejects, partitions=self._partitions[rejected])
-        return self._emitter.emit(rejected, REJECTED_SCHEMA, records)
+        yield topics.rejected, REJECTED_SCHEMA, reject_records(rejects, partitions=self._partitions[topics.rejected])
+        gaps = chain.from_iterable(one.gaps for one in words)
+        yield topics.gaps, GAPS_SCHEMA, gap_records(gaps, partitions=self._partitions[topics.gaps])
+        alerts = chain.from_iterable(one.alerts for one in words)
+        yield topics.alerts, ALERTS_SCHEMA, alert_records(alerts, partitions=self._partitions[topics.alerts])

@@ -1,0 +1,76 @@
+"""What does ``usage.positions`` hold now? Its partitions, read from the start to the end, without a group."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from spendgauge.schemas.errors import UnavailableError
+from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas.settings import KafkaSettings
+from spendgauge.streams.entries import Entries, read_entries
+
+__all__ = ["load_entries"]
+
+_POLL_SECONDS: Final = 0.5
+_SILENT_SECONDS: Final = 10.0
+"""So long nothing at all may come; how long all takes depends on how much there is."""
+
+_AT_ONCE: Final = 1_000
+
+_OPTIONS: Final = {
+    "group.id": "spendgauge-positions",  # librdkafka wants one; none is joined, nothing is committed
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "earliest",
+    "fetch.wait.max.ms": 20,
+    "log_level": 0,
+}
+
+
+def load_entries(settings: KafkaSettings, topic: str, partitions: Collection[int]) -> dict[int, Entries]:
+    """Read what each of these partitions holds; blocks until all are read to their end.
+
+    Raises ``UnavailableError`` where the broker does not give it.
+    """
+    if not partitions:
+        return {}
+    consumer = Consumer(client_options(settings, **_OPTIONS))
+    try:
+        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
+        return _read_all(consumer, set(partitions))
+    except KafkaException as error:
+        raise UnavailableError(
+            f"topic {topic} cannot be read at {settings.kafka} ({error.args[0].str()}); "
+            "create the topics with `spendgauge topics create`"
+        ) from None
+    finally:
+        consumer.close()
+
+
+def _read_all(consumer: Consumer, unread: set[int]) -> dict[int, Entries]:
+    records: dict[int, list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
+    entries: dict[int, Entries] = {}
+    silent_seconds = 0.0
+    while unread:
+        messages = consumer.consume(_AT_ONCE, _POLL_SECONDS)
+        silent_seconds = 0.0 if messages else silent_seconds + _POLL_SECONDS
+        if silent_seconds >= _SILENT_SECONDS:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        for message in messages:
+            number = int(message.partition() or 0)
+            if _is_record(message):
+                records[number].append((message.key(), message.value()))
+            elif number in unread:
+                unread.remove(number)
+                entries[number] = read_entries(records.pop(number, []))
+    return entries
+
+
+def _is_record(message: Message) -> bool:
+    """Tell a record from the end of a partition; raise what is neither."""
+    error = message.error()
+    if error is not None and error.code() != KafkaError._PARTITION_EOF:
+        raise KafkaException(error)
+    return error is None

@@ -1,0 +1,198 @@
+"""Which events of a partition were counted already, and where does each of its sources stand?
+
+A well-behaved source goes on where it was: its events of a chunk are then the next numbers without a hole, found out
+with one group-by for all sources and remembered as two numbers. Only sources that do otherwise are looked at event by
+event (``sources``). Events without a ``seq`` (foreign writers) are told apart by ``event_id`` within their block.
+
+What is known at a block's start is a function of the log before it, and each decision depends on that and on the
+block's events before it alone. So a rebuild from the block's start decides as the first reading did, however the log
+is cut into chunks.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import polars as pl
+
+from spendgauge.streams.sources import SILENT_MS, UNVERIFIED, Hole, SeqEvent, SourceState, decide, unseen
+
+__all__ = ["Positions", "SourceChange"]
+
+
+@dataclass
+class SourceChange:
+    """What became of the holes and repeats of one source since it was last taken."""
+
+    source: str
+    before: SourceState
+    state: SourceState
+    opened: dict[int, Hole] = field(default_factory=dict)
+    """The gaps that were opened, by the offset of the event that jumped."""
+
+    @property
+    def raised(self) -> list[Hole]:
+        """List the gaps that are open now and were not before."""
+        return _without(_gaps(self.state), _gaps(self.before))
+
+    @property
+    def resolved(self) -> list[Hole]:
+        """List the gaps that were opened, before or meanwhile, and are closed; as they were when they were opened.
+
+        One that was opened and closed meanwhile is among them: a worker that died may have said that it is open.
+        """
+        return _without(_gaps(self.before) | self.opened, _gaps(self.state))
+
+
+class Positions:
+    """Remembers where each source of one partition stands; a worker has one for each reading."""
+
+    def __init__(self, known: Mapping[str, SourceState], *, unverified: bool = False, acknowledged: int = 0) -> None:
+        """``known``: the states where the reading begins; ``unverified``: other sources may have sent before, too.
+
+        Changes below the ``acknowledged`` offset were reported before.
+        """
+        self._states = dict(known)
+        self._unverified = unverified
+        self._acknowledged = acknowledged
+        self._at_block_start = {source: state for source, state in known.items() if state.unsure}
+        self._ids = _EventIds()
+        self._changes: dict[str, SourceChange] = {}
+        self._moved: set[str] = set()
+        self._latest_ms = 0
+
+    def __len__(self) -> int:
+        """How many sources are remembered."""
+        return len(self._states)
+
+    def fresh(self, events: pl.DataFrame) -> pl.DataFrame:
+        """Return the events that were not counted before, in order, and remember them. All are of one block."""
+        if events.is_empty():
+            return events
+        seen = events.select("source", "seq", "offset", "received_at_ms", id=pl.col("event_id").hash())
+        numbered = seen.filter(pl.col("seq").is_not_null()) if seen["seq"].null_count() else seen
+        unruly = [run.source for run in _runs(numbered) if not self._follow(run)]
+        repeated = self._repeated(seen, unruly) if unruly or len(numbered) < len(seen) else []
+        self._ids.add(seen["id"])
+        if not repeated:
+            return events
+        rows = pl.Series(repeated, dtype=pl.UInt32)
+        return events.filter(~pl.int_range(pl.len(), dtype=pl.UInt32).is_in(rows.implode()))
+
+    def end_block(self) -> tuple[dict[str, SourceState], list[str]]:
+        """Begin a block: return the states that the ended one changed, and the sources that were silent for so long
+        that they are forgotten."""
+        changed = {source: self._states[source] for source in self._at_block_start}
+        silent = [s for s, state in self._states.items() if self._latest_ms - state.last_at_ms > 2 * SILENT_MS]
+        for source in silent:
+            del self._states[source]
+            changed.pop(source, None)
+        self._at_block_start = {}
+        self._ids = _EventIds()
+        return changed, silent
+
+    def take(self) -> tuple[list[SourceChange], dict[str, SourceState]]:
+        """Take what is to be reported, and the states that moved, since the last time."""
+        moved = {source: self._states[source] for source in self._moved if source in self._states}
+        changes, self._changes, self._moved = list(self._changes.values()), {}, set()
+        return changes, moved
+
+    def _follow(self, run: "_Run") -> bool:
+        """Remember a source's events where they are just the next ones, each once; say whether they are."""
+        source, low, high, events, distinct, offset, at_ms = run
+        state = self._states.get(source) or unseen(offset, at_ms, unsure=self._unverified)
+        next_seq, holes, unsure, repeats, shared, first_offset, last_at_ms = state
+        if not (low == next_seq and high - low + 1 == events == distinct):
+            return False
+        if shared or unsure or at_ms - last_at_ms > SILENT_MS:
+            return False
+        self._at_block_start.setdefault(source, state)
+        last_at_ms = max(last_at_ms, at_ms)
+        self._keep(source, SourceState(high + 1, holes, unsure, repeats, shared, first_offset, last_at_ms))
+        return True
+
+    def _repeated(self, seen: pl.DataFrame, unruly: list[str]) -> list[int]:
+        """Look at the events of unruly sources, and at those without a number, one by one; list the repeats' rows."""
+        marked = seen.with_row_index("row").with_columns(known=~pl.col("id").is_first_distinct())
+        marked = marked.filter(pl.col("seq").is_null() | pl.col("source").is_in(unruly))
+        known = marked["known"] | self._ids.holds(marked["id"])
+        rows = marked.select("row", "source", "seq", "offset", "received_at_ms", known).iter_rows()
+        return [row for row, source, *event in rows if not self._is_new(source, SeqEvent(*event))]
+
+    def _is_new(self, source: str, event: SeqEvent) -> bool:
+        if event.seq is None:
+            return not event.id_known
+        before = self._states.get(source)
+        if before is None or event.at_ms - before.last_at_ms > SILENT_MS:
+            before = unseen(event.offset, event.at_ms, unsure=self._unverified)
+        at_block_start = self._at_block_start.setdefault(source, before)
+        after, new = decide(before, event, at_block_start=at_block_start)
+        self._keep(source, after)
+        if event.offset >= self._acknowledged:
+            self._note(source, before, after, event.offset)
+        return new
+
+    def _note(self, source: str, before: SourceState, after: SourceState, offset: int) -> None:
+        """Remember for the next report what an event has changed, if that is worth a word."""
+        if (after.holes, after.repeats, after.shared) == (before.holes, before.repeats, before.shared):
+            return
+        change = self._changes.setdefault(source, SourceChange(source, before, after))
+        change.state = after
+        if after.next_seq > before.next_seq and after.holes and after.holes[-1].opened_offset == offset:
+            change.opened.setdefault(offset, after.holes[-1])
+
+    def _keep(self, source: str, state: SourceState) -> None:
+        self._states[source] = state
+        self._moved.add(source)
+        self._latest_ms = max(self._latest_ms, state.last_at_ms)
+
+
+class _EventIds:
+    """The event ids of a block, as 64-bit hashes: of a million ids, two are alike once in 10^7 blocks."""
+
+    def __init__(self) -> None:
+        self._parts: list[pl.Series] = []
+
+    def add(self, ids: pl.Series) -> None:
+        self._parts.append(ids)
+
+    def holds(self, ids: pl.Series) -> pl.Series:
+        """Say of each id whether it was added. The few are hashed and the many run past them, not the reverse."""
+        wanted = ids.implode()
+        found = [part.filter(part.is_in(wanted)) for part in self._parts]
+        return ids.is_in(pl.concat(found).implode()) if found else pl.repeat(False, len(ids), eager=True)
+
+
+class _Run(NamedTuple):
+    """The sequence numbers of one source in one chunk."""
+
+    source: str
+    low: int
+    high: int
+    events: int
+    distinct: int
+    first_offset: int
+    last_at_ms: int
+
+
+def _runs(numbered: pl.DataFrame) -> Iterator[_Run]:
+    """Describe each source, with one group-by for all."""
+    seq = pl.col("seq")
+    described = numbered.group_by("source").agg(
+        seq.min().alias("low"),
+        seq.max().alias("high"),
+        pl.len().alias("events"),
+        seq.n_unique().alias("distinct"),
+        pl.col("offset").first().alias("first_offset"),
+        pl.col("received_at_ms").max().alias("last_at_ms"),
+    )
+    return map(_Run._make, described.rows())
+
+
+def _gaps(state: SourceState) -> dict[int, Hole]:
+    """Name each gap by its opening offset; of its parts the first stands for it."""
+    return {hole.opened_offset: hole for hole in reversed(state.holes) if hole.opened_offset != UNVERIFIED}
+
+
+def _without(gaps: dict[int, Hole], others: dict[int, Hole]) -> list[Hole]:
+    return [gaps[offset] for offset in sorted(gaps.keys() - others.keys())]

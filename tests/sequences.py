@@ -1,0 +1,126 @@
+"""Which events of a log are new, and which are missing? The plain way: with sets of all that was ever counted."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from spendgauge.streams.accounts import Accounts, SourceWords
+from spendgauge.streams.entries import Start, begin, read_entries
+from spendgauge.streams.origins import Origin, resume
+
+__all__ = ["AT_MS", "PlainSequences", "Sent", "Shelf", "frame_of", "origin_at", "read_log"]
+
+AT_MS = 1_760_000_000_000
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What of an event matters to its source's sequence."""
+
+    offset: int
+    source: str
+    seq: int | None
+    event_id: int
+
+
+@dataclass
+class PlainSequences:
+    """Remembers every number of every source, and the event ids of the block."""
+
+    block_offsets: int
+    counted: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    repeats: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    shared: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._block = -1
+
+    def is_new(self, event: Sent) -> bool:
+        """Follow the log by one event."""
+        if event.offset // self.block_offsets != self._block:
+            self._block = event.offset // self.block_offsets
+            self._ids: set[int] = set()
+            self._before = {source: frozenset(seqs) for source, seqs in self.counted.items()}
+        known = event.event_id in self._ids
+        self._ids.add(event.event_id)
+        if event.seq is None:
+            return not known
+        seqs = self.counted[event.source]
+        new = event.seq not in seqs
+        if not new and not known and event.seq not in self._before.get(event.source, ()):
+            self.shared.add(event.source)
+        new = not known if event.source in self.shared else new
+        seqs.add(event.seq)
+        self.repeats[event.source] += not new
+        return new
+
+    def missing(self, source: str) -> set[int]:
+        """List the numbers below the highest that never came."""
+        return set() if source in self.shared else set(range(max(self.counted[source]))) - self.counted[source]
+
+
+@dataclass
+class Shelf:
+    """One partition of ``usage.positions``, as a list of what was ever written there."""
+
+    records: list[tuple[bytes | None, bytes | None]] = field(default_factory=list)
+
+    def start(self, origin: Origin, *, carried: Start | None = None) -> Start:
+        """Say what a reading begins with."""
+        return begin(read_entries(self.records), origin, carried=carried)
+
+    def keys(self) -> list[bytes]:
+        """List the keys that are left when all is compacted."""
+        held = read_entries(self.records)
+        return sorted(key.encode() for keys in (held.positions, held.editions) for key in keys)
+
+
+def origin_at(committed: int | None, *, block_offsets: int, log_start: int = 0) -> Origin:
+    """Begin as the transport does."""
+    return resume(
+        stream=f"topic-id:{block_offsets}",
+        block_offsets=block_offsets,
+        committed=committed,
+        metadata="",
+        log_start=log_start,
+    )
+
+
+def frame_of(events: Iterable[Sent]) -> pl.DataFrame:
+    """Make the columns that tell events apart."""
+    rows: list[dict[str, Any]] = [
+        {"source": e.source, "seq": e.seq, "event_id": str(e.event_id), "offset": e.offset, "received_at_ms": AT_MS}
+        for e in events
+    ]
+    kinds = {"source": pl.String, "seq": pl.Int64, "event_id": pl.String, "offset": pl.Int64}
+    return pl.DataFrame(rows, schema={**kinds, "received_at_ms": pl.Int64})
+
+
+def read_log(
+    events: Iterable[Sent], cuts: Iterable[int], shelf: Shelf, *, origin: Origin, end: int
+) -> tuple[list[Sent], list[SourceWords], Accounts]:
+    """Read a log up to ``end`` as a worker does, flushing at each cut: the new events, what was said, and the state.
+
+    What goes to ``usage.positions`` is put on the shelf.
+    """
+    log = list(events)
+    accounts = Accounts(shelf.start(origin), origin, partition=1, price_version="book")
+    fresh: list[Sent] = []
+    said: list[SourceWords] = []
+    begins = origin.base
+    ends = range(origin.base // origin.block_offsets, end // origin.block_offsets + 1)
+    inner = {*cuts, *(block * origin.block_offsets for block in ends)}
+    for cut in [*sorted(cut for cut in inner if origin.base < cut < end), end]:
+        part = [event for event in log if begins <= event.offset < cut]
+        kept = accounts.fresh(frame_of(part).with_row_index("row"))["row"].to_list()
+        fresh += [part[row] for row in kept]
+        if cut % origin.block_offsets == 0:
+            accounts.end_block(cut // origin.block_offsets)
+        if cut in {*cuts, end}:
+            said.append(accounts.take(version=cut - 1, committed_block=None))
+            shelf.records += said[-1].entries
+        begins = cut
+    return fresh, said, accounts

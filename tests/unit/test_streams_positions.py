@@ -1,0 +1,368 @@
+"""Which events were counted already? However the log is cut, read again and taken over, what a set of all says."""
+
+from collections import defaultdict
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.sequences import AT_MS, PlainSequences, Sent, Shelf, frame_of, origin_at, read_log
+
+from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.errors import ConfigurationError
+from spendgauge.schemas.positions import MAX_GAPS, PositionKey, SourceGaps, SourcePosition, read_key
+from spendgauge.streams.accounts import Accounts, SourceWords
+from spendgauge.streams.entries import Start, carry_over, position_of, read_entries, state_of
+from spendgauge.streams.origins import Origin
+from spendgauge.streams.positions import Positions
+from spendgauge.streams.sources import SILENT_MS, UNVERIFIED, Hole, SourceState
+
+_law = settings(deadline=None, max_examples=60)
+_BLOCK = 5
+_END = 25
+_KEPT = "topic-id:5"
+
+_events = st.builds(
+    Sent,
+    offset=st.integers(0, _END - 1),
+    source=st.sampled_from(["a", "b", 'c"\\']),
+    seq=st.none() | st.integers(0, 9),
+    event_id=st.integers(1, 30),
+)
+_steady = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 8)), max_size=30)
+
+
+def _sorted(events: list[Sent]) -> list[Sent]:
+    return sorted(events, key=lambda event: event.offset)
+
+
+def _counting(draws: list[tuple[str, int]]) -> list[Sent]:
+    """Make sources that mostly count on, and sometimes jump, repeat or fill: 8 of 9 draws are the next number."""
+    log, following = [], defaultdict[str, int](int)
+    for number, (source, whim) in enumerate(draws):
+        seq = {0: max(following[source] - 2, 0), 1: following[source] + 2}.get(whim, following[source])
+        log.append(Sent(number * _END // len(draws), source, seq, hash((source, seq)) % 10**9))
+        following[source] = max(following[source], seq + 1)
+    return log
+
+
+_logs = st.lists(_events, max_size=40).map(_sorted) | _steady.map(_counting)
+_cuts = st.lists(st.integers(1, _END - 1), max_size=6)
+
+
+def _plainly(events: list[Sent]) -> tuple[list[Sent], PlainSequences]:
+    plain = PlainSequences(_BLOCK)
+    return [event for event in events if plain.is_new(event)], plain
+
+
+def _numbers(state: SourceState) -> set[int]:
+    return {seq for hole in state.claimed for seq in range(hole.first, hole.last + 1)}
+
+
+def _last_lines(said: list[SourceWords]) -> dict[str, SourceGaps]:
+    lines = sorted((line for words in said for line in words.gaps), key=lambda line: line.version)
+    return {line.source: line for line in lines}
+
+
+def _open_alerts(said: list[SourceWords]) -> set[str]:
+    """Name the alerts that stand."""
+    states: dict[str, Alert] = {alert.alert_id: alert for words in said for alert in words.alerts}
+    return {name for name, alert in states.items() if alert.state == "raised"}
+
+
+@_law
+@given(_logs, _cuts)
+def test_new_events_are_those_of_the_plain_way(events: list[Sent], cuts: list[int]) -> None:
+    """Duplicates at any distance, late events, filled gaps and shared names: the new events, the missing numbers and
+    the repeats are those that sets of all numbers give, however the log is cut."""
+    fresh, said, _ = read_log(events, cuts, Shelf(), origin=origin_at(None, block_offsets=_BLOCK), end=_END)
+    new, plain = _plainly(events)
+    assert fresh == new
+    lines = _last_lines(said)
+    for source in plain.counted:
+        missing = (
+            {n for gap in lines[source].gaps for n in range(gap.first_seq, gap.last_seq + 1)}
+            if source in lines
+            else set()
+        )
+        assert missing == plain.missing(source)
+        assert (lines[source].repeats if source in lines else 0) == plain.repeats[source]
+        assert (source in lines and lines[source].shared) == (source in plain.shared)
+
+
+@_law
+@given(_logs, _cuts, st.lists(st.tuples(st.integers(0, 9), st.integers(1, _END), _cuts), max_size=4))
+def test_whoever_takes_over_decides_the_same(
+    events: list[Sent], cuts: list[int], lives: list[tuple[int, int, list[int]]]
+) -> None:
+    """A worker that begins at any offset that was committed, with what others wrote before it or beyond it, finds new
+    what the first one found new in its part of the log, and writes no entry that differs.
+
+    What can be committed is what somebody has flushed.
+    """
+    shelf, flushed = Shelf(), [0, *cuts]
+    fresh, _, _ = read_log(events, cuts, shelf, origin=origin_at(None, block_offsets=_BLOCK), end=_END)
+    for life, end, others in lives:
+        origin = origin_at(flushed[life % len(flushed)], block_offsets=_BLOCK)
+        if origin.base < end:
+            flushed += [cut for cut in [*others, end] if origin.base < cut <= end]
+            again, _, _ = read_log(events, others, shelf, origin=origin, end=end)
+            assert again == [event for event in fresh if origin.base <= event.offset < end]
+    values: dict[bytes | None, set[bytes | None]] = defaultdict(set)
+    for key, value in shelf.records:
+        values[key].add(value)
+    assert [key for key, different in values.items() if len(different) > 1] == []
+
+
+@_law
+@given(_logs, _cuts, st.integers(1, _END - 1), _cuts)
+def test_alerts_stand_for_open_gaps(events: list[Sent], cuts: list[int], crash: int, others: list[int]) -> None:
+    """However often it was flushed and taken over, an alert stands for each gap that is open, and no other."""
+    shelf = Shelf()
+    _, said, _ = read_log(events, cuts, shelf, origin=origin_at(None, block_offsets=_BLOCK), end=crash)
+    committed = max([0, *(cut for cut in cuts if cut < crash)])
+    origin = origin_at(committed, block_offsets=_BLOCK)
+    _, more, _ = read_log(events, others, shelf, origin=origin, end=_END)
+    lines = _last_lines([*said, *more])
+    gaps = {f"gap:{_KEPT}:1:{gap.opened_offset}:{name}" for name, line in lines.items() for gap in line.gaps}
+    assert _open_alerts([*said, *more]) == gaps
+
+
+@given(
+    st.builds(
+        SourceState,
+        next_seq=st.just(50),
+        holes=st.lists(st.integers(0, 9), unique=True, max_size=4).map(
+            lambda tens: tuple(
+                Hole(ten * 5, ten * 5 + 2, *((ten, 7) if ten % 2 else (UNVERIFIED, 0))) for ten in sorted(tens)
+            )
+        ),
+        unsure=st.booleans(),
+        repeats=st.integers(0, 9),
+        shared=st.booleans(),
+        first_offset=st.integers(-1, 9),
+        last_at_ms=st.integers(0, 9),
+    )
+)
+def test_a_state_survives_its_entry(state: SourceState) -> None:
+    """A state is read from its entry as it was written."""
+    text = position_of(state).model_dump_json(exclude_defaults=True)
+    assert state_of(SourcePosition.model_validate_json(text)) == state
+
+
+class TestWhatIsSaid:
+    """Which lines and alerts does a gap make?"""
+
+    def test_a_gap_is_said_once_and_closed_once(self) -> None:
+        """A jump makes a line and a raised alert; what fills a part makes a line; the rest makes the alert resolved."""
+        #  offset   0 1 |  2  | 3 4
+        #  seq      0 4 |  2  | 1 3
+        events = [Sent(n, "a", seq, n + 1) for n, seq in enumerate([0, 4, 2, 1, 3])]
+        _, said, _ = read_log(events, [2, 3], Shelf(), origin=origin_at(None, block_offsets=100), end=5)
+        shown = [[(gap.first_seq, gap.last_seq) for gap in line.gaps] for words in said for line in words.gaps]
+        assert shown == [[(1, 3)], [(1, 1), (3, 3)], []]
+        alerts = [(alert.alert_id, alert.state) for words in said for alert in words.alerts]
+        assert alerts == [("gap:topic-id:100:1:1:a", "raised"), ("gap:topic-id:100:1:1:a", "resolved")]
+        (message,) = {alert.message for words in said for alert in words.alerts if alert.state == "raised"}
+        assert (
+            message == "3 events (seq 1 to 3) are missing of source a; what followed came at 2025-10-09 08:53:20+00:00."
+        )
+
+    def test_nothing_is_said_of_sources_that_count(self) -> None:
+        """A source that counts on from 0 is worth no word."""
+        events = [Sent(n, "a", n, n + 1) for n in range(9)]
+        _, said, _ = read_log(events, [4], Shelf(), origin=origin_at(None, block_offsets=100), end=9)
+        assert [words.gaps + words.alerts for words in said] == [[], []]
+
+    def test_what_was_committed_is_not_said_again(self) -> None:
+        """A rebuild passes over gaps below the committed offset in silence."""
+        events = [Sent(n, "a", seq, n + 1) for n, seq in enumerate([0, 4, 5, 6])]
+        _, said, _ = read_log(events, [], Shelf(), origin=origin_at(3, block_offsets=100), end=4)
+        assert [words.gaps + words.alerts for words in said] == [[]]
+
+
+class TestWhatIsNotKnown:
+    """What is claimed where the log's past is lost?"""
+
+    def _unverified(self, start: Start, origin: Origin, seqs: list[int]) -> tuple[list[int], set[int]]:
+        """Read these numbers of source a; give those that count, and those that are called missing."""
+        events = [Sent(origin.base + n, "a", seq, seq) for n, seq in enumerate(seqs)]
+        positions = Positions(start.known, unverified=start.unverified)
+        kept = positions.fresh(frame_of(events))["seq"].to_list()
+        changes, moved = positions.take()
+        return kept, {n for change in changes for n in _numbers(change.state)} | _numbers(moved["a"])
+
+    def test_without_entries_a_log_that_goes_on_claims_nothing(self) -> None:
+        """Where entries are lost the first event says where its source stands; what comes from below counts, once."""
+        origin = origin_at(7, block_offsets=_BLOCK)
+        start = Shelf().start(origin)
+        assert start.unverified
+        assert self._unverified(start, origin, [6, 3, 3, 9]) == ([6, 3, 9], {7, 8})
+
+    def test_a_new_log_claims_from_zero(self) -> None:
+        """Where a log has its first offset, and nothing was there before, what is below a first event is missing."""
+        origin = origin_at(None, block_offsets=_BLOCK)
+        assert self._unverified(Shelf().start(origin), origin, [2]) == ([2], {0, 1})
+
+    def test_a_block_without_its_start_claims_nothing_new(self) -> None:
+        """Below what an entry says all is a repeat; beyond it events may have come in the part that is lost."""
+        shelf = Shelf()
+        read_log([Sent(0, "a", 0, 1)], [], shelf, origin=origin_at(None, block_offsets=_BLOCK), end=_BLOCK)
+        origin = origin_at(8, block_offsets=_BLOCK, log_start=7)
+        assert origin.base == 8
+        assert self._unverified(shelf.start(origin), origin, [0, 4, 2, 6]) == ([4, 2, 6], {5})
+
+    def test_offsets_that_were_set_back_claim_nothing(self) -> None:
+        """Where the entry below is removed, and one beyond shows that the source had begun, nothing is claimed."""
+        shelf = Shelf()
+        events = [Sent(n, "a", n, n + 1) for n in range(11)]
+        read_log(events, [], shelf, origin=origin_at(None, block_offsets=_BLOCK), end=11)
+        shelf.records.append((PositionKey(_KEPT, 1, "a").encode(), None))
+        origin = origin_at(6, block_offsets=_BLOCK)
+        assert self._unverified(shelf.start(origin), origin, [5, 6]) == ([5, 6], set())
+
+    def test_a_recreated_topic_is_not_a_new_one(self) -> None:
+        """Entries of another topic id say that sources may be in the midst of counting; they are removed once the new
+        stream has a commit."""
+        shelf = Shelf()
+        read_log([Sent(0, "a", 0, 1)], [], shelf, origin=Origin("old:5", 5, 0, 0), end=_BLOCK)
+        origin = origin_at(None, block_offsets=_BLOCK)
+        start = shelf.start(origin)
+        assert self._unverified(start, origin, [7]) == ([7], set())
+        accounts = Accounts(start, origin, partition=1, price_version="book")
+        assert all(value is not None for _, value in accounts.take(version=0, committed_block=None).entries)
+        removed = accounts.take(version=0, committed_block=0).entries
+        assert {key for key, value in removed if value is None} == {
+            PositionKey("old:5", 1, "a").encode(),
+            b'["old:5","book",0]',
+        }
+
+    def test_who_lived_through_it_knows(self) -> None:
+        """A worker carries what it knows over to the recreated topic: repeats stay repeats, the next jump is a gap, and
+        what was missing in the old topic counts without being called missing in the new one, also for a successor."""
+        state = SourceState(5, (Hole(1, 2, 9, 9),), False, 0, shared=False, first_offset=3, last_at_ms=AT_MS)
+        origin, shelf = origin_at(None, block_offsets=_BLOCK), Shelf()
+        start = shelf.start(origin, carried=carry_over({"a": state}, unverified=False))
+        assert self._unverified(start, origin, [4, 1, 6]) == ([1, 6], {5})
+        accounts = Accounts(start, origin, partition=1, price_version="book")
+        shelf.records += accounts.take(version=0, committed_block=None).entries
+        assert self._unverified(shelf.start(origin), origin, [4, 1, 6]) == ([1, 6], {5})
+
+    def test_not_knowing_is_remembered(self) -> None:
+        """A successor knows that its predecessor began without knowing, though sources have entries now."""
+        shelf = Shelf()
+        read_log([Sent(7, "b", 3, 1)], [], shelf, origin=origin_at(7, block_offsets=_BLOCK), end=10)
+        origin = origin_at(11, block_offsets=_BLOCK)
+        assert self._unverified(shelf.start(origin), origin, [8]) == ([8], set())
+
+    def test_another_block_size_knows_the_same(self) -> None:
+        """Entries of the same topic under another block size say where sources stand at the same offsets."""
+        shelf = Shelf()
+        events = [Sent(n, "a", n, n + 1) for n in range(8)]
+        read_log(events, [], shelf, origin=origin_at(None, block_offsets=4), end=8)
+        origin = origin_at(8, block_offsets=8)
+        assert self._unverified(shelf.start(origin), origin, [7, 8, 10]) == ([8, 10], {9})
+
+
+class TestEntries:
+    """Which entries are written, and which are removed?"""
+
+    def test_only_what_a_block_changed_is_written(self) -> None:
+        """When a block ends, each source that sent in it gets one entry; of blocks that end in one flush, the last."""
+        #  offset   0 1 2 3 4 | 5 6 7 8 9 | 10
+        #  source   a b         a           b
+        events = [Sent(0, "a", 0, 1), Sent(1, "b", 0, 2), Sent(5, "a", 1, 3), Sent(10, "b", 1, 4)]
+        shelf = Shelf()
+        read_log(events, [7], shelf, origin=origin_at(None, block_offsets=_BLOCK), end=11)
+        keys = {read_key(key) for key, _ in shelf.records[1:]}
+        assert keys == {PositionKey(_KEPT, 1, "a"), PositionKey(_KEPT, 1, "b"), PositionKey(_KEPT, 2, "a")}
+        assert len(shelf.records) == 4
+        assert read_entries(shelf.records).positions[PositionKey(_KEPT, 2, "a")].next_seq == 2
+
+    def test_superseded_entries_wait_for_the_commit(self) -> None:
+        """An entry is removed once an offset of the block is committed in which a newer one holds; the next worker
+        removes what this one could not."""
+        shelf = Shelf()
+        events = [Sent(n, "a", n, n + 1) for n in range(12)]
+        _, _, accounts = read_log(events, [6], shelf, origin=origin_at(None, block_offsets=_BLOCK), end=12)
+        assert accounts.take(version=11, committed_block=1).entries == []
+        first = (PositionKey(_KEPT, 1, "a").encode(), None)
+        origin = origin_at(11, block_offsets=_BLOCK)
+        successor = Accounts(shelf.start(origin), origin, partition=1, price_version="book")
+        for one in (accounts, successor):
+            assert one.take(version=11, committed_block=2).entries == [first]
+        shelf.records.append(first)
+        assert shelf.keys() == [b'["topic-id:5","book",0]', PositionKey(_KEPT, 2, "a").encode()]
+
+    def test_silent_sources_are_forgotten(self) -> None:
+        """A source that was silent for longer than any of its events may be late begins anew, and its entry goes."""
+        positions = Positions({})
+        at = pl.col("received_at_ms")
+        first, second = frame_of([Sent(0, "a", 0, 1), Sent(1, "b", 0, 2)]), frame_of([Sent(6, "a", 0, 3)])
+        positions.fresh(first)
+        assert positions.end_block()[1] == []
+        assert len(positions.fresh(second.with_columns(at + SILENT_MS + 1))) == 1
+        assert len(positions.fresh(frame_of([Sent(7, "c", 0, 4)]).with_columns(at + 3 * SILENT_MS))) == 1
+        changed, silent = positions.end_block()
+        assert (sorted(changed), silent, len(positions)) == (["a", "c"], ["b"], 2)
+
+    def test_what_another_version_wrote_is_left_alone(self) -> None:
+        """Keys and values that cannot be read are passed over, and never removed."""
+        strange: list[tuple[bytes | None, bytes | None]] = [
+            (b"?", b"{}"),
+            (None, b"x"),
+            (PositionKey(_KEPT, 0, "a").encode(), b'{"next":1}'),
+        ]
+        assert read_entries(strange) == read_entries([])
+
+
+class TestSharedNames:
+    """What becomes of sources whose sequence cannot be trusted?"""
+
+    def test_two_producers_of_one_name_all_count(self) -> None:
+        """The same number under two event ids within a block: from there on all events count, but true repeats."""
+        #  offset   0 1 2 3 4 5 6
+        #  seq      0 0 1 1 1 2 2      ids 1 2 3 4 4 5 6
+        events = [
+            Sent(n, "a", seq, ident)
+            for n, (seq, ident) in enumerate(zip([0, 0, 1, 1, 1, 2, 2], [1, 2, 3, 4, 4, 5, 6], strict=True))
+        ]
+        fresh, said, _ = read_log(events, [], Shelf(), origin=origin_at(None, block_offsets=100), end=7)
+        assert [event.event_id for event in fresh] == [1, 2, 3, 4, 5, 6]
+        (line,) = said[0].gaps
+        assert (line.shared, line.gaps, line.repeats) == (True, (), 1)
+
+    def test_too_many_gaps_end_the_trust(self) -> None:
+        """With more than 1,024 gaps a source is no longer held to its sequence, and the alerts are resolved."""
+        events = [Sent(n, "a", 2 * n + 1, n) for n in range(MAX_GAPS + 1)]
+        origin = origin_at(None, block_offsets=10**6)
+        fresh, said, _ = read_log(events, [5], Shelf(), origin=origin, end=MAX_GAPS + 1)
+        assert len(fresh) == MAX_GAPS + 1
+        assert [line.shared for words in said for line in words.gaps] == [False, True]
+        assert _open_alerts(said) == set()
+
+
+class TestEditions:
+    """How is a change of the price book told?"""
+
+    def _take(self, shelf: Shelf, committed: int | None, book: str) -> Accounts:
+        origin = origin_at(committed, block_offsets=_BLOCK)
+        accounts = Accounts(shelf.start(origin), origin, partition=1, price_version=book)
+        shelf.records += accounts.take(version=0, committed_block=None).entries
+        return accounts
+
+    def test_another_book_is_another_edition(self) -> None:
+        """The first worker says its book; one with the same book goes on; another book is one edition more, under which
+        the block is written from its start."""
+        shelf = Shelf()
+        lives: list[tuple[int | None, str]] = [(None, "x"), (7, "x"), (8, "y"), (9, "y"), (9, "x")]
+        seen = [(one.edition, one.written_below) for one in (self._take(shelf, *life) for life in lives)]
+        assert seen == [(0, 0), (0, 7), (1, 5), (1, 9), (2, 5)]
+        assert len(shelf.records) == 3
+
+    def test_there_is_an_end_to_editions(self) -> None:
+        """More books than can be told apart are refused with a sentence."""
+        start: Any = Start(edition=65_535, price_version="x")
+        with pytest.raises(ConfigurationError, match="prices have changed 65536 times for partition 1"):
+            Accounts(start, origin_at(7, block_offsets=_BLOCK), partition=1, price_version="y")
