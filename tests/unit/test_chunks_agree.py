@@ -4,12 +4,10 @@ The reference below is a plain loop over pydantic, written without the codec's o
 """
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -19,18 +17,10 @@ from tests.odd_lines import START
 from tests.strategies import NOW_MS, chunk_of, chunks, event_lines, spoiled_lines
 
 from spendgauge.schemas import RecordChunk, UsageEvent
-from spendgauge.schemas.chunks import FRAME_SCHEMA, DecodedChunk, decode, decode_chunk
+from spendgauge.schemas.chunks import FRAME_SCHEMA, DecodedChunk, decode_chunk
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MS = 86_400_000
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _fast_from_the_first_line() -> Iterator[None]:
-    """Send even one line the fast way, so that small examples reach it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decode, "_FAST_FROM_LINES", 1)
-        yield
 
 
 def _milliseconds(time: datetime) -> int:

@@ -1,6 +1,6 @@
 """How do many records become one frame? In one pass where all is well, line by line where it is not.
 
-``decode_chunk`` reads all lines at once with Arrow and checks them as columns; what it cannot vouch for goes to
+``decode_chunk`` reads all lines with one compiled scanner, straight into columns; what that cannot vouch for goes to
 pydantic, line by line. Pydantic is the authority: the fast way accepts only what pydantic accepts, with the same
 values, so exactly the bad lines are rejected, each with its reason, and their neighbours are not.
 """

@@ -1,99 +1,119 @@
-"""How are many lines read at once? By Polars' JSON reader, without Python's lock, and no line is taken on trust."""
+"""How are many lines read at once? One compiled pass over their bytes fills columns, which Polars takes as they are."""
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
+import numpy as np
 import orjson
 import polars as pl
+import pyarrow as pa
 
-from spendgauge.schemas.chunks.guards import TAGS_MARK, guard
-from spendgauge.schemas.chunks.rules import RULES
+from spendgauge.schemas.chunks.compiled import Numbers
+from spendgauge.schemas.chunks.frame import COLUMNS, FRAME_SCHEMA
+from spendgauge.schemas.chunks.layout import FIELDS, LIMITS, NUMBERS, TEXTS
+from spendgauge.schemas.chunks.rules import RULES, TAG_LIMITS
+from spendgauge.schemas.chunks.scanner import Columns, Records, scan
+from spendgauge.schemas.chunks.slow import tags_text
 
 __all__ = ["read_lines"]
 
-_POLARS_TYPES: Final = {"string": pl.String(), "integer": pl.Int64(), "number": pl.Float64()}
-_FIELDS: Final[dict[str, pl.DataType]] = {TAGS_MARK: pl.String()} | {
-    name: _POLARS_TYPES[rule.kind] for name, rule in RULES.items() if rule.kind in _POLARS_TYPES
-}
-_TOO_LONG_A_NUMBER: Final = "[0-9]{38}"
-"""Polars calls it no JSON where a whole number exceeds 128 bits."""
+_LEAST_EVENT_BYTES: Final = 100
+"""An event has more: its four required fields take so much. Room is made for no more rows than can come."""
 
-_SMALL_SAMPLE: Final = 64
-_LARGE_SAMPLE: Final = 512
+_CANNOT_BE_NULL: Final = {name for name, rule in RULES.items() if rule.default is not None or rule.required} | {"tags"}
+_BITS: Final = {name: bit for bit, name in enumerate(RULES)}
 
 
-def read_lines(lines: pl.DataFrame) -> pl.DataFrame:
-    """Read the lines that can be read at once: the columns given, ``tags`` as text, and a column for each field found.
+def read_lines(
+    values: Sequence[bytes], offsets: Sequence[int], timestamps_ms: Sequence[int]
+) -> tuple[pl.DataFrame, Numbers]:
+    """Read the lines of records; return the rows that were accepted, and which lines were left.
 
-    A line that comes back is a JSON object of known names, each once, with values of the right JSON type, or null
-    where the model takes null; all else is still unchecked. A line that is left out needs pydantic.
+    *shape*: rows have ``FRAME_SCHEMA`` and stand in order; of each line that was left, the record's place in
+    ``values`` and the line's number there. Blank lines are in neither.
     """
-    guarded = guard(lines)
-    fields = _sampled_fields(guarded["json"])
-    read = _read(guarded, fields)
-    if read is None:
-        guarded = guarded.filter(~pl.col("json").str.contains(_TOO_LONG_A_NUMBER))
-        guarded = guarded.filter(pl.Series([_is_json(text) for text in guarded["json"]], dtype=pl.Boolean))
-        read = _read(guarded, fields)
-    if read is None:
-        return lines.clear()
-    return read.filter(*_trusted(read, fields)).drop("json", "members", "quotes", "nulls", TAGS_MARK, strict=False)
-
-
-def _read(guarded: pl.DataFrame, fields: dict[str, pl.DataType]) -> pl.DataFrame | None:
-    """Read all lines; None where one of them is not JSON."""
-    if guarded.is_empty() or not fields:
-        return None
-    data = guarded["json"].str.join("\n").cast(pl.Binary).item()
-    try:
-        read = pl.read_ndjson(data, schema=fields, ignore_errors=True)
-    except pl.exceptions.ComputeError:
-        return None
-    return guarded.hstack(read.get_columns()) if read.height == guarded.height else None
-
-
-def _is_json(text: str) -> bool:
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return False
-    return True
-
-
-def _sampled_fields(json: pl.Series) -> dict[str, pl.DataType]:
-    """Find the fields that lines name, in a sample: columns that nobody fills cost as much as the others.
-
-    A line that names another field is not trusted, and goes to pydantic. The sample is random and always the same, so
-    it does not fall in step with producers that take turns.
-    """
-    size = min(len(json), max(_SMALL_SAMPLE, min(_LARGE_SAMPLE, len(json) // 16)))
-    names: set[str] = set()
-    for text in json.sample(size, seed=0):
-        try:
-            names.update(orjson.loads(text))
-        except orjson.JSONDecodeError:
-            continue
-    return {name: dtype for name, dtype in _FIELDS.items() if name in names}
-
-
-def _trusted(read: pl.DataFrame, fields: dict[str, pl.DataType]) -> list[pl.Expr]:
-    """State what holds only where no member was ignored, doubled, converted or lost.
-
-    Each member is a null that may be, or filled a column; each string member filled a text column; the mark of tags
-    stands for tags; and no column that was filled is null a second time.
-    """
-    none = pl.lit(0, pl.UInt32)
-    texts = pl.sum_horizontal(none, *(pl.col(name).is_not_null() for name, t in fields.items() if t == pl.String()))
-    filled = pl.sum_horizontal(none, *(pl.col(name).is_not_null() for name in fields))
-    checks = [
-        pl.col("members") == filled + pl.col("nulls"),
-        pl.col("quotes") == 2 * (filled + texts + pl.col("nulls")),
-    ]
-    if TAGS_MARK in fields:
-        checks.append(pl.col(TAGS_MARK).is_null() == pl.col("tags").is_null())
-    if read["nulls"].sum():
-        checks += [
-            pl.col(name).is_null() | ~pl.col("json").str.contains(rf'"{name}":\s*null')
-            for name in fields
-            if name in RULES and RULES[name].nullable
+    data = bytearray(b"\n").join(values) + b"\n"
+    ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)) + 1)
+    times_ms = np.array(timestamps_ms, np.int64)
+    columns = _room(rows=len(data) // _LEAST_EVENT_BYTES + 1, lines=len(data) // 2)
+    rows, left = scan(Records(np.frombuffer(data, np.uint8), ends, times_ms, LIMITS), FIELDS, columns)
+    place = columns.place[:rows]
+    frame = pl.DataFrame(
+        [
+            *(_column(name, columns, rows, data) for name in RULES),
+            pl.Series("offset", np.array(offsets, np.int64)[place]),
+            pl.Series("line", columns.line[:rows]),
+            pl.Series("received_at_ms", times_ms[place]),
         ]
-    return checks
+    )
+    unread = np.stack([columns.left_place[:left], columns.left_line[:left]], axis=1)
+    valid = _is_valid(frame)
+    if valid.all():
+        return frame, unread
+    wrong = (~valid).to_numpy()
+    more = np.stack([place[wrong], columns.line[:rows][wrong]], axis=1)
+    together = np.concatenate([unread, more])
+    return frame.filter(valid), together[np.lexsort(together.T[::-1])]
+
+
+def _room(*, rows: int, lines: int) -> Columns:
+    return Columns(
+        texts=np.empty((len(TEXTS), rows, 2), np.int64),
+        numbers=np.empty((len(NUMBERS), rows), np.int64),
+        given=np.empty(rows, np.int64),
+        place=np.empty(rows, np.int64),
+        line=np.empty(rows, np.int64),
+        follower=np.arange(1, len(RULES) + 1) % len(RULES),
+        left_place=np.empty(lines, np.int64),
+        left_line=np.empty(lines, np.int64),
+    )
+
+
+def _column(name: str, columns: Columns, rows: int, data: bytearray) -> pl.Series:
+    """Take a field's column as it is, without copying."""
+    given = None
+    if name not in _CANNOT_BE_NULL:
+        given = pa.py_buffer(np.packbits(columns.given[:rows] >> _BITS[name] & 1, bitorder="little"))
+    if name in NUMBERS:
+        numbers = columns.numbers[NUMBERS.index(name), :rows]
+        array = pa.Array.from_buffers(pa.int64(), rows, [given, pa.py_buffer(numbers)])
+    else:
+        views = columns.texts[TEXTS.index(name), :rows]
+        array = pa.Array.from_buffers(pa.string_view(), rows, [given, pa.py_buffer(views), pa.py_buffer(data)])
+    series = pl.Series(COLUMNS[name], array)
+    return _FINISHED[name](series) if name in _FINISHED else series.cast(FRAME_SCHEMA[series.name])
+
+
+def _is_valid(frame: pl.DataFrame) -> pl.Series:
+    """Apply what the scanner left open: the limits of the score and of tags."""
+    rule = RULES["quality_score"]
+    return frame.select(
+        pl.col("quality_score").is_between(rule.minimum, rule.maximum).fill_null(value=True)
+        & pl.col("tags").is_not_null()
+    ).to_series()
+
+
+def _canonical_tags(texts: pl.Series) -> pl.Series:
+    """Write each tags text in canonical form; null where it is invalid."""
+    different = texts.unique()
+    canonical = pl.Series(different.name, [_canonical(text) for text in different], pl.String)
+    return texts if different.equals(canonical) else texts.replace_strict(different, canonical)
+
+
+def _canonical(text: str) -> str | None:
+    """Write one map of strings without escapes in canonical form; None where it breaks a rule."""
+    tags: dict[str, str] = orjson.loads(text)
+    twice = text.count('"') != 4 * len(tags)
+    if twice or len(tags) > TAG_LIMITS.count or not all(map(_fits, tags, tags.values())):
+        return None
+    return tags_text(tags)
+
+
+def _fits(name: str, value: str) -> bool:
+    return 1 <= len(name) <= TAG_LIMITS.name_length and len(value) <= TAG_LIMITS.value_length
+
+
+_FINISHED: Final[dict[str, Callable[[pl.Series], pl.Series]]] = {
+    "quality_score": lambda series: series.cast(pl.Float64, strict=False),
+    "tags": _canonical_tags,
+}

@@ -1,76 +1,61 @@
-"""Which records can be read, and which lines do they hold?"""
+"""Which records can be read, and what becomes of those that cannot?"""
 
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-import polars as pl
-
+from spendgauge.schemas.chunks.compiled import Numbers
 from spendgauge.schemas.chunks.slow import Refusal
 from spendgauge.schemas.events import MAX_RECORD_BYTES, USAGE_SCHEMA
 from spendgauge.schemas.records import Headers, RecordChunk
 from spendgauge.schemas.rejects import MAX_REJECTED_BYTES, RejectedEvent
 from spendgauge.schemas.topics import SCHEMA_HEADER
 
-__all__ = ["lines_of", "raw_lines", "reject", "screen"]
+__all__ = ["raw_lines", "reject", "screen"]
 
 _SCHEMA: Final = USAGE_SCHEMA.encode()
-_WHITESPACE: Final = " \t\r"
+_WHITESPACE: Final = b" \t\r\n"
 _EMPTY: Final = Refusal("empty_record", "the record holds no line")
 
 
-def screen(chunk: RecordChunk) -> dict[int, Refusal]:
-    """Name the records (by their place in the chunk) that cannot be read at all, and why."""
-    refused: dict[int, Refusal] = {}
-    for place, value in enumerate(chunk.values):
-        if not value:
-            refused[place] = _EMPTY
-        elif len(value) > MAX_RECORD_BYTES:
-            refused[place] = Refusal(
-                "too_large", f"the record has {len(value)} bytes, and at most {MAX_RECORD_BYTES} are read"
-            )
+def screen(chunk: RecordChunk) -> tuple[list[bytes], dict[int, Refusal]]:
+    """Give the records' values, and name the records (by their place in the chunk) that cannot be read at all.
+
+    The value of a record that cannot be read is empty.
+    """
+    values = [value or b"" for value in chunk.values]
+    odd = [place for place, value in enumerate(values) if value[:1] != b"{" or len(value) > MAX_RECORD_BYTES]
+    refused = {place: refusal for place in odd if (refusal := _unreadable(values[place]))}
     known: Headers = ()
     for place, headers in enumerate(chunk.headers):
         if headers != known:
-            schema = dict(headers).get(SCHEMA_HEADER, _SCHEMA)
-            if schema == _SCHEMA:
+            refusal = _of_another_schema(headers)
+            if refusal is None:
                 known = headers
-            else:
-                named = (schema or b"").decode(errors="replace")[:64]
-                refused.setdefault(
-                    place, Refusal("unreadable", f"the record's schema is {named!r}, and {USAGE_SCHEMA} is read")
-                )
-    return refused
+            elif place not in refused or values[place].isspace():
+                refused[place] = refusal
+    for place in refused:
+        values[place] = b""
+    return values, refused
 
 
-def lines_of(chunk: RecordChunk, refused: dict[int, Refusal]) -> pl.DataFrame:
-    """Split the other records into lines: columns ``record`` (its place), ``line``, ``text``; blank lines left out.
-
-    In ``text``, U+FFFD stands for bytes that are not UTF-8. Adds to ``refused`` the records that have blank lines only.
-    """
-    places = [place for place in range(len(chunk)) if place not in refused]
-    records = pl.DataFrame([pl.Series("record", places, pl.Int64), _texts([chunk.values[place] for place in places])])
-    if records["text"].str.contains("\n", literal=True).any():
-        split = records.with_columns(pl.col("text").str.split("\n"))
-        lines = split.with_columns(line=pl.int_ranges(0, pl.col("text").list.len())).explode("text", "line")
-    else:
-        lines = records.with_columns(line=pl.lit(0, pl.Int64))
-    filled = lines.filter(pl.col("text").str.strip_chars(_WHITESPACE) != "")
-    if filled.height < lines.height:
-        refused.update(dict.fromkeys(set(places) - set(filled["record"]), _EMPTY))
-    return filled
+def _unreadable(value: bytes) -> Refusal | None:
+    if len(value) > MAX_RECORD_BYTES:
+        return Refusal("too_large", f"the record has {len(value)} bytes, and at most {MAX_RECORD_BYTES} are read")
+    return None if value.strip(_WHITESPACE) else _EMPTY
 
 
-def _texts(values: list[bytes | None]) -> pl.Series:
-    try:
-        return pl.Series("text", values, pl.Binary).cast(pl.String)
-    except pl.exceptions.ComputeError:  # somewhere the bytes are not UTF-8
-        return pl.Series("text", [(value or b"").decode(errors="replace") for value in values], pl.String)
+def _of_another_schema(headers: Headers) -> Refusal | None:
+    schema = dict(headers).get(SCHEMA_HEADER, _SCHEMA)
+    if schema == _SCHEMA:
+        return None
+    named = (schema or b"").decode(errors="replace")[:64]
+    return Refusal("unreadable", f"the record's schema is {named!r}, and {USAGE_SCHEMA} is read")
 
 
-def raw_lines(chunk: RecordChunk, lines: pl.DataFrame) -> Iterator[tuple[int, int, bytes]]:
+def raw_lines(chunk: RecordChunk, lines: Numbers) -> Iterator[tuple[int, int, bytes]]:
     """Give place, line number and original bytes of each of these lines, which stand in order."""
-    for place, group in groupby(lines.select("record", "line").iter_rows(), key=lambda row: row[0]):
+    for place, group in groupby(lines.tolist(), key=lambda row: int(row[0])):
         parts = (chunk.values[place] or b"").split(b"\n")
         for _, line in group:
             yield place, line, parts[line]

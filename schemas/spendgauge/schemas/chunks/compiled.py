@@ -1,0 +1,73 @@
+"""How does a function become machine code? Numba compiles it when it is first called, and keeps it on disk.
+
+Compiled functions run without the interpreter's lock. What they may use is a small part of Python: numbers, arrays
+and named tuples of them, and each other.
+"""
+
+from collections.abc import Callable
+from functools import cache, wraps
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Bytes", "Numbers", "compiled", "inlined", "interpreted", "kept"]
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+Bytes = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
+
+_jit: Final[Any] = numba.njit
+"""Numba's types do not know ``_nrt``: what counts references. Nothing here makes arrays, and to count costs more than
+all the rest."""
+_SOURCES: Final = ("compiled", "scanner", "tokens", "values")
+
+
+def compiled(function: F) -> F:
+    """Have a function compiled together with those that call it."""
+    return cast(F, _jit(nogil=True, _nrt=False)(function))
+
+
+def inlined(function: F) -> F:
+    """Have a function compiled into each place that calls it: tuples of arrays cost more to pass than most do."""
+    return cast(F, _jit(nogil=True, _nrt=False, forceinline=True)(function))
+
+
+def kept(function: F) -> F:
+    """Have a function compiled when it is first called, and kept for the next process.
+
+    It is kept where Python keeps what it compiles itself, or else in the user's cache directory; where neither can be
+    written each process compiles for itself, which takes some seconds.
+    """
+    dispatcher = cache(lambda: _kept(function))
+
+    @wraps(function)
+    def call(*arguments: Any) -> Any:
+        return dispatcher()(*arguments)
+
+    return cast(F, call)
+
+
+def _kept(function: Callable[..., Any]) -> Any:
+    try:
+        dispatcher = _jit(nogil=True, cache=True, _nrt=False)(function)
+    except RuntimeError:
+        return compiled(function)
+    # Numba looks at the function's own module alone, and would go on using what other modules said before.
+    dispatcher._cache._cache_file._source_stamp = _sources_digest()
+    return dispatcher
+
+
+def interpreted(function: Callable[..., T]) -> Callable[..., T]:
+    """Return the Python function of a compiled one."""
+    return cast(Callable[..., T], cast(Any, function).py_func)
+
+
+@cache
+def _sources_digest() -> bytes:
+    modules = (Path(__file__).with_name(f"{name}.py") for name in _SOURCES)
+    return sha256(b"".join(module.read_bytes() for module in modules)).digest()

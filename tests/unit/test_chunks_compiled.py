@@ -1,0 +1,40 @@
+"""What is kept of compiled functions is used as long as it is true, and they work where nothing can be kept."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spendgauge.schemas.chunks import compiled
+
+
+def _doubler() -> Any:
+    """Define a function in no file, so that numba finds no place to keep it."""
+    scope: dict[str, Any] = {}
+    exec(compile("def double(number):\n    return 2 * number\n", "<nowhere>", "exec"), scope)
+    return scope["double"]
+
+
+def test_a_function_that_cannot_be_kept_works() -> None:
+    """Where no directory can be written a function is compiled in the process that calls it."""
+    assert compiled.kept(_doubler())(21) == 42
+
+
+def test_every_module_of_compiled_functions_is_looked_at() -> None:
+    """A change of any compiled function makes those that call it be compiled again."""
+    folder = Path(compiled.__file__).parent
+    marked = {
+        path.stem for path in folder.glob("*.py") if re.search(r"^@(compiled|inlined|kept)$", path.read_text(), re.M)
+    }
+    assert marked | {"compiled"} == set(compiled._SOURCES)
+
+
+def test_what_is_kept_names_its_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What was compiled from other sources is not used."""
+    for name in compiled._SOURCES:
+        (tmp_path / f"{name}.py").write_text(name)
+    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
+    before = compiled._sources_digest.__wrapped__()
+    (tmp_path / "tokens.py").write_text("something else")
+    assert compiled._sources_digest.__wrapped__() != before
