@@ -72,4 +72,4 @@ class SinkMetrics:
         )
         yield counter(f"{_PREFIX}_rebalances_total", "How often partitions were shared out anew.", held.rebalances)
         yield gauge(f"{_PREFIX}_buffered_records", "Records read and not yet sent to ClickHouse.", held.records)
-        yield gauge(f"{_PREFIX}_buffered_bytes", "Bytes of these records.", held.bytes)
+        yield gauge(f"{_PREFIX}_buffered_bytes", "Bytes read and not yet sent to ClickHouse.", held.bytes)

@@ -34,8 +34,8 @@ class SinkSettings(KafkaSettings, ClickHouseSettings, MonitorSettings):
         max_length=249,
         pattern=r"^[a-zA-Z0-9._-]*$",
         description="A name that a sink keeps when it is restarted (Kafka's static membership): back within the "
-        "session timeout it has its partitions again, and the others notice nothing. Empty: it leaves its group when it "
-        "stops. The embedded broker does not know such names.",
+        "session timeout it has its partitions again, and the others notice nothing. Empty: it leaves its group where "
+        "it stops. The embedded broker does not know such names.",
     )
     flush_seconds: float = Field(
         default=0.5,

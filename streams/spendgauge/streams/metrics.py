@@ -43,9 +43,9 @@ class RatesMetrics:
     def _read(self) -> Iterator[Metric]:
         if self._agent is None or self._consumer is None:
             return
-        counts = self._agent.counts
+        counts, read_bytes = self._agent.counts, self._consumer.bytes_read
         yield counter(f"{_PREFIX}_records_total", "Records read from usage.events.", counts.records)
-        yield counter(f"{_PREFIX}_read_bytes_total", "Bytes of these records.", self._consumer.bytes_read)
+        yield counter(f"{_PREFIX}_read_bytes_total", "Bytes of values read from usage.events.", read_bytes)
         yield counter(f"{_PREFIX}_events_total", "Valid events read, repeats included.", counts.events)
         yield counter(
             f"{_PREFIX}_repeats_total", "Events that were counted before and are left out.", counts.duplicates

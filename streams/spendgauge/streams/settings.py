@@ -57,8 +57,8 @@ class WorkerSettings(KafkaSettings, MonitorSettings):
         max_length=249,
         pattern=r"^[a-zA-Z0-9._-]*$",
         description="A name that a worker keeps when it is restarted (Kafka's static membership): back within the "
-        "session timeout it has its partitions again, and the others notice nothing. Empty: it leaves its group when it "
-        "stops. The embedded broker does not know such names.",
+        "session timeout it has its partitions again, and the others notice nothing. Empty: it leaves its group where "
+        "it stops. The embedded broker does not know such names.",
     )
     fetch_bytes: int = Field(
         default=4 * 1024 * 1024,
