@@ -346,9 +346,34 @@ class Service:
         self.worker.spools.abandon()
 
 
-STEPS = st.lists(
-    st.sampled_from(["emit", "emit", "turn", "wait", "down", "up", "refuse", "kill", "close"]), max_size=70
-)
+def test_what_was_left_in_memory_stays_behind_what_is_on_disk(tmp_path: Path) -> None:
+    """Where memory holds newer events than the disk when a service closes, the disk's are replayed before them."""
+    clock, broker = FakeClock(), FakeBroker(up=False, window=1)
+    service = Service(str(tmp_path), broker, clock, boot="1", durability="memory")
+    for _ in range(9):
+        service.emit()
+    service.turn()
+    assert service.worker.spools.waiting_events == 3
+    broker.up = True
+    service.worker.sender.turn(0)
+    service.worker.sender.turn(0)
+    broker.up = False
+    service.turn()
+    service.emit()
+    service.turn()
+    assert (service.worker.spools.unread, service.worker.sender.pending_events) == (False, 4)
+    assert service.worker.stop()
+    broker.up = True
+    heir = Service(str(tmp_path), broker, clock, boot="2", durability="memory")
+    for _ in range(9):
+        heir.turn()
+        clock.sleep(1.0)
+    (seqs,) = positions(broker.records).values()
+    assert list(dict.fromkeys(seqs)) == list(range(10))
+    heir.kill()
+
+
+STEPS = st.lists(st.sampled_from(["emit", "emit", "turn", "wait", "down", "up", "break", "kill", "close"]), max_size=70)
 
 
 @contextmanager
@@ -379,8 +404,8 @@ def test_nothing_that_was_safe_is_lost_or_out_of_order(steps: list[str], durabil
                     clock.sleep(1.0)
                 case "down" | "up":
                     broker.up = step == "up"
-                case "refuse":
-                    broker.refusals.append(KafkaError(KafkaError.NOT_ENOUGH_REPLICAS))
+                case "break" if broker.clients:
+                    broker.clients[-1].on_error(KafkaError(KafkaError._FATAL, "broken", True))
                 case "kill":
                     service.kill()
                     service = start()
