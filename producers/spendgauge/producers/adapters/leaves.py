@@ -3,7 +3,8 @@
 The rules, for every provider:
 
 - A part is never more than its whole: parts are taken from the whole in a fixed order, each at most what is left, so no
-  leaf is negative and the leaves still add up to the whole. Where that cut something, the fault is ``capped``.
+  leaf is negative and the leaves still add up to the whole. No leaf is more than an event can hold. Where that cut
+  something, the fault is ``capped``.
 - A provider's own total is kept as ``reported_total_tokens``. Where it is not the sum of the leaves, the fault is
   ``total_differs``.
 - Faults do not stop an event: they stand in its tag ``usage_check``, where they are seen and counted.
@@ -13,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spendgauge.producers.adapters.reading import Counts, identifier
-from spendgauge.schemas.events import LEAVES
+from spendgauge.schemas.events import LEAVES, MAX_TOKENS
 
 __all__ = [
     "TAG",
@@ -34,6 +35,7 @@ EventFields = dict[str, Any]
 TAG: Final = "usage_check"
 TOKEN_LEAVES: Final = tuple(name for name in LEAVES if name.endswith("_tokens"))
 _MAX_TAGS: Final = 16
+_MOST: Final = {"web_search_requests": 1_000_000}
 
 
 def input_leaves(
@@ -97,6 +99,7 @@ def usage_fields(counts: Counts, leaves: Mapping[str, int], *, total: int | None
 
     ``total`` is compared with the sum of the leaves; faults become the tag ``usage_check``.
     """
+    leaves = {name: _capped(count, _MOST.get(name, MAX_TOKENS), counts) for name, count in leaves.items()}
     if total is not None and total != sum(leaves.get(name, 0) for name in TOKEN_LEAVES):
         counts.faults.add("total_differs")
     always = {"input_tokens": leaves.get("input_tokens", 0), "output_tokens": leaves.get("output_tokens", 0)}

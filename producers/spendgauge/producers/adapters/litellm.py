@@ -10,7 +10,16 @@ BerriAI/litellm, pull request #23342 (some versions left the cache out of ``prom
 from typing import Any, Final
 
 from spendgauge.producers.adapters.leaves import EventFields, cache_writes, usage_fields, who
-from spendgauge.producers.adapters.reading import Counts, amount_usd, field, identifier, label, moment, stable_id
+from spendgauge.producers.adapters.reading import (
+    Counts,
+    amount_usd,
+    elapsed_ms,
+    field,
+    identifier,
+    label,
+    moment,
+    stable_id,
+)
 from spendgauge.producers.adapters.relayed import relayed_leaves
 from spendgauge.producers.adapters.tiers import service_tier
 
@@ -122,12 +131,12 @@ def _times(payload: object) -> EventFields:
     started, ended, first = (
         moment(field(payload, name), per_second=1) for name in ("startTime", "endTime", "completionStartTime")
     )
-    fields: EventFields = {"started_at": started, "occurred_at": ended}
-    if started and ended and ended >= started:
-        fields["latency_ms"] = round((ended - started).total_seconds() * 1000)
-    if field(payload, "stream") is True and started and first and first >= started:
-        fields["ttft_ms"] = round((first - started).total_seconds() * 1000)
-    return fields
+    return {
+        "started_at": started,
+        "occurred_at": ended,
+        "latency_ms": elapsed_ms(started, ended),
+        "ttft_ms": elapsed_ms(started, first) if field(payload, "stream") is True else None,
+    }
 
 
 def _cost(payload: object) -> Any:

@@ -97,8 +97,8 @@ def _searches(response: object, counts: Counts) -> int:
     if billed is not None:
         return billed
     calls = [item for item in items(field(response, "output")) if field(item, "type") == "web_search_call"]
-    done = [call for call in calls if field(call, "status") in {None, "completed"}]
-    return sum(field(call, "action", "type") in {None, "search"} for call in done)
+    done = [call for call in calls if field(call, "status") in (None, "completed")]
+    return sum(field(call, "action", "type") in (None, "search") for call in done)
 
 
 class OpenAIStream:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spendgauge.producers.adapters.leaves import EventFields, usage_fields, who
-from spendgauge.producers.adapters.reading import Counts, field, identifier, items, label, moment, stable_id
+from spendgauge.producers.adapters.reading import Counts, elapsed_ms, field, identifier, items, label, moment, stable_id
 from spendgauge.producers.adapters.relayed import relayed_leaves
 from spendgauge.producers.adapters.tiers import service_tier
 
@@ -138,9 +138,7 @@ def _named(found: Mapping[str, Any], provider: str) -> EventFields:
 def _times(span: object, found: Mapping[str, Any]) -> EventFields:
     started = moment(_first_of(span, ("startTimeUnixNano",), ("start_time",)), per_second=10**9)
     ended = moment(_first_of(span, ("endTimeUnixNano",), ("end_time",)), per_second=10**9)
-    fields: EventFields = {"started_at": started, "occurred_at": ended}
-    if started and ended and ended >= started:
-        fields["latency_ms"] = round((ended - started).total_seconds() * 1000)
+    fields: EventFields = {"started_at": started, "occurred_at": ended, "latency_ms": elapsed_ms(started, ended)}
     first = found.get("gen_ai.response.time_to_first_chunk")
     if isinstance(first, int | float) and 0 <= first < 10**6:
         fields["ttft_ms"] = round(first * 1000)

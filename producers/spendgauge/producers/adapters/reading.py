@@ -17,6 +17,7 @@ from spendgauge.schemas.fields import EARLIEST, LATEST, MAX_TOKENS
 __all__ = [
     "Counts",
     "amount_usd",
+    "elapsed_ms",
     "field",
     "identifier",
     "items",
@@ -89,6 +90,14 @@ def moment(value: object, *, per_second: int) -> datetime | None:
     except (OverflowError, ValueError):
         return None
     return at if EARLIEST <= at < LATEST else None
+
+
+def elapsed_ms(started: datetime | None, ended: datetime | None) -> int | None:
+    """Return the milliseconds between two moments; None where one is missing, or an event could not hold it."""
+    if started is None or ended is None:
+        return None
+    milliseconds = (ended - started) // timedelta(milliseconds=1)
+    return milliseconds if 0 <= milliseconds < 2**31 else None
 
 
 def stable_id(*parts: str) -> str:
