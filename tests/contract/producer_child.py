@@ -1,4 +1,4 @@
-"""What does a service's process do with a producer? Run by ``test_producer_processes``: one mode, then the end."""
+"""What does a service's process do with a producer? Run by the tests beside it: one mode, then the end."""
 
 import multiprocessing
 import os
@@ -68,7 +68,25 @@ def interrupt(producer: UsageProducer) -> None:
     print(producer.stats().delivered)
 
 
-MODES = {run.__name__: run for run in (forget_to_close, fork, fork_in_vain, multiprocess, interrupt)}
+def until_killed(producer: UsageProducer) -> None:
+    """Emit for ever; write each id as soon as ``emit`` has returned it."""
+    while True:
+        event_id = producer.emit(**CALL)
+        if event_id is not None:
+            os.write(1, event_id.encode() + b"\n")
+
+
+def both_until_killed(producer: UsageProducer) -> None:
+    """The same in a parent and its child, which has the parent's files open when it begins."""
+    emit(producer, 20)
+    os.fork()
+    until_killed(producer)
+
+
+MODES = {
+    run.__name__: run
+    for run in (forget_to_close, fork, fork_in_vain, multiprocess, interrupt, until_killed, both_until_killed)
+}
 
 if __name__ == "__main__":
     MODES[sys.argv[1]](UsageProducer(ProducerSettings.from_environment()))

@@ -140,8 +140,8 @@ class DiskSpools(Spools):
             self._mark_at = now + _MARK_SECONDS
             self._guard(self._mark)
         if now >= self._look_at:
-            self._look_at = now + _LOOK_SECONDS
             self._guard(self._adopt)
+            self._look_at = now + _LOOK_SECONDS  # after it: ``replaying`` says no when it has been done
 
     def keep(self, records: Sequence[Record]) -> int:
         """Write what was not acknowledged when the producer closed; return how many events could not be kept.
