@@ -126,7 +126,7 @@ def count(settings: ClickHouseSettings, what: str) -> int:
 
 def uncommitted(settings: SinkSettings) -> int:
     """Count the records that the group has not committed."""
-    topics = (settings.topics.usage, settings.topics.rates, settings.topics.rejected)
+    topics = settings.topics.stored
     points = [TopicPartition(topic, number) for topic in topics for number in range(4)]
     consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": settings.sink_group})
     try:

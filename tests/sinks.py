@@ -1,6 +1,6 @@
 """How is a sink tested? With chunks and messages made by hand, a database to look into, and real processes to kill."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from spendgauge.schemas import RateContribution, RecordChunk, RejectedEvent, TopicNames, UsageEvent
 from spendgauge.schemas.lines import event_line
+from spendgauge.schemas.positions import SeqGap, SourceGaps
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.sinks.rows import decode_chunks
 from spendgauge.sinks.writer import Batch, Writer, Written
@@ -19,6 +20,7 @@ __all__ = [
     "chunk",
     "contribution",
     "event",
+    "gaps",
     "refusal",
     "reject",
     "store",
@@ -85,6 +87,13 @@ def contribution(**fields: Any) -> bytes:
         **fields,
     }
     return RateContribution(**values).model_dump_json().encode()
+
+
+def gaps(*, gaps: Sequence[Mapping[str, int]] = (), **fields: Any) -> bytes:
+    """Write a line of usage.gaps; each gap was opened by offset 5, at ``NOW_MS``, unless it says otherwise."""
+    standing = {"stream": "topic:16384", "partition": 0, "version": 0, "next_seq": 0, "repeats": 0, "shared": False}
+    opened = tuple(SeqGap(**{"opened_offset": 5, "opened_at_ms": NOW_MS, **gap}) for gap in gaps)
+    return SourceGaps(**{"source": "a", **standing, **fields}, gaps=opened).model_dump_json().encode()
 
 
 def reject(**fields: Any) -> bytes:

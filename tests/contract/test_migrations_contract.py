@@ -12,8 +12,8 @@ from spendgauge.sinks.migrate import load_migrations, migrate, pending_migration
 pytestmark = pytest.mark.integration
 
 NAMES = tuple(migration.name for migration in load_migrations())
-TABLES = {"usage_events", "cost_rates", "usage_rejected", "schema_migrations"}
-VIEWS = {"usage", "rates", "rejected"}
+TABLES = {"usage_events", "cost_rates", "source_gaps", "usage_rejected", "schema_migrations"}
+VIEWS = {"usage", "rates", "gaps", "rejected"}
 
 PROGRAM = """
 import sys

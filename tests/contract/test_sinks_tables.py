@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.sinks import NOW_MS, TOPICS, chunk, contribution, event, reject, store
+from tests.sinks import NOW_MS, TOPICS, chunk, contribution, event, gaps, reject, store
 from tests.strategies import usage_events
 
 from spendgauge.schemas import ClickHouseSettings, RecordChunk, UsageEvent
@@ -24,7 +24,7 @@ from spendgauge.schemas.prices import PriceBook
 from spendgauge.sinks.clickhouse import connect
 from spendgauge.sinks.migrate import migrate
 from spendgauge.sinks.rows import decode_chunks
-from spendgauge.sinks.tables import COST_RATES, USAGE_EVENTS, USAGE_REJECTED
+from spendgauge.sinks.tables import TABLES, USAGE_EVENTS
 
 pytestmark = pytest.mark.integration
 
@@ -56,7 +56,7 @@ def database(clickhouse: ClickHouseSettings) -> Iterator[Database]:
 
 def test_every_column_is_written_or_made_by_the_table(database: Database) -> None:
     """The sink writes all columns but those that the table fills itself."""
-    for table in (USAGE_EVENTS, COST_RATES, USAGE_REJECTED):
+    for table in TABLES:
         columns = database.rows(
             "SELECT name, default_kind FROM system.columns "
             f"WHERE database = currentDatabase() AND table = '{table.name}'"
@@ -179,6 +179,42 @@ def test_rates_add_up_the_highest_versions(database: Database) -> None:
     assert database.rows(query) == expected
     database.client.command("OPTIMIZE TABLE cost_rates FINAL")
     assert database.rows(query) == expected
+
+
+def test_a_later_edition_wins_over_any_version(database: Database) -> None:
+    """A block that was priced anew replaces what the old prices said, also where that had read further."""
+    lines = [
+        contribution(edition=e, version=v, requests=100 * e + v, cost_usd=f"{e}.{v % 1000:012d}")
+        for e, v in ((0, 9), (1, 3), (1, 5), (0, 2**48 - 1), (1, 4))
+    ]
+    for number, line in enumerate(lines):
+        database.store(chunk("cost.rates", line, first=number))
+    query = "SELECT requests, cost_usd FROM rates"
+    assert database.rows(query) == [(105, Decimal("1.000000000005"))]
+    database.client.command("OPTIMIZE TABLE cost_rates FINAL")
+    assert database.rows(query) == [(105, Decimal("1.000000000005"))]
+    assert database.rows("SELECT edition, version FROM cost_rates") == [(1, 5)]
+
+
+def test_open_gaps_are_rows(database: Database) -> None:
+    """The view has a row for each run of numbers that is missing by the highest version; a closed one is gone."""
+    two = [{"first_seq": 3, "last_seq": 4}, {"first_seq": 7, "last_seq": 7}]
+    lines = [
+        gaps(source="a", version=20, next_seq=9, gaps=two, repeats=2),
+        gaps(source="a", version=10, next_seq=5, gaps=two[:1]),
+        gaps(source="b", version=10, next_seq=5, gaps=two[:1]),
+        gaps(source="b", version=11, next_seq=5),
+        gaps(source="c", version=12, shared=True),
+    ]
+    for first, order in enumerate((lines, lines[::-1], lines)):
+        database.store(chunk("usage.gaps", b"\n".join(order), first=first))
+    query = "SELECT source, first_seq, last_seq, missing, opened_offset, toUnixTimestamp64Milli(opened_at) FROM gaps"
+    assert database.rows(f"{query} ORDER BY source, first_seq") == [
+        ("a", 3, 4, 2, 5, NOW_MS),
+        ("a", 7, 7, 1, 5, NOW_MS),
+    ]
+    standing = "SELECT source, version, next_seq, repeats, shared FROM source_gaps FINAL ORDER BY source"
+    assert database.rows(standing) == [("a", 20, 9, 2, 0), ("b", 11, 5, 0, 0), ("c", 12, 0, 0, 1)]
 
 
 def test_another_stream_is_another_contribution(database: Database) -> None:

@@ -66,9 +66,9 @@ def test_what_was_rated_and_not_stored_is_taken_back(database: Client, clickhous
 
 @pytest.mark.integration
 def test_a_partly_stored_block_wins_over_its_contributions(database: Client, clickhouse: ClickHouseSettings) -> None:
-    """Where rates and events of a block differ, the events are right, whatever version the rates had."""
+    """Where rates and events of a block differ, the events are right, whatever edition and version the rates had."""
     where = {"key": ("anthropic", "claude-sonnet-4-5"), "series": "provider+model", "pane_start": NOW_MS // 1000}
-    rated = contribution(**where, block=1, version=32_767, requests=9)
+    rated = contribution(**where, block=1, edition=7, version=32_767, requests=9)
     stored = [event(1), event(2, status="error"), event(3, kind="adjustment", adjusts=event_id(1), input_tokens=-1000)]
     store(database, [chunk(TOPICS.rates, rated)], book=PriceBook.load())
     store(database, [chunk(TOPICS.usage, *stored, first=20_000)], book=PriceBook.load())

@@ -9,7 +9,7 @@ import pytest
 from clickhouse_connect.driver.ctypes import RespBuffCls
 from clickhouse_connect.driver.query import QueryContext
 from clickhouse_connect.driver.transform import NativeTransform
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spendgauge.sinks.native import encode_block, encoder
@@ -22,6 +22,8 @@ WIDE = st.decimals(-(10**25), 10**25, places=12)
 
 KINDS: dict[str, tuple[Any, pl.DataType]] = {
     "Int64": (INT64, pl.Int64()),
+    "UInt8": (st.integers(0, 2**8 - 1), pl.Int64()),
+    "UInt16": (st.integers(0, 2**16 - 1), pl.Int64()),
     "UInt32": (st.integers(0, 2**32 - 1), pl.Int64()),
     "Nullable(Int32)": (st.none() | st.integers(-(2**31), 2**31 - 1), pl.Int64()),
     "Nullable(Float64)": (st.none() | st.floats(0, 1), pl.Float64()),
@@ -32,6 +34,7 @@ KINDS: dict[str, tuple[Any, pl.DataType]] = {
     "Nullable(UUID)": (st.none() | st.uuids().map(str), pl.String()),
     "Decimal(38, 12)": (WIDE, pl.Decimal(38, 12)),
     "Array(String)": (st.lists(TEXT, max_size=3), pl.List(pl.String())),
+    "Array(Int64)": (st.lists(INT64, max_size=3), pl.List(pl.Int64())),
 }
 """What to draw, and the series' type. The other types are the same encoders or have a test of their own."""
 
@@ -60,6 +63,7 @@ def written(kind: str, series: pl.Series) -> list[Any]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
+@settings(deadline=None)
 def test_values_come_back(kind: str, data: st.DataObject) -> None:
     """What is written as a type, the client reads as the same values."""
     strategy, dtype = KINDS[kind]
@@ -70,6 +74,7 @@ def test_values_come_back(kind: str, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(data=st.data())
+@settings(deadline=None)
 def test_a_slice_is_written_like_a_copy(kind: str, data: st.DataObject) -> None:
     """A slice that shares its neighbours' memory is written like the same values alone: bisection cuts slices."""
     strategy, dtype = KINDS[kind]

@@ -5,7 +5,7 @@ from decimal import Decimal
 import orjson
 import pytest
 from hypothesis import given, settings
-from tests.sinks import NOW_MS, TOPICS, chunk, contribution, event, reject
+from tests.sinks import NOW_MS, TOPICS, chunk, contribution, event, gaps, reject
 from tests.strategies import chunks
 
 from spendgauge.schemas import RecordChunk
@@ -28,14 +28,20 @@ def decoded(book: PriceBook, *given_chunks: RecordChunk) -> dict[Table, list[dic
 
 
 def test_each_topic_has_its_table(book: PriceBook) -> None:
-    """Events, contributions and rejects of one batch go to three tables; a table without rows is left out."""
+    """Events, contributions, gaps and rejects of one batch go each to its table; one without rows is left out."""
     found = decoded(
         book,
         chunk("usage.events", event(1) + b"\n" + event(2)),
         chunk("cost.rates", contribution()),
+        chunk("usage.gaps", gaps(), gaps()),
         chunk("usage.rejected", reject()),
     )
-    assert {table: len(rows) for table, rows in found.items()} == {USAGE_EVENTS: 2, COST_RATES: 1, USAGE_REJECTED: 1}
+    assert {table.name: len(rows) for table, rows in found.items()} == {
+        "usage_events": 2,
+        "cost_rates": 1,
+        "source_gaps": 2,
+        "usage_rejected": 1,
+    }
     assert decoded(book) == {}
 
 
@@ -85,13 +91,14 @@ def test_a_reject_keeps_its_bytes(book: PriceBook) -> None:
     [
         ("cost.rates", b'{"series":', "invalid_contribution"),
         ("cost.rates", b"\xff", "invalid_contribution"),
+        ("usage.gaps", b'{"source":"a"}', "invalid_gaps"),
         ("usage.rejected", b"[]", "invalid_reject"),
         ("usage.rejected", orjson.dumps({**orjson.loads(reject()), "line": 2**40}), "invalid_reject"),
     ],
 )
 def test_poison_is_kept_and_harms_nobody(book: PriceBook, topic: str, bad: bytes, reason: str) -> None:
     """A line that only the sink can see is bad becomes a dead letter with its bytes; its neighbours are stored."""
-    good = contribution() if topic == "cost.rates" else reject()
+    good = {"cost.rates": contribution, "usage.gaps": gaps, "usage.rejected": reject}[topic]()
     found = decoded(book, chunk(topic, good + b"\n" + bad + b"\n" + good, partition=2, first=7))
     letters = [row for row in found[USAGE_REJECTED] if row["rejected_by"] == "sink"]
     assert [(row["topic"], row["partition"], row["offset"], row["line"]) for row in letters] == [(topic, 2, 7, 1)]

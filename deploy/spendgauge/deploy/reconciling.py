@@ -30,6 +30,6 @@ def balance_books(
 ) -> Reconciliation:
     """Balance the books. Raises ``UnavailableError`` or ``QueryError`` where they cannot be read."""
     names, topics = groups or Groups(), kafka.topics
-    read = {names.workers: [topics.usage], names.sinks: [topics.usage, topics.rates, topics.rejected]}
+    read = {names.workers: [topics.usage], names.sinks: topics.stored}
     client = connect(clickhouse)
     return reconcile(client, kafka, read, clock=SystemClock(), wait_seconds=wait_seconds, period=period)

@@ -105,7 +105,7 @@ class Rounds:
     def unstored(self, *, exact: bool = True) -> int | None:
         """Count the records that the sink has not stored; None where that cannot be known."""
         topics = self._plan.kafka.topics
-        return self._watch.lag(self._plan.sink_group, [topics.usage, topics.rates, topics.rejected], exact=exact)
+        return self._watch.lag(self._plan.sink_group, topics.stored, exact=exact)
 
     def _create_topics(self) -> None:
         if self._has_topics or not _is_up(self.broker, lambda: self._watch.answers(timeout_seconds=0.5)):

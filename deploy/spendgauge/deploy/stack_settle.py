@@ -3,8 +3,7 @@
 The embedded broker keeps all in memory. When it ends in the middle, some of its events may be stored and not yet
 rated, or rated and not stored; no worker can ever read them again. What is stored is then the truth, and the
 contributions of that stream are brought in line with it: where they differ, a row computed from the stored events takes
-their place. It has the version ``(block + 1) * block size``, above any offset of the block, so it wins over what a
-worker wrote.
+their place. It has the highest edition there can be, so it wins over what a worker wrote.
 
 A data directory's own streams only: ``streams.json`` lists them, and each is settled once.
 """
@@ -18,6 +17,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
 
 from spendgauge.schemas import DEFAULT_SERIES, DIMENSIONS, LEAVES, ClickHouseSettings, UnavailableError
+from spendgauge.schemas.positions import MAX_EDITION
 from spendgauge.sinks.clickhouse import connect, parse_address, reason_of
 
 __all__ = ["StreamLedger", "settle_streams", "settlement_sql"]
@@ -105,9 +105,10 @@ def settlement_sql(series: str, *, block_offsets: int) -> str:
     stored = ", ".join(f"sumIf({name}, is_stored)" for name in _SUMMED)
     rated = ", ".join(f"sumIf({name}, NOT is_stored)" for name in _SUMMED)
     return f"""
-INSERT INTO cost_rates (series, key, pane_start, pane_seconds, stream, partition, block, version, {", ".join(_SUMMED)})
+INSERT INTO cost_rates (series, key, pane_start, pane_seconds, stream, partition, block, edition, version,
+    {", ".join(_SUMMED)})
 SELECT {{series:String}}, key, pane_start, {{pane_seconds:UInt32}}, {{stream:String}}, partition, block,
-    (block + 1) * {block_offsets}, {stored}
+    {MAX_EDITION}, (block + 1) * {block_offsets}, {stored}
 FROM
 (
     SELECT true AS is_stored, {key} AS key,

@@ -76,6 +76,11 @@ class TopicNames:
         """The latest state of each quota, keyed by scope."""
         return f"{self.prefix}cost.quotas"
 
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """What the sink reads."""
+        return (self.usage, self.rates, self.gaps, self.rejected)
+
 
 @dataclass(frozen=True)
 class TopicSpec:

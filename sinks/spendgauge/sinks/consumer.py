@@ -1,4 +1,4 @@
-"""How does the sink read Kafka? One consumer group over three topics; offsets are committed by hand, after the rows.
+"""How does the sink read Kafka? One consumer group over four topics; offsets are committed by hand, after the rows.
 
 Each commit carries the stream's name as metadata. A topic that was deleted and created again begins at offset 0 with
 other records; a position of its predecessor means nothing there, so the sink begins at the beginning.
@@ -90,7 +90,7 @@ class Intake:
         """
         topics = settings.topics
         self._settings = settings
-        self._topics = [topics.usage, topics.rates, topics.rejected]
+        self._topics = list(topics.stored)
         self._streams = dict(stream_ids(settings, self._topics, block_offsets=settings.block_offsets))
         self._on_revoke = on_revoke
         self._clock = clock

@@ -23,6 +23,8 @@ Column = tuple[str, str, bytes]
 """A column's name, its ClickHouse type and its encoded values."""
 
 _WIDTHS: Final[Mapping[str, str]] = {
+    "UInt8": "u1",
+    "UInt16": "<u2",
     "UInt32": "<u4",
     "UInt64": "<u8",
     "Int32": "<i4",
@@ -58,6 +60,9 @@ def encoder(kind: str) -> Encoder:
     if kind.startswith("Nullable("):
         inside = encoder(kind.removeprefix("Nullable(").removesuffix(")"))
         return lambda series: series.is_null().to_numpy().astype(np.uint8).tobytes() + inside(series)
+    if kind.startswith("Array("):
+        each = encoder(kind.removeprefix("Array(").removesuffix(")"))
+        return lambda series: _ends(series.list.len()) + each(series.explode(empty_as_null=False))
     raise ValueError(f"{kind} has no encoder here")
 
 
@@ -105,11 +110,6 @@ def _wide_decimals(series: pl.Series) -> bytes:
     array = series.fill_null(0).to_arrow()
     start = array.offset * 16
     return bytes(array.buffers()[1][start : start + len(array) * 16])
-
-
-def _string_arrays(series: pl.Series) -> bytes:
-    """Write where each list ends, then all values behind each other."""
-    return _ends(series.list.len()) + _strings(series.explode(empty_as_null=False))
 
 
 def _string_maps(series: pl.Series) -> bytes:
@@ -179,7 +179,6 @@ _ENCODERS: Final[Mapping[str, Encoder]] = {
     "LowCardinality(String)": _low_cardinality,
     "UUID": _uuids,
     "Decimal(38, 12)": _wide_decimals,
-    "Array(String)": _string_arrays,
     "Map(String, String)": _string_maps,
     "Array(Tuple(name String, value Nullable(String)))": _headers,
 }

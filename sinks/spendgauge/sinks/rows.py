@@ -14,8 +14,9 @@ from spendgauge.schemas import RecordChunk, RejectedEvent, TopicNames
 from spendgauge.schemas.chunks import decode_chunk
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.sinks.contributions import read_contributions
+from spendgauge.sinks.gaps import read_gaps
 from spendgauge.sinks.lines import REJECTED_FRAME, Position, Row, read_models, refused_row
-from spendgauge.sinks.tables import COST_RATES, USAGE_EVENTS, USAGE_REJECTED, Table
+from spendgauge.sinks.tables import COST_RATES, SOURCE_GAPS, TABLES, USAGE_EVENTS, USAGE_REJECTED, Table
 
 __all__ = ["SANE_MS", "TRACE", "Decoded", "Rows", "decode_chunks", "refused_rows"]
 
@@ -48,7 +49,7 @@ class Decoded:
 
 def decode_chunks(chunks: Sequence[RecordChunk], *, book: PriceBook, topics: TopicNames) -> Decoded:
     """Decode and price a batch. *shape*: tables without rows are left out; rows stand in the order of the chunks."""
-    frames: dict[Table, list[pl.DataFrame]] = {USAGE_EVENTS: [], COST_RATES: [], USAGE_REJECTED: []}
+    frames: dict[Table, list[pl.DataFrame]] = {table: [] for table in TABLES}
     rejected_events = 0
     for number, chunk in enumerate(chunks):
         refused: list[Row] = []
@@ -59,6 +60,9 @@ def decode_chunks(chunks: Sequence[RecordChunk], *, book: PriceBook, topics: Top
         elif chunk.topic == topics.rates:
             frame = _contributions(chunk, refused)
             frames[COST_RATES].append(_kept(chunk, _traced(frame, number), COST_RATES, refused))
+        elif chunk.topic == topics.gaps:
+            frame, refused = read_gaps(chunk)
+            frames[SOURCE_GAPS].append(_traced(frame, number))
         else:
             refused = _rejected(chunk)
         frames[USAGE_REJECTED].append(_traced(_rejected_frame(refused), number))

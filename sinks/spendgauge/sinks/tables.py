@@ -12,7 +12,7 @@ import polars as pl
 from spendgauge.schemas.events import DIMENSIONS, LEAVES
 from spendgauge.sinks.native import encode_block, encoder
 
-__all__ = ["COST_RATES", "TABLES", "USAGE_EVENTS", "USAGE_REJECTED", "Table", "WireColumn"]
+__all__ = ["COST_RATES", "SOURCE_GAPS", "TABLES", "USAGE_EVENTS", "USAGE_REJECTED", "Table", "WireColumn"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,9 @@ COST_RATES: Final = Table(
         WireColumn("pane_seconds", "UInt32"),
         WireColumn("stream", _NAME),
         WireColumn("partition", "UInt32"),
-        *(WireColumn(name, "UInt64") for name in ("block", "version")),
+        WireColumn("block", "UInt64"),
+        WireColumn("edition", "UInt16"),
+        WireColumn("version", "UInt64"),
         *(WireColumn(name, "Int64") for name in ("requests", "errors", "unpriced", *LEAVES, "reasoning_tokens")),
         WireColumn("cost_usd", "Decimal(38, 12)"),
     ),
@@ -120,4 +122,19 @@ USAGE_REJECTED: Final = Table(
     month_of="",
 )
 
-TABLES: Final = (USAGE_EVENTS, COST_RATES, USAGE_REJECTED)
+SOURCE_GAPS: Final = Table(
+    "source_gaps",
+    (
+        WireColumn("source", "String"),
+        WireColumn("stream", _NAME),
+        WireColumn("partition", "UInt32"),
+        *(WireColumn(name, "UInt64") for name in ("version", "next_seq")),
+        *(WireColumn(f"gap_{name}", "Array(Int64)") for name in ("first_seq", "last_seq", "opened_offset")),
+        WireColumn("gap_opened_at", f"Array({_TIME})", "gap_opened_at_ms"),
+        WireColumn("repeats", "UInt64"),
+        WireColumn("shared", "UInt8"),
+    ),
+    month_of="",
+)
+
+TABLES: Final = (USAGE_EVENTS, COST_RATES, SOURCE_GAPS, USAGE_REJECTED)

@@ -1,4 +1,5 @@
--- What is kept? Every event once, every contribution in its highest version, every rejected line.
+-- What is kept? Every event once, every contribution in its highest edition and version, every rejected line, and where
+-- each source stands.
 --
 -- ReplacingMergeTree keeps one row for each sorting key, so an insert may be repeated at will. The sorting keys hold
 -- only what can never change. Until parts are merged both rows are there: read the views, or write FINAL.
@@ -84,7 +85,8 @@ CREATE TABLE IF NOT EXISTS cost_rates ${on_cluster}
     stream LowCardinality(String) COMMENT 'of the events: topic id and block size',
     partition UInt32 CODEC(T64, ZSTD(1)),
     block UInt64 CODEC(T64, ZSTD(1)) COMMENT 'offset divided by the block size',
-    version UInt64 CODEC(T64, ZSTD(1)) COMMENT 'the last offset included; the highest stays',
+    edition UInt16 CODEC(T64, ZSTD(1)) COMMENT 'how often the price book changed; the highest stays',
+    version UInt64 CODEC(T64, ZSTD(1)) COMMENT 'the last offset included; the highest of the edition stays',
     requests Int64 CODEC(T64, ZSTD(1)),
     errors Int64 CODEC(T64, ZSTD(1)),
     unpriced Int64 CODEC(T64, ZSTD(1)) COMMENT 'events of models without a known price',
@@ -99,9 +101,11 @@ CREATE TABLE IF NOT EXISTS cost_rates ${on_cluster}
     reasoning_tokens Int64 CODEC(T64, ZSTD(1)) COMMENT 'of which output_tokens; never add it to a sum',
     cost_usd Decimal(38, 12) CODEC(ZSTD(1)) COMMENT 'of the priced events',
     stored_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD(1)) COMMENT 'this server''s clock',
+    precedence UInt64 MATERIALIZED bitOr(bitShiftLeft(toUInt64(edition), 48), version) CODEC(T64, ZSTD(1))
+        COMMENT 'of several rows with one key the highest (edition, version) stays',
     CONSTRAINT pane_start_is_sane CHECK pane_start >= '2020-01-01 00:00:00' AND pane_start < '2100-01-01 00:00:00'
 )
-ENGINE = ${replacing:version}
+ENGINE = ${replacing:precedence}
 PARTITION BY toYYYYMM(pane_start)
 PRIMARY KEY (series, pane_seconds, pane_start)
 ORDER BY (series, pane_seconds, pane_start, key, stream, partition, block)
@@ -127,3 +131,22 @@ CREATE TABLE IF NOT EXISTS usage_rejected ${on_cluster}
 ENGINE = ${replacing:}
 ORDER BY (topic, stream, partition, offset, line)
 COMMENT 'lines that are not kept elsewhere, whole; read the view rejected';
+
+CREATE TABLE IF NOT EXISTS source_gaps ${on_cluster}
+(
+    source String COMMENT 'producer instance',
+    stream LowCardinality(String) COMMENT 'of the events: topic id and block size',
+    partition UInt32,
+    version UInt64 COMMENT 'the last offset included; the highest stays',
+    next_seq UInt64 COMMENT 'one more than the highest sequence number seen',
+    gap_first_seq Array(Int64) COMMENT 'what is missing now: the first of each run of numbers',
+    gap_last_seq Array(Int64) COMMENT 'and the last',
+    gap_opened_offset Array(Int64) COMMENT 'the event that jumped over them; parts of one gap share it',
+    gap_opened_at Array(DateTime64(3, 'UTC')) COMMENT 'when that event came, broker''s clock',
+    repeats UInt64 COMMENT 'events that came again and were not counted again',
+    shared UInt8 COMMENT '1: two producers use the name, or it has too many gaps; none is claimed',
+    stored_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'this server''s clock'
+)
+ENGINE = ${replacing:version}
+ORDER BY (source, stream, partition)
+COMMENT 'where each source stands that ever lacked or repeated events; read the view gaps';

@@ -45,3 +45,12 @@ CREATE VIEW IF NOT EXISTS rejected ${on_cluster} AS
 SELECT
     topic, stream, partition, offset, line, received_at, reason, detail, rejected_by, key, value, headers, stored_at
 FROM usage_rejected FINAL;
+
+CREATE VIEW IF NOT EXISTS gaps ${on_cluster} AS
+SELECT
+    source, first_seq, last_seq, last_seq - first_seq + 1 AS missing, opened_at, stream, partition, opened_offset,
+    stored_at
+FROM source_gaps FINAL
+ARRAY JOIN
+    gap_first_seq AS first_seq, gap_last_seq AS last_seq, gap_opened_offset AS opened_offset,
+    gap_opened_at AS opened_at;
