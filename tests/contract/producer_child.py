@@ -8,6 +8,7 @@ from types import FrameType
 from typing import Any
 
 from spendgauge.producers import ProducerSettings, UsageProducer
+from spendgauge.schemas import SystemClock
 
 CALL: dict[str, Any] = {"provider": "anthropic", "model": "claude-haiku-4-5", "input_tokens": 10}
 
@@ -69,8 +70,9 @@ def interrupt(producer: UsageProducer) -> None:
 
 
 def until_killed(producer: UsageProducer) -> None:
-    """Emit for ever; write each id as soon as ``emit`` has returned it."""
+    """Emit a thousand times a second for ever; write each id as soon as ``emit`` has returned it."""
     while True:
+        SystemClock().sleep(0.001)
         event_id = producer.emit(**CALL)
         if event_id is not None:
             os.write(1, event_id.encode() + b"\n")
