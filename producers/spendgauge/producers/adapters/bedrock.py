@@ -90,7 +90,7 @@ class BedrockStream:
     def add(self, event: object) -> None:
         """Take one event of the stream."""
         self._metadata = field(event, "metadata") or self._metadata
-        self.complete |= field(event, "messageStop") is not None
+        self.complete = self._metadata is not None
         delta = field(event, "contentBlockDelta", "delta")
         for path in (("text",), ("reasoningContent", "text"), ("toolUse", "input")):
             text = field(delta, *path)
@@ -105,4 +105,4 @@ class BedrockStream:
             failed = {"status": "error", "error_type": self._error}
             named = who(self._provider, None, self._model)
             return [fields | failed for fields in events] or [failure_fields(**failed, **named)]
-        return events if self.complete else [fields | {"status": "cancelled"} for fields in events]
+        return events

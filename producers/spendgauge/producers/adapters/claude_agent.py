@@ -146,7 +146,7 @@ def _totals(result: object, faults: Counts) -> _Totals:
 
 
 def _went_down(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    return any(now.get(name, -1) < before[name] for name in _COUNTS)
+    return any(now.get(name, 0) < before[name] for name in _COUNTS)
 
 
 def _difference(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
