@@ -60,6 +60,14 @@ bench: $(STAMP)  ## measure sink and emit() beside bare loops of the same work, 
 bench-streams: $(STAMP) $(PEERS)/.installed  ## measure the worker beside Faust, Bytewax, Quix and loops, in ten minutes
 	@$(BIN)/python -m benchmarks streams $(ARGS)
 
+.PHONY: bench-worker
+bench-worker: $(STAMP)  ## measure the worker alone: more workers, more keys, restart, latency, in eight minutes
+	@$(BIN)/python -m benchmarks scaling keys restart latency $(ARGS)
+
+.PHONY: soak
+soak: $(STAMP)  ## load a worker on Apache Kafka for 20 minutes and judge: flat or not (ARGS="--minutes 2": shorter)
+	@$(BIN)/python -m benchmarks soak $(ARGS)
+
 .PHONY: constraints
 constraints:  ## write constraints.txt anew from the newest versions that pyproject.toml allows
 	@deploy/setup.sh "$(VENV).new" newest $(PYTHON)

@@ -11,9 +11,14 @@ from typing import Final
 
 from benchmarks.contest import hold_contest, opened, ranked
 from benchmarks.emit import measure_emit
+from benchmarks.latency import measure_latency
+from benchmarks.live_keys import measure_live_keys
 from benchmarks.machines import ROOT, broker, store
 from benchmarks.report import Sheet, compared, conditions, insert, markdown, show
+from benchmarks.restart import measure_restart
+from benchmarks.scaling import measure_scaling
 from benchmarks.sink import measure_sink
+from benchmarks.soak import hold_out
 from benchmarks.workload import Workload
 
 _PAGE: Final = ROOT / "docs" / "performance.md"
@@ -48,9 +53,42 @@ def _emit(given: argparse.Namespace) -> Sequence[Sheet]:
         return [compared("emit()", measure_emit(kafka, rounds=given.rounds or 3))]
 
 
+def _scaling(given: argparse.Namespace) -> Sequence[Sheet]:
+    with _kafka(given) as kafka:
+        return [measure_scaling(kafka, events=given.events or 1_600_000, rounds=given.rounds or 3, progress=_say)]
+
+
+def _live_keys(given: argparse.Namespace) -> Sequence[Sheet]:
+    with _kafka(given) as kafka:
+        return [measure_live_keys(kafka, events=given.events or 1_000_000, progress=_say)]
+
+
+def _restart(given: argparse.Namespace) -> Sequence[Sheet]:
+    with _kafka(given) as kafka:
+        return [measure_restart(kafka, progress=_say)]
+
+
+def _latency(given: argparse.Namespace) -> Sequence[Sheet]:
+    with _kafka(given) as kafka:
+        return [measure_latency(kafka, progress=_say)]
+
+
+def _soak(given: argparse.Namespace) -> Sequence[Sheet]:
+    sheet, verdict = hold_out(given.kafka, minutes=given.minutes, progress=_say)
+    if not verdict.flat:
+        show([sheet])
+        raise SystemExit(1)
+    return [sheet]
+
+
 PARTS: Final[dict[str, Callable[[argparse.Namespace], Sequence[Sheet]]]] = {
     "emit": _emit,
+    "keys": _live_keys,
+    "latency": _latency,
+    "restart": _restart,
+    "scaling": _scaling,
     "sink": _sink,
+    "soak": _soak,
     "streams": _streams,
 }
 
@@ -60,7 +98,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="+", choices=PARTS, metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--events", type=int, help="events of a run (default: what each part needs)")
-    parser.add_argument("--rounds", type=int, help="runs of each, in turn (default 3; of streams 5)")
+    parser.add_argument("--rounds", type=int, help="runs of each, in turn (default 3, streams 5)")
+    parser.add_argument("--minutes", type=float, default=20, help="how long the soak lasts (default 20)")
     parser.add_argument("--kafka", help="a broker of yours; default: an embedded one (Tansu) for each part")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md as well")
     given = parser.parse_args()

@@ -157,7 +157,7 @@ def _check_drained(ring: Ring, events: int, size: int) -> None:
 
 
 def _ours(ring: Ring, one: Contestant, name: str) -> Result:
-    rates = FollowedRates(ring.settings, series="tenant")
+    rates = FollowedRates(ring.settings, series="tenant", others=True)
     try:
         rated = rate(ring.settings, rates, events=ring.workload.events, group=name, series=one.series)
         ring.reference.check(one.title, rates.answer(), events=ring.workload.events)

@@ -1,7 +1,7 @@
 """What have workers written to ``cost.rates`` since we began to look? The highest versions of each total, kept."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,29 +32,42 @@ class Contributed:
 
 
 class FollowedRates:
-    """Reads contributions from now on; those of one series are taken in at once, the others when asked for."""
+    """Reads contributions from now on, and keeps those of one series."""
 
-    def __init__(self, settings: KafkaSettings, *, series: str = "total") -> None:
-        """Listen to ``cost.rates``, what was written before now left out."""
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        *,
+        series: str = "total",
+        others: bool = False,
+        seen: Callable[[bytes], None] | None = None,
+    ) -> None:
+        """Listen to ``cost.rates``, what was written before now left out.
+
+        ``others`` are kept for ``sums`` if asked for; ``seen`` is shown each record's value as it comes.
+        """
         topic = settings.topics.rates
         self._since_ms = _clock.now_ms()
         self._consumer = Consumer(client_options(settings) | {"group.id": "watch", "enable.auto.commit": False})
         partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
         # The embedded broker takes the start of the last batch for the end of the log, hence the time as well.
         self._consumer.assign([TopicPartition(topic, partition, OFFSET_END) for partition in partitions])
-        self._series = series
+        self._seen = seen
         self._mark = f'"series":"{series}"'.encode()
         self._latest: dict[tuple[Any, ...], Contributed] = {}
-        self._others: list[bytes] = []
+        self._others: list[bytes] | None = [] if others else None
         self.lines = 0
 
     def __call__(self) -> int:
         """Read what has come; return the number of events that the series' contributions hold so far."""
         for value in self._values():
+            if self._seen is not None:
+                self._seen(value)
             lines = value.split(b"\n")
             self.lines += len(lines)
             _keep(self._latest, [line for line in lines if self._mark in line])
-            self._others += [line for line in lines if self._mark not in line]
+            if self._others is not None:
+                self._others += [line for line in lines if self._mark not in line]
         return sum(one.requests for one in self._latest.values())
 
     def answer(self) -> Answer:
@@ -66,18 +79,14 @@ class FollowedRates:
         return Answer(keys, costs)
 
     def sums(self) -> dict[str, tuple[int, int]]:
-        """Add up each series: events and picodollars, which must be the same for all."""
+        """Add up each series that was kept: events and picodollars, which must be the same for all."""
         latest = dict(self._latest)
-        _keep(latest, self._others)
+        _keep(latest, self._others or ())
         requests, costs = Counter[str](), Counter[str]()
         for (series, *_), one in latest.items():
             requests[series] += one.requests
             costs[series] += one.cost
         return {series: (count, costs[series]) for series, count in requests.items()}
-
-    def forget(self) -> None:
-        """Let go of the contributions of other series: long runs only count."""
-        self._others.clear()
 
     def close(self) -> None:
         """Stop listening."""

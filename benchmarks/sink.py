@@ -68,7 +68,7 @@ def _sink(settings: KafkaSettings, clickhouse: ClickHouseSettings, client: Clien
         environment=environment | {"SPENDGAUGE_SESSION_TIMEOUT_SECONDS": "6"},
     ) as process:
         try:
-            return watch(stored, process=process.pid, events=events)
+            return watch(stored, process.pid, events=events)
         finally:
             process.kill()
 

@@ -34,15 +34,15 @@ class Pace:
         return self.events / self.cpu_seconds
 
 
-def watch(done: Callable[[], int], *, process: int, events: int, limit_seconds: float = 300) -> Pace:
-    """Ask how many are done until all ``events`` are; measure from the first answer that is not zero.
+def watch(done: Callable[[], int], *processes: int, events: int, limit_seconds: float = 300) -> Pace:
+    """Ask how many are done until all ``events`` are; measure the processes from the first answer that is not zero.
 
     Raises ``TimeoutError`` where they are not all done within ``limit_seconds``.
     """
     deadline = _clock.monotonic() + limit_seconds
     first: tuple[int, float, float] | None = None
     while True:
-        count, now, used = done(), _clock.monotonic(), cpu_seconds(process)
+        count, now, used = done(), _clock.monotonic(), sum(map(cpu_seconds, processes))
         if count and first is None:
             first = count, now, used
         if first and count >= events:

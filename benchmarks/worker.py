@@ -5,15 +5,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from benchmarks.follow import FollowedRates
+from benchmarks.load import Load, write
 from benchmarks.machines import processors, start_pinned
 from benchmarks.watch import Pace, megabytes, watch
-from spendgauge.schemas import KafkaSettings
+from benchmarks.workload import PARTITIONS, fresh_topics
+from spendgauge.schemas import KafkaSettings, topic_specs
+from spendgauge.schemas.kafka import create_topics
 
-__all__ = ["COMMAND", "Rated", "rate", "worker"]
+__all__ = ["COALESCED", "Rated", "loaded", "measure_capacity", "new_topics", "rate", "worker"]
 
-COMMAND = (sys.executable, "-m", "spendgauge.streams")
+COALESCED: Final = 100
+"""Events in a record of a busy producer, and of all loads here: the broker shares its core with who writes them."""
+
+_CAPACITY_EVENTS: Final = 1_500_000
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,11 @@ def worker(
     settings: KafkaSettings, *, group: str, processor: int | None = None, **own: object
 ) -> "Iterator[subprocess.Popen[str]]":
     """Run a worker; other settings by their names. It is killed in the end."""
-    environment = settings.environment() | {"SPENDGAUGE_RATES_GROUP": group, "SPENDGAUGE_SESSION_TIMEOUT_SECONDS": "3"}
-    environment |= {f"SPENDGAUGE_{name.upper()}": str(value) for name, value in own.items()}
+    own = {"rates_group": group, "session_timeout_seconds": 6} | own
+    environment = settings.environment() | {f"SPENDGAUGE_{name.upper()}": str(value) for name, value in own.items()}
     where = processors()[1] if processor is None else processor
-    with start_pinned(COMMAND, processor=where, environment=environment) as process:
+    command = (sys.executable, "-m", "spendgauge.streams")
+    with start_pinned(command, processor=where, environment=environment) as process:
         try:
             yield process
         finally:
@@ -44,5 +52,40 @@ def worker(
 def rate(settings: KafkaSettings, rates: FollowedRates, *, events: int, group: str, series: str = "") -> Rated:
     """Let a worker rate the topic from its start until its contributions hold all events."""
     with worker(settings, group=group, series=series) as process:
-        pace = watch(rates, process=process.pid, events=events)
+        pace = watch(rates, process.pid, events=events)
         return Rated(pace, megabytes(process.pid), rates.lines)
+
+
+def new_topics(kafka: str, *, partitions: int = PARTITIONS, retained_bytes: int = 0) -> KafkaSettings:
+    """Create topics that nobody has used; ``retained_bytes`` of each partition are kept, 0: all."""
+    settings = fresh_topics(kafka)
+    kept = {"retention.bytes": str(retained_bytes), "segment.bytes": str(retained_bytes // 4)} if retained_bytes else {}
+    for spec in topic_specs(settings.topics, partitions=partitions):
+        spec.config.update(kept if spec.config.get("cleanup.policy") == "delete" else {})
+        create_topics(settings, [spec])
+    return settings
+
+
+@contextmanager
+def loaded(settings: KafkaSettings, *, events_per_second: float, seconds: float) -> "Iterator[subprocess.Popen[str]]":
+    """Write coalesced events at a steady pace, from beside the broker; the process prints how long it took."""
+    where = ("--kafka", settings.kafka, "--prefix", settings.topic_prefix, "--partitions", str(PARTITIONS))
+    pace = events_per_second / COALESCED
+    what = ("--coalesced", str(COALESCED), "--records", str(int(pace * seconds)), "--per-second", str(pace))
+    command = (sys.executable, "-m", "benchmarks.load", *where, *what)
+    with start_pinned(command, processor=processors()[0], output=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def measure_capacity(kafka: str, *, events: int = _CAPACITY_EVENTS) -> float:
+    """Say how many events a second a worker takes from a backlog of coalesced records."""
+    settings = new_topics(kafka)
+    write(settings, Load(coalesced=COALESCED), records=events // COALESCED, partitions=PARTITIONS)
+    rates = FollowedRates(settings)
+    try:
+        return rate(settings, rates, events=events // COALESCED * COALESCED, group="capacity").pace.per_second
+    finally:
+        rates.close()

@@ -15,13 +15,13 @@ from spendgauge.schemas.clock import SystemClock
 from spendgauge.schemas.kafka import client_options, create_topics
 from spendgauge.schemas.topics import CONTENT_TYPE, CONTENT_TYPE_HEADER, SCHEMA_HEADER
 
-__all__ = ["PARTITIONS", "Workload", "fill", "frames", "fresh_topics", "records"]
+__all__ = ["HEADERS", "PARTITIONS", "Workload", "fill", "frames", "fresh_topics", "records"]
 
 PARTITIONS: Final = 4
 
 _SIMULATED_TENANTS: Final = 8
 
-_HEADERS: Final[dict[str, str | bytes | None]] = {
+HEADERS: Final[dict[str, str | bytes | None]] = {
     CONTENT_TYPE_HEADER: CONTENT_TYPE.encode(),
     SCHEMA_HEADER: USAGE_SCHEMA.encode(),
 }
@@ -104,7 +104,7 @@ def fill(
     size = 0
     for frame in frames(workload):
         for source, value in records(frame, workload.coalesced):
-            producer.produce(settings.topics.usage, value, key=source, headers=_HEADERS)
+            producer.produce(settings.topics.usage, value, key=source, headers=HEADERS)
             size += len(value)
         producer.poll(0)
         if told is not None:

@@ -58,7 +58,7 @@ def test_the_pace_begins_with_the_first_output(monkeypatch: pytest.MonkeyPatch) 
     """What was done before the first look does not count: 100 of 500 were, so 400 were done in the time measured."""
     monkeypatch.setattr(watch, "_EVERY_SECONDS", 0)
     counts = iter([0, 0, 100, 300, 500])
-    pace = watch.watch(lambda: next(counts), process=os.getpid(), events=500)
+    pace = watch.watch(lambda: next(counts), os.getpid(), events=500)
     assert pace.events == 400
     assert pace.seconds > 0
 
@@ -67,7 +67,7 @@ def test_a_pace_of_one_look_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all is there at the first look there is no pace, rather than an absurd one."""
     monkeypatch.setattr(watch, "_EVERY_SECONDS", 0)
     with pytest.raises(RuntimeError, match="measure more events"):
-        watch.watch(lambda: 500, process=os.getpid(), events=500)
+        watch.watch(lambda: 500, os.getpid(), events=500)
 
 
 def test_medians_are_compared() -> None:
