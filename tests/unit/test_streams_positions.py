@@ -223,13 +223,13 @@ class TestWhatIsNotKnown:
         assert self._unverified(shelf.start(origin), origin, [5, 6]) == ([5, 6], set())
 
     def test_a_recreated_topic_is_not_a_new_one(self) -> None:
-        """Entries of another topic id say that sources may be in the midst of counting; they are removed once the new
-        stream has a commit."""
+        """Entries of another topic id say what was counted at least, and that sources may have sent more; they are
+        removed once the new stream has a commit."""
         shelf = Shelf()
         read_log([Sent(0, "a", 0, 1)], [], shelf, origin=Origin("old:5", 5, 0, 0), end=_BLOCK)
         origin = origin_at(None, block_offsets=_BLOCK)
         start = shelf.start(origin)
-        assert self._unverified(start, origin, [7]) == ([7], set())
+        assert self._unverified(start, origin, [0, 7]) == ([7], set())
         accounts = Accounts(start, origin, partition=1, price_version="book")
         assert all(value is not None for _, value in accounts.take(version=0, committed_block=None).entries)
         removed = accounts.take(version=0, committed_block=0).entries

@@ -6,8 +6,8 @@ are superseded so are removed, once an offset beyond is committed: commits only 
 
 Three things can be unknown, and then no gap is claimed where one might be seen. The start of the block may be lost
 (``origins``): sources may have sent in that part of it. Entries may be lost while the log does not begin with its
-first offset. And the topic may have been deleted and created again, where no worker lived through it to say where
-its sources stood.
+first offset. And the topic may have been deleted and created again, where no worker lived through it to say exactly
+where its sources stood: the entries of the old one say only what was counted at least.
 """
 
 from collections.abc import Iterable, Mapping
@@ -100,8 +100,11 @@ def begin(entries: Entries, origin: Origin, *, carried: Start | None = None) -> 
     ``carried``: where the sources stood in the topic of the same name before this one, as a worker says who lived
     through its end.
     """
-    topic = _topic(origin.stream)
+    topic = origin.topic_id
     begun_late = origin.base % origin.block_offsets > 0
+    editions = sorted(key for key in entries.editions if _topic(key.stream) == topic)
+    if carried is None and not editions:
+        carried = _told_by_others(entries)
     known = dict(carried.known if carried else {})
     kept_under: dict[str, PositionKey] = {}
     superseded = [key.encode() for key in entries.positions if _topic(key.stream) != topic]
@@ -115,12 +118,11 @@ def begin(entries: Entries, origin: Origin, *, carried: Start | None = None) -> 
             known[key.source] = state_of(entry, unsure=begun_late)
         elif key.source not in known and entry.first_offset < origin.base:
             known[key.source] = unseen(entry.first_offset, entry.last_at_ms, unsure=True)
-    editions = sorted(key for key in entries.editions if _topic(key.stream) == topic)
     own = [key for key in editions if key.stream == origin.stream]
     superseded += [key.encode() for key in editions if key not in own[-1:]]
     newest = entries.editions[own[-1]] if own else None
     recorded = any(entries.editions[key].unverified for key in editions)
-    lost = not editions and (origin.base > 0 or bool(entries.editions)) if carried is None else carried.unverified
+    lost = carried.unverified if carried else not editions and origin.base > 0
     return Start(
         known,
         unverified=begun_late or recorded or lost,
@@ -130,6 +132,15 @@ def begin(entries: Entries, origin: Origin, *, carried: Start | None = None) -> 
         kept_under=kept_under,
         superseded=tuple(superseded),
     )
+
+
+def _told_by_others(entries: Entries) -> Start | None:
+    """Carry over what the entries say of the topics that had the name before: where their sources stood at least."""
+    if not entries.editions:
+        return None
+    states = [(key.source, state_of(entry, unsure=True)) for key, entry in entries.positions.items()]
+    newest_last = sorted(states, key=lambda told: told[1].next_seq)
+    return carry_over(dict(newest_last), unverified=True)
 
 
 def carry_over(states: Mapping[str, SourceState], *, unverified: bool) -> Start:

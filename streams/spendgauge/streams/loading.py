@@ -14,7 +14,7 @@ from spendgauge.streams.entries import Entries, read_entries
 __all__ = ["load_entries"]
 
 _POLL_SECONDS: Final = 0.5
-_SILENT_SECONDS: Final = 10.0
+_SILENT_SECONDS: Final = 5.0
 """So long nothing at all may come; how long all takes depends on how much there is."""
 
 _AT_ONCE: Final = 1_000

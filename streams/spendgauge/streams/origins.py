@@ -30,6 +30,11 @@ class Origin:
     acknowledged: int
     """Below this offset all is on ``cost.rates``: it is read again to rebuild the state, not to be written again."""
 
+    @property
+    def topic_id(self) -> str:
+        """Which topic it is, of all that ever had the name."""
+        return self.stream.partition(":")[0]
+
     def stream_at(self, block: int) -> str:
         """Name the stream of a block's contributions."""
         begun_late = block == self.base // self.block_offsets and self.base % self.block_offsets

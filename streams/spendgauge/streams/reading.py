@@ -71,9 +71,14 @@ class Reading:
         self._settled = dict(self.start.known) if self._settled is None else self._settled
         self._settled.update(moved)
 
-    def carried_over(self) -> Start | None:
-        """Say what the reading of the next stream under the same name begins with; None before anything was settled."""
-        return None if self._settled is None else carry_over(self._settled, unverified=self.start.unverified)
+    @property
+    def has_settled(self) -> bool:
+        """Whether anything that was read is acknowledged."""
+        return self._settled is not None
+
+    def carried_over(self) -> Start:
+        """Say what the reading of the next stream under the same name begins with, where this one has settled."""
+        return carry_over(self._settled or {}, unverified=self.start.unverified)
 
     def close(self) -> None:
         """Say that what was delivered is no longer wanted."""

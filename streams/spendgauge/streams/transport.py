@@ -60,7 +60,10 @@ class Consumer(driver.Consumer):
         self._readings: dict[TP, Reading] = {}
         self._epoch = 0
         self._seeking = asyncio.Lock()
-        self._ended: dict[TP, Reading] = {}
+        self._void: set[TP] = set()
+        """Partitions whose committed offset means nothing any more."""
+        self._before: dict[TP, Reading] = {}
+        """The last reading of each partition that has come to anything, for one whose topic is created again."""
         self._admin: AdminClient | None = None
         self.bytes_read = 0
 
@@ -114,7 +117,7 @@ class Consumer(driver.Consumer):
     async def _seek_again(self, void: Iterable[TP]) -> None:
         """Seek all; the committed offsets of ``void`` partitions mean nothing any more."""
         async with self._seeking:
-            self._ended |= {tp: self._readings[tp] for tp in void if tp in self._readings}
+            self._void |= set(void)
             self._close(list(self._readings))
             try:
                 async with asyncio.timeout(2 * ANSWER_SECONDS):
@@ -131,7 +134,8 @@ class Consumer(driver.Consumer):
             self._read_offset[tp] = None
             self._committed_offset[tp] = origin.acknowledged
         await self._thread.seek_all({tp: origin.base for tp, origin in origins.items()}, self._epoch)
-        self._ended = {}
+        self._void = set()
+        self._before = {tp: self._before[tp] for tp in origins if self._is_recreated(tp, origins[tp])}
 
     async def _origins(self, tps: list[TP]) -> dict[TP, Origin]:
         if not tps:
@@ -144,7 +148,7 @@ class Consumer(driver.Consumer):
             tp: resume(
                 stream=streams[tp.topic],
                 block_offsets=sizes[tp.topic],
-                committed=None if tp in self._ended else standing.committed,
+                committed=None if tp in self._void else standing.committed,
                 metadata=standing.metadata,
                 log_start=standing.log_start,
             )
@@ -157,13 +161,17 @@ class Consumer(driver.Consumer):
         for topic, kept in self._chunking.positions.items():
             tps = [tp for tp in origins if tp.topic == topic]
             entries = load_entries(self._chunking.kafka, kept, {tp.partition for tp in tps})
-            starts |= {tp: begin(entries[tp.partition], origins[tp], carried=self._carried(tp, origins)) for tp in tps}
+            starts |= {
+                tp: begin(entries[tp.partition], origins[tp], carried=self._carried(tp, origins[tp])) for tp in tps
+            }
         return starts
 
-    def _carried(self, tp: TP, origins: Mapping[TP, Origin]) -> Start | None:
-        """Say where the sources stood in the topic that was there before."""
-        ended = self._ended.get(tp)
-        return ended.carried_over() if ended and ended.origin.stream != origins[tp].stream else None
+    def _carried(self, tp: TP, origin: Origin) -> Start | None:
+        """Say where the sources stood in the topic that had the name until this one was created."""
+        return self._before[tp].carried_over() if self._is_recreated(tp, origin) else None
+
+    def _is_recreated(self, tp: TP, origin: Origin) -> bool:
+        return tp in self._before and self._before[tp].origin.topic_id != origin.topic_id
 
     def _streams(self, sizes: Mapping[str, int]) -> dict[str, str]:
         """Ask how the topics' streams are named now; sizes: each topic's block size."""
@@ -239,13 +247,21 @@ class Consumer(driver.Consumer):
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Close the readings first: nothing of them may be committed any more."""
         self._close(revoked)
-        self._ended = {tp: reading for tp, reading in self._ended.items() if tp not in revoked}
+        self._void -= revoked
         await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Forget what went to other workers: they know more of it now."""
+        self._before = {tp: before for tp, before in self._before.items() if tp in assigned}
+        await super().on_partitions_assigned(assigned, generation_id)
 
     def _close(self, tps: Iterable[TP]) -> None:
         for tp in tps:
             if tp in self._readings:
-                self._readings.pop(tp).close()
+                reading = self._readings.pop(tp)
+                reading.close()
+                if reading.has_settled:
+                    self._before[tp] = reading
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
         yield from super()._filter_tps_with_pending_acks(topics)
