@@ -104,7 +104,7 @@ class RatesAgent:
     async def _write(self, changes: Sequence[Changes]) -> None:
         """Write and settle what belongs to readings that are still open: those alone were guarded."""
         wanted = [one for one in changes if not one.reading.closed]
-        if await self._in(self._writing, self._writer.write, wanted):
+        if await self._in(self._writing, self._writer.write, wanted) and wanted:
             for one in wanted:
                 one.settle()
             self._on_flushed(self._clock.monotonic() - self._flush_began)
