@@ -14,7 +14,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Bytes", "Numbers", "compiled", "inlined", "interpreted", "kept"]
+__all__ = ["Bytes", "Numbers", "compiled", "inlined", "interpreted", "kept", "signed", "unsigned"]
 
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,6 +24,9 @@ Numbers = npt.NDArray[np.int64]
 _jit: Final[Any] = numba.njit
 """Numba's types do not know ``_nrt``: what counts references. Nothing here makes arrays, and to count costs more than
 all the rest."""
+signed: Final[Any] = np.int64
+unsigned: Final[Any] = np.uint64
+"""What makes a number of that kind, as compiled code takes it; to it a number is no int."""
 _SOURCES: Final = ("compiled", "scanner", "tokens", "values")
 
 

@@ -12,7 +12,7 @@ from spendgauge.schemas.chunks.compiled import Numbers
 from spendgauge.schemas.chunks.frame import COLUMNS, FRAME_SCHEMA
 from spendgauge.schemas.chunks.layout import FIELDS, LIMITS, NUMBERS, TEXTS
 from spendgauge.schemas.chunks.rules import RULES, TAG_LIMITS
-from spendgauge.schemas.chunks.scanner import Columns, Records, scan
+from spendgauge.schemas.chunks.scanner import READ_BEYOND, Columns, Records, scan
 from spendgauge.schemas.chunks.slow import tags_text
 
 __all__ = ["read_lines"]
@@ -32,7 +32,7 @@ def read_lines(
     *shape*: rows have ``FRAME_SCHEMA`` and stand in order; of each line that was left, the record's place in
     ``values`` and the line's number there. Blank lines are in neither.
     """
-    data = bytearray(b"\n").join(values) + b"\n"
+    data = bytearray(b"\n").join(values) + b"\n" * READ_BEYOND
     ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)) + 1)
     times_ms = np.array(timestamps_ms, np.int64)
     columns = _room(rows=len(data) // _LEAST_EVENT_BYTES + 1, lines=len(data) // 2)

@@ -79,7 +79,7 @@ def _hashes(names: list[bytes]) -> Numbers:
 def _rules(columns: dict[str, int]) -> npt.NDArray[np.void]:
     """Describe each field; ``columns``: each one's column among those of its type."""
     rules = np.zeros(len(RULES), scanner.RULE)
-    name_at = choice_at = 0
+    choice_at = 0
     for number, rule in enumerate(RULES.values()):
         low, high = _bounds(rule)
         choices_end, name_size = choice_at + len(rule.choices), len(rule.name.encode())
@@ -91,12 +91,22 @@ def _rules(columns: dict[str, int]) -> npt.NDArray[np.void]:
             high,
             choice_at,
             choices_end,
-            name_at,
             name_size,
         )
         rules[number] = described
-        name_at, choice_at = name_at + name_size, choices_end
+        choice_at = choices_end
     return rules
+
+
+def _name_words(names: list[bytes]) -> npt.NDArray[np.uint64]:
+    """Write each name and the quote behind it as words and their masks."""
+    size = 8 * scanner.NAME_WORDS
+    quoted = [name + b'"' for name in names]
+    texts = b"".join(name.ljust(size, b"\0") for name in quoted)
+    masks = b"".join((b"\xff" * len(name)).ljust(size, b"\0") for name in quoted)
+    if len(texts) != len(names) * size:
+        raise AssertionError(f"a field's name has more than {size - 1} bytes")
+    return np.stack([np.frombuffer(part, "<u8").reshape(len(names), -1) for part in (texts, masks)], axis=2)
 
 
 def _fields() -> scanner.Fields:
@@ -104,7 +114,7 @@ def _fields() -> scanner.Fields:
     names = [name.encode() for name in RULES]
     return scanner.Fields(
         rules=_rules(columns),
-        names=np.frombuffer(bytearray(b"".join(names)), np.uint8),
+        names=_name_words(names),
         by_hash=_hashes(names),
         choices=np.array([_view(choice) for rule in RULES.values() for choice in rule.choices]),
         required=sum(int(rule.required) << number for number, rule in enumerate(RULES.values())),

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from spendgauge.schemas.chunks.compiled import Bytes, Numbers, compiled, inlined, kept
-from spendgauge.schemas.chunks.tokens import integer, is_same, null_end, number_end, skip, string, tags_end
+from spendgauge.schemas.chunks.tokens import integer, is_same, null_end, number_end, skip, string, tags_end, word
 from spendgauge.schemas.chunks.values import is_id, length_of, milliseconds, picodollars, view_of
 
 __all__ = [
@@ -34,6 +34,12 @@ __all__ = [
 TEXT, CHOICE, ID, TIME, USD, INTEGER, NUMBER, TAGS = range(8)
 """How a field's value is written."""
 
+NAME_WORDS: Final = 3
+"""A name and the quote behind it take no more than so many words of eight bytes."""
+
+READ_BEYOND: Final = 8 * NAME_WORDS
+"""How many bytes must stand behind the last record, newlines: they may be looked at, together with those before."""
+
 _NEWLINE: Final = 10
 _SPACE: Final = 32
 _QUOTE: Final = 34
@@ -54,7 +60,6 @@ RULE: Final = np.dtype(
         ("high", np.int64),
         ("first_choice", np.int64),
         ("end_of_choices", np.int64),
-        ("name_at", np.int64),
         ("name_size", np.int64),
     ]
 )
@@ -79,7 +84,8 @@ class Fields(NamedTuple):
 
     rules: npt.NDArray[np.void]
     """As ``RULE`` has it."""
-    names: Bytes
+    names: npt.NDArray[np.uint64]
+    """[field, word, 2]: each name and the quote behind it as words, and which bits of them count."""
     by_hash: Numbers
     """The field whose name has this hash, or -1."""
     choices: Numbers
@@ -97,7 +103,8 @@ class Records(NamedTuple):
     """What is to be read."""
 
     data: Bytes
-    """All records, each with a newline behind it. Escapes and upper case are resolved in place."""
+    """All records, each with a newline behind it, and ``READ_BEYOND`` more behind the last. Escapes and upper case are
+    resolved in place."""
     ends: Numbers
     """Where each record ends, its newline included."""
     times_ms: Numbers
@@ -206,23 +213,24 @@ def _name(data: Bytes, at: int, guess: int, fields: Fields) -> tuple[int, int]:
     if data[at] != _QUOTE:
         return 0, -1
     field = guess
-    if not _is_named(data, at + 1, guess, fields):
+    if not _is_named(data, at + 1, fields.names[guess]):
         end = at + 1
         while data[end] != _QUOTE and data[end] >= _SPACE:
             end += 1
         field = fields.by_hash[name_hash(data, at + 1, end) & (len(fields.by_hash) - 1)]
-        if field < 0 or not _is_named(data, at + 1, field, fields):
+        if field < 0 or not _is_named(data, at + 1, fields.names[field]):
             return 0, -1
     at = skip(data, at + fields.rules[field].name_size + 2)
     return field, skip(data, at + 1) if data[at] == _COLON else -1
 
 
-@inlined
-def _is_named(data: Bytes, at: int, field: int, fields: Fields) -> bool:
-    rule = fields.rules[field]
-    # In this order: the first byte that differs ends it, so that nothing behind the line is looked at.
-    named: bool = is_same(fields.names, rule.name_at, data, at, rule.name_size) and data[at + rule.name_size] == _QUOTE
-    return named
+@compiled
+def _is_named(data: Bytes, at: int, name: npt.NDArray[np.uint64]) -> bool:
+    """Compare a name and the quote behind it, a word at a time."""
+    for place in range(NAME_WORDS):  # noqa: SIM110 - compiled code has no all()
+        if word(data, at + 8 * place, 8) & name[place, 1] != name[place, 0]:
+            return False
+    return True
 
 
 @compiled

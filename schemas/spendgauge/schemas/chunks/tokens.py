@@ -4,11 +4,11 @@ Every line ends in a newline, which no token goes beyond: so nothing is read beh
 that what stands there is not what is wanted, or that only pydantic knows it.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from spendgauge.schemas.chunks.compiled import Bytes, compiled
+from spendgauge.schemas.chunks.compiled import Bytes, compiled, signed, unsigned
 
 __all__ = [
     "decimal",
@@ -47,6 +47,17 @@ _IS_PLAIN: Final = np.zeros(256, np.bool_)
 """Whether a byte in a string stands for itself: ASCII but quotes, backslashes and control characters."""
 _IS_PLAIN[_SPACE:128] = True
 _IS_PLAIN[[_QUOTE, _BACKSLASH]] = False
+
+_MASKS: Final = np.array([2 ** (8 * size) - 1 for size in range(9)], np.uint64)
+
+
+@compiled
+def word(data: Bytes, at: int, size: int) -> Any:
+    """Read up to eight bytes as one number, the first one lowest; the processor does that in one step."""
+    place, value = unsigned(at), unsigned(0)
+    for byte in range(8):
+        value |= unsigned(data[place + unsigned(byte)]) << unsigned(8 * byte)
+    return value & _MASKS[size]
 
 
 @compiled
@@ -147,17 +158,26 @@ def string(data: Bytes, at: int) -> tuple[int, int, int]:
         return _NONE
     begin = at + 1
     at = begin
-    while data[at] != _QUOTE:
-        if _IS_PLAIN[data[at]]:
-            at += 1
-            continue
+    while True:
+        at = _plain_end(data, at)
+        if data[at] == _QUOTE:
+            return begin, at, at + 1
         if data[at] == _BACKSLASH:
             return _escaped(data, begin, at)
         size = _sequence(data, at)
         if size == 0:
             return _NONE
         at += size
-    return begin, at, at + 1
+
+
+@compiled
+def _plain_end(data: Bytes, at: int) -> int:
+    """Go over what stands for itself; by an unsigned index, for a signed one might count from the end."""
+    place, one = unsigned(at), unsigned(1)
+    while _IS_PLAIN[data[place]]:
+        place += one
+    end: int = signed(place)
+    return end
 
 
 @compiled

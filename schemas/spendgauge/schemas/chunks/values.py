@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from spendgauge.schemas.chunks.compiled import Bytes, compiled
-from spendgauge.schemas.chunks.tokens import decimal, digits_end, hexadecimal
+from spendgauge.schemas.chunks.compiled import Bytes, compiled, signed
+from spendgauge.schemas.chunks.tokens import decimal, digits_end, hexadecimal, word
 
 __all__ = ["is_id", "length_of", "milliseconds", "picodollars", "view_of"]
 
@@ -23,15 +23,9 @@ _PICO_DIGITS: Final = 12
 def view_of(data: Bytes, begin: int, end: int) -> tuple[int, int]:
     """Write a string view: the size and the first four bytes; then the others, or where in the data all begin."""
     size = end - begin
-    head = size
-    for at in range(begin, min(begin + 4, end)):
-        head |= (data[at] | 0) << (32 + 8 * (at - begin))
-    if size > _INLINE:
-        return head, begin << 32
-    rest = 0
-    for at in range(begin + 4, end):
-        rest |= (data[at] | 0) << (8 * (at - begin - 4))
-    return head, rest
+    head = signed(word(data, begin, min(size, 4)))
+    rest = begin << 32 if size > _INLINE else signed(word(data, begin + 4, max(size - 4, 0)))
+    return head << 32 | size, rest
 
 
 @compiled
