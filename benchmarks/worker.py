@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from benchmarks.follow import FollowedRates
@@ -12,7 +12,7 @@ from benchmarks.load import Load, write
 from benchmarks.machines import processors, start_pinned
 from benchmarks.watch import Pace, megabytes, watch
 from benchmarks.workload import PARTITIONS, fresh_topics
-from spendgauge.schemas import KafkaSettings, topic_specs
+from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
 from spendgauge.schemas.kafka import create_topics
 
 __all__ = ["COALESCED", "Rated", "loaded", "measure_capacity", "new_topics", "rate", "worker"]
@@ -21,6 +21,7 @@ COALESCED: Final = 100
 """Events in a record of a busy producer, and of all loads here: the broker shares its core with who writes them."""
 
 _CAPACITY_EVENTS: Final = 1_500_000
+_QUIET_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,29 @@ def rate(settings: KafkaSettings, rates: FollowedRates, *, events: int, group: s
     """Let a worker rate the topic from its start until its contributions hold all events."""
     with worker(settings, group=group, series=series) as process:
         pace = watch(rates, process.pid, events=events)
+        _until_quiet(rates)
         return Rated(pace, megabytes(process.pid), rates.lines)
+
+
+def _until_quiet(rates: FollowedRates) -> None:
+    """Read on: the last flush may have written the series that is watched before the others."""
+    clock, lines = SystemClock(), -1
+    while lines != rates.lines:
+        lines = rates.lines
+        deadline = clock.monotonic() + _QUIET_SECONDS
+        while clock.monotonic() < deadline:
+            rates()
 
 
 def new_topics(kafka: str, *, partitions: int = PARTITIONS, retained_bytes: int = 0) -> KafkaSettings:
     """Create topics that nobody has used; ``retained_bytes`` of each partition are kept, 0: all."""
     settings = fresh_topics(kafka)
-    kept = {"retention.bytes": str(retained_bytes), "segment.bytes": str(retained_bytes // 4)} if retained_bytes else {}
-    for spec in topic_specs(settings.topics, partitions=partitions):
-        spec.config.update(kept if spec.config.get("cleanup.policy") == "delete" else {})
-        create_topics(settings, [spec])
+    kept = {"retention.bytes": str(retained_bytes), "segment.bytes": str(retained_bytes // 4)}
+    specs = topic_specs(settings.topics, partitions=partitions)
+    if retained_bytes:
+        logs = {"cleanup.policy": "delete"}.items()
+        specs = tuple(replace(s, config=s.config | kept) if logs <= s.config.items() else s for s in specs)
+    create_topics(settings, specs)
     return settings
 
 

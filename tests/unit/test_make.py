@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,8 @@ def test_make_alone_lists_every_target() -> None:
 
 def test_every_target_of_the_issue_is_there() -> None:
     """A newcomer finds what the README and the habits of such projects promise."""
-    assert {"setup", "test", "lint", "types", "demo", "up", "down", "bench", "clean", "constraints"} <= set(TARGETS)
+    assert {"setup", "test", "lint", "types", "demo", "up", "down", "clean", "constraints"} <= set(TARGETS)
+    assert {"bench", "bench-streams", "bench-worker", "soak"} <= set(TARGETS)
 
 
 def test_ci_types_what_the_readme_says() -> None:
@@ -66,6 +68,15 @@ def test_a_named_python_is_the_one_that_counts(tmp_path: Path) -> None:
     refused = _run("deploy/setup.sh", str(tmp_path / "venv"), "pinned", str(tmp_path / "mine"))
     assert refused.returncode == 1
     assert "Python 2.7.18" in refused.stderr
+
+
+def test_peers_are_pinned_and_kept_apart() -> None:
+    """What the worker is measured beside has one exact version each, and is installed into no environment of ours."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    assert [line for line in groups["bench"] if not re.fullmatch(r"[\w-]+==[\w.]+", line)] == []
+    installs = [line for line in MAKEFILE.splitlines() if "--group bench" in line]
+    assert len(installs) == 1
+    assert installs[0].startswith("\t@$(PEERS)/bin/python")
 
 
 def _pins() -> dict[str, str]:
