@@ -25,6 +25,7 @@ def run(mode: str, kafka: KafkaSettings, **fields: object) -> subprocess.Complet
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("durability", ["memory", "process", "disk"])
 @pytest.mark.parametrize(
     ("mode", "events_a_source"),
     [
@@ -35,21 +36,25 @@ def run(mode: str, kafka: KafkaSettings, **fields: object) -> subprocess.Complet
     ],
 )
 def test_each_process_is_a_source_and_loses_nothing(
-    kafka: KafkaSettings, mode: str, events_a_source: list[int]
+    kafka: KafkaSettings, tmp_path: Path, mode: str, events_a_source: list[int], durability: str
 ) -> None:
-    """Without a close, and on both sides of a fork: every event arrives once, each process its own source from 0."""
+    """Without a close, and on both sides of a fork: every event arrives once, each process its own source from 0, and
+    no file is left."""
     create_topics(kafka, topic_specs(kafka.topics))
-    done = run(mode, kafka)
+    done = run(mode, kafka, spool_dir=str(tmp_path), durability=durability)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     found = positions(read_back(kafka, events=sum(events_a_source)))
     assert sorted(found.values(), key=len) == [list(range(count)) for count in events_a_source]
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.integration
-def test_a_signal_handler_may_emit(kafka: KafkaSettings) -> None:
+@pytest.mark.parametrize("durability", ["memory", "process"])
+def test_a_signal_handler_may_emit(kafka: KafkaSettings, tmp_path: Path, durability: str) -> None:
     """Emitting from a signal handler that interrupts an emit neither hangs nor loses: both are in one numbering."""
     create_topics(kafka, topic_specs(kafka.topics))
-    done = run("interrupt", kafka, queue_events=10**7, queue_bytes=10**9)
+    spool = {"spool_dir": str(tmp_path), "durability": durability}
+    done = run("interrupt", kafka, queue_events=10**7, queue_bytes=10**9, **spool)
     assert (done.returncode, done.stderr) == (0, "")
     records = read_back(kafka, events=int(done.stdout))
     assert Counter(event.feature for event in unpacked(records))["signal"] == 200

@@ -1,5 +1,7 @@
 """Can a service be tested with a double in the producer's place, and told nothing wrong?"""
 
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -89,6 +91,27 @@ def test_the_double_judges_as_the_real_one(calls: list[dict[str, Any]]) -> None:
     assert [event.model_dump(exclude=own) for event in broker.events] == [
         event.model_dump(exclude=own) for event in recording.events
     ]
+
+
+def test_what_is_switched_off_says_so_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """With SPENDGAUGE_DISABLED the first emit logs that nothing is sent, and no other does; a NullProducer made by hand
+    says nothing."""
+    monkeypatch.setenv("SPENDGAUGE_DISABLED", "1")
+    for emitter in (create_producer(), NullProducer()):
+        for _ in range(3):
+            assert emitter.emit(**CALL) is None
+    assert caplog.messages == ["event='usage events are not sent' count=1 reason='SPENDGAUGE_DISABLED is set'"]
+
+
+def test_only_a_spool_needs_the_spool() -> None:
+    """A producer without ``spool_dir`` never imports the spool: neither file locks nor its code cost it anything."""
+    code = (
+        "import sys; from spendgauge.producers import RecordingProducer, UsageProducer; "
+        "RecordingProducer().emit(); UsageProducer(service='api', kafka='127.0.0.1:1').close(0); "
+        "print([name for name in sys.modules if 'producers.spool.' in name or name == 'structlog'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("value", ["1", "true", "yes", "on"])
