@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.adapters import CASES, Case
 from tests.rooms import modules
 
-from spendgauge.producers import RecordingProducer
+from spendgauge.producers import RecordingProducer, adapters
 from spendgauge.producers.adapters import (
     AnthropicStream,
     ClaudeAgentUsage,
@@ -182,7 +182,7 @@ def test_sessions_are_told_apart_and_the_oldest_forgotten() -> None:
 
 @given(st.integers(0, 6))
 def test_a_stream_can_be_asked_at_any_time(heard: int) -> None:
-    """However little of a stream was heard, its input is exact, its status says that it is not complete."""
+    """However little of a stream was heard, its input is exact, and its status says whether it is complete."""
     events = next(case for case in CASES if case.label == "anthropic: stream").document["input"]
     stream = AnthropicStream()
     for event in events[:heard]:
@@ -194,13 +194,12 @@ def test_a_stream_can_be_asked_at_any_time(heard: int) -> None:
 
 
 def test_a_cut_stream_says_how_much_was_said() -> None:
-    """Where no usage came, the number of characters did: enough for an estimate, and no text is kept."""
+    """Where no usage came, the number of characters did: enough for an estimate."""
     stream = OpenAIStream()
     for said in ("Hello, ", "world"):
         stream.add({"object": "chat.completion.chunk", "choices": [{"delta": {"content": said}}]})
     assert stream.events() == []
     assert estimate_tokens(stream.characters) == 3
-    assert "world" not in repr(vars(stream))
 
 
 @pytest.mark.parametrize(
@@ -223,6 +222,53 @@ def test_a_fault_never_costs_the_event() -> None:
     """Where a caller has all sixteen tags already, the fault is left out: seventeen would be invalid."""
     own = {f"t{number}": "x" for number in range(16)}
     assert with_own({"tags": {"usage_check": "capped"}}, tags=own)["tags"] == own
+
+
+class _Sullen:
+    """A value that cannot be written, hashed or compared."""
+
+    def _refuse(self, *_: object) -> Any:
+        raise RuntimeError("no")
+
+    __str__ = __hash__ = __eq__ = __bool__ = __len__ = _refuse
+
+
+def _everywhere(value: Any, plain: object) -> Any:
+    if isinstance(value, list):
+        return [_everywhere(entry, plain) for entry in value]
+    if isinstance(value, dict):
+        kept = {"type", "object"}  # they say which event of a stream it is
+        return {name: entry if name in kept else _everywhere(entry, plain) for name, entry in value.items()}
+    return plain
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
+@pytest.mark.parametrize("plain", [_Sullen(), "\ud800", 2, {}], ids=["sullen", "surrogate", "two", "object"])
+def test_values_of_any_kind_are_borne(case: Case, plain: object) -> None:
+    """Objects that raise at every touch, halves of characters, numbers for names: each is borne, in every field."""
+    for fields in case.run(_everywhere(case.document["input"], plain)):
+        assert RecordingProducer().emit(**fields)
+
+
+STREAMED: Final = [case for case in CASES if isinstance(case.document["input"], list) and case.file != "claude_agent"]
+
+
+@pytest.mark.parametrize("case", STREAMED, ids=lambda case: case.label)
+def test_a_stream_keeps_no_text(case: Case) -> None:
+    """What was said is not kept, not even in memory until the stream ends."""
+    stream = getattr(adapters, case.document["call"])(**case.document.get("options", {}))
+    for event in _said(case.document["input"], "Dear Sir or Madam"):
+        stream.add(event)
+    assert "Dear Sir" not in repr(vars(stream))
+
+
+def _said(value: Any, text: str) -> Any:
+    if isinstance(value, list):
+        return [_said(entry, text) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    said = {name: text for name, entry in value.items() if name in CONTENT and isinstance(entry, str)}
+    return {name: _said(entry, text) for name, entry in value.items()} | said
 
 
 class _Rude:

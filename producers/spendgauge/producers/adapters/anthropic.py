@@ -45,7 +45,7 @@ def anthropic_events(message: object, *, provider: str = "anthropic", request_mo
     *Shape*: one event for the call, and one more for each run of an advisor, which is billed as its own model; none
     where there is no usage. An error object becomes one event without tokens.
     """
-    if field(message, "type") == "error":
+    if identifier(field(message, "type")) == "error":
         named = who(provider, None, request_model)
         return [failure_fields("error", field(message, "error", "type"), **named)]
     usage = field(message, "usage")
@@ -56,8 +56,10 @@ def anthropic_events(message: object, *, provider: str = "anthropic", request_mo
     for entry in _iterations(usage, "compaction"):
         leaves = _sum(leaves, anthropic_leaves(counts.of(entry)))
     named = who(provider, field(message, "model"), request_model)
-    if field(usage, "speed") == "fast":  # its own price list; under the plain name it would be charged half or less
-        named["model"] += "-fast"
+    if (
+        identifier(field(usage, "speed")) == "fast"
+    ):  # its own price list; under the plain name it would be charged half or less
+        named["model"] = f"{named['model'][:250]}-fast"
     call = usage_fields(
         counts,
         leaves,
@@ -90,7 +92,7 @@ def anthropic_leaves(counts: Counts) -> EventFields:
 
 
 def _iterations(usage: object, kind: str) -> list[Any]:
-    return [entry for entry in items(field(usage, "iterations")) if field(entry, "type") == kind]
+    return [entry for entry in items(field(usage, "iterations")) if identifier(field(entry, "type")) == kind]
 
 
 def _sum(one: EventFields, other: EventFields) -> EventFields:
@@ -126,7 +128,7 @@ class AnthropicStream:
 
     def add(self, event: object) -> None:
         """Take one event of the stream, as the SDK's object or as JSON."""
-        match field(event, "type"):
+        match identifier(field(event, "type")):
             case "message_start":
                 message = field(event, "message")
                 self._message = {name: field(message, name) for name in ("id", "model")}

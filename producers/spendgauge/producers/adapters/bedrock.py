@@ -69,7 +69,7 @@ def bedrock_events(response: object, *, model: str, provider: str = "aws.bedrock
 
 
 def _written(usage: object, ttl: str, counts: Counts) -> int:
-    entries = [entry for entry in items(field(usage, "cacheDetails")) if field(entry, "ttl") == ttl]
+    entries = [entry for entry in items(field(usage, "cacheDetails")) if identifier(field(entry, "ttl")) == ttl]
     return sum(counts.of(entry).get("inputTokens") for entry in entries)
 
 
@@ -89,8 +89,10 @@ class BedrockStream:
 
     def add(self, event: object) -> None:
         """Take one event of the stream."""
-        self._metadata = field(event, "metadata") or self._metadata
-        self.complete = self._metadata is not None
+        metadata = field(event, "metadata")
+        if metadata is not None:
+            self._metadata = {name: field(metadata, name) for name in ("usage", "metrics", "serviceTier")}
+            self.complete = True
         delta = field(event, "contentBlockDelta", "delta")
         for path in (("text",), ("reasoningContent", "text"), ("toolUse", "input")):
             text = field(delta, *path)

@@ -63,14 +63,13 @@ class ClaudeAgentUsage:
         *Shape*: none where nothing was used; one without tokens for a run that failed before anything was.
         """
         about = _about(result)
-        faults: Counts = Counts()
-        used = self._since_last(str(about.get("session_id", "")), _totals(result, faults))
+        faults = Counts()
+        used = self._since_last(about["session_id"], _totals(result, faults))
         events = [self._event(name, counts, result, about, faults) for name, counts in used.items()]
         if not events:
             events = self._without_models(result, about)
-        if len(events) == 1:
-            events[0] |= {"latency_ms": latency} if (latency := Counts(result).read("duration_ms")) is not None else {}
-        return events
+        latency = Counts(result).read("duration_ms")
+        return [events[0] | {"latency_ms": latency}] if len(events) == 1 and latency is not None else events
 
     def _since_last(self, session: str, totals: _Totals) -> _Totals:
         if not totals:
@@ -90,7 +89,7 @@ class ClaudeAgentUsage:
         counts = Counts(used)
         counts.faults |= faults.faults
         entry = _models(result)[name]
-        provider = _PROVIDERS.get(str(field(entry, "provider")), "anthropic")
+        provider = _PROVIDERS.get(identifier(field(entry, "provider")), "anthropic")
         canonical = identifier(field(entry, "canonicalModel")) if provider == "anthropic" else ""
         written = used["cacheCreationInputTokens"]
         one_hour = Counts(result).get("usage.cache_creation.ephemeral_1h_input_tokens") if _alone(result) else 0
@@ -158,7 +157,7 @@ def _difference(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, 
 
 
 def _about(result: object) -> EventFields:
-    reason, subtype = str(field(result, "terminal_reason")), identifier(field(result, "subtype"))
+    reason, subtype = identifier(field(result, "terminal_reason")), identifier(field(result, "subtype"))
     code = Counts(result).read("api_error_status")
     fields: EventFields = {"operation": "invoke_agent", "session_id": identifier(field(result, "session_id"))}
     if reason.startswith("aborted_"):

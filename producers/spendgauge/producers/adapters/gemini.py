@@ -61,16 +61,16 @@ class GeminiStream:
         self._provider = provider
         self._request_model = request_model
         self._usage: Any = None
-        self._model: Any = None
-        self._id: Any = None
+        self._model = self._id = ""
         self._blocked = False
         self._queries: set[int] = set()
 
     def add(self, chunk: object) -> None:
         """Take one chunk of the stream, as the SDK's object or as JSON."""
-        self._usage = _either(chunk, "usageMetadata", "usage_metadata") or self._usage
-        self._model = _either(chunk, "modelVersion", "model_version") or self._model
-        self._id = _either(chunk, "responseId", "response_id") or self._id
+        usage = _either(chunk, "usageMetadata", "usage_metadata")
+        self._usage = self._usage if usage is None else usage
+        self._model = identifier(_either(chunk, "modelVersion", "model_version")) or self._model
+        self._id = identifier(_either(chunk, "responseId", "response_id")) or self._id
         feedback = _either(chunk, "promptFeedback", "prompt_feedback")
         self._blocked |= _either(feedback, "blockReason", "block_reason") is not None
         for candidate in items(field(chunk, "candidates")):
@@ -88,14 +88,12 @@ class GeminiStream:
         leaves = _leaves(counts)
         about: EventFields = {
             **who(self._provider, self._model, self._request_model),
-            "response_id": identifier(self._id),
+            "response_id": self._id,
             "operation": "generate_content",
         }
         if not counts.seen:
             return [failure_fields("error", "prompt_blocked", **about)] if self._blocked else []
-        tier = _either(self._usage, "serviceTier", "service_tier") or _either(
-            self._usage, "trafficType", "traffic_type"
-        )
+        tier = _either(self._usage, "serviceTier", "service_tier", "trafficType", "traffic_type")
         ended = "" if self.complete else "cancelled"
         fields = usage_fields(
             counts,
@@ -135,7 +133,7 @@ def _leaves(counts: Counts) -> EventFields:
 
 def _audio(counts: Counts, names: tuple[str, ...]) -> int:
     entries = next((found for name in names if (found := items(counts.raw(name)))), [])
-    spoken = [entry for entry in entries if str(field(entry, "modality")).upper() == "AUDIO"]
+    spoken = [entry for entry in entries if identifier(field(entry, "modality")).upper() == "AUDIO"]
     return sum(counts.of(entry).get("tokenCount", "token_count") for entry in spoken)
 
 

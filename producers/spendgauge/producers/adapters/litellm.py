@@ -51,7 +51,7 @@ def litellm_events(payload: object) -> list[EventFields]:
     *Shape*: one event, failed calls too; none where no usage came or LiteLLM's own cache answered.
     The event's id is made of the payload's, so that a payload that is logged twice counts once.
     """
-    failed = field(payload, "status") == "failure"
+    failed = identifier(field(payload, "status")) == "failure"
     counts = Counts(payload, *_usage_objects(payload))
     leaves, convention = _leaves(counts)
     if field(payload, "cache_hit") is True or not (counts.seen or failed):
@@ -105,7 +105,7 @@ def _named(payload: object) -> EventFields:
     given = identifier(field(payload, "custom_llm_provider"))
     model = identifier(field(payload, "model")).removeprefix(f"{given}/")
     call = identifier(field(payload, "call_type")).removeprefix("a")
-    payload_id, started = identifier(field(payload, "id")), field(payload, "startTime")
+    payload_id, started = identifier(field(payload, "id")), moment(field(payload, "startTime"), per_second=1)
     return {
         **who(_PROVIDERS.get(given, given[:64]) or "unknown", model, identifier(field(payload, "model_group"))),
         "response_id": payload_id,
@@ -142,5 +142,5 @@ def _times(payload: object) -> EventFields:
 def _cost(payload: object) -> Any:
     cost = amount_usd(field(payload, "response_cost"))
     unknown = not cost and field(payload, "response_cost_failure_debug_info") is not None
-    failed = not cost and field(payload, "status") == "failure"
+    failed = not cost and identifier(field(payload, "status")) == "failure"
     return None if unknown or failed else cost

@@ -10,6 +10,7 @@ last chunk, if asked for); OpenAI docs, "Prompt caching" (its example: of 2,600 
 cache, 400 written to it, and 200 neither).
 """
 
+from functools import cache
 from typing import Any, Final
 
 from spendgauge.producers.adapters.leaves import (
@@ -27,6 +28,7 @@ __all__ = ["OpenAIStream", "openai_events", "openai_leaves"]
 
 _OPERATIONS: Final = {"list": "embeddings", "text_completion": "text_completion"}
 _STATUSES: Final = {"failed": "error", "cancelled": "cancelled"}
+_LAST: Final = ("response.completed", "response.incomplete", "response.failed", "response.done")
 _INPUT: Final = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
 _OUTPUT: Final = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 
@@ -39,21 +41,21 @@ def openai_events(response: object, *, provider: str = "openai", request_model: 
     """
     counts = Counts(field(response, "usage"))
     leaves = openai_leaves(counts)
-    status = _STATUSES.get(str(field(response, "status")), "")
+    status = _STATUSES.get(identifier(field(response, "status")), "")
     named = who(provider, field(response, "model"), request_model)
     about: EventFields = {**named, "response_id": identifier(field(response, "id"))}
     if not counts.seen:
         error = field(response, "error", "code")
         return [failure_fields(status, error, **about)] if status == "error" else []
     leaves["web_search_requests"] = _searches(response, counts)
-    if field(response, "tool_usage", "image_gen", "total_tokens"):
+    if counts.of(response).get("tool_usage.image_gen.total_tokens"):
         counts.faults.add("image_gen")  # billed as another model, which is not named
     fields = usage_fields(
         counts,
         leaves,
         total=counts.total("total_tokens"),
         **about,
-        operation=_OPERATIONS.get(str(field(response, "object")), ""),
+        operation=_OPERATIONS.get(identifier(field(response, "object")), ""),
         service_tier=service_tier(field(response, "service_tier"), counts),
         usage_convention="inclusive",
         status=status,
@@ -87,6 +89,7 @@ def openai_leaves(counts: Counts) -> EventFields:
     }
 
 
+@cache
 def _named(details: tuple[str, ...], name: str) -> tuple[str, ...]:
     return tuple(f"{detail}.{name}" for detail in details)
 
@@ -96,9 +99,21 @@ def _searches(response: object, counts: Counts) -> int:
     billed = counts.of(response).read("tool_usage.web_search.num_requests")
     if billed is not None:
         return billed
-    calls = [item for item in items(field(response, "output")) if field(item, "type") == "web_search_call"]
-    done = [call for call in calls if field(call, "status") in (None, "completed")]
-    return sum(field(call, "action", "type") in (None, "search") for call in done)
+    done = [call for call in _search_calls(response) if call["status"] in ("", "completed")]
+    return sum(call["action"]["type"] in ("", "search") for call in done)
+
+
+def _search_calls(response: object) -> list[dict[str, Any]]:
+    """Pick the searches out of an output, without what was searched or said."""
+    return [
+        {
+            "type": "web_search_call",
+            "status": identifier(field(item, "status")),
+            "action": {"type": identifier(field(item, "action", "type"))},
+        }
+        for item in items(field(response, "output"))
+        if identifier(field(item, "type")) == "web_search_call"
+    ]
 
 
 class OpenAIStream:
@@ -117,12 +132,12 @@ class OpenAIStream:
 
     def add(self, chunk: object) -> None:
         """Take one chunk or event of the stream, as the SDK's object or as JSON."""
-        kind = field(chunk, "type")
-        if isinstance(kind, str) and kind.startswith("response."):
+        kind = identifier(field(chunk, "type"))
+        if kind.startswith("response."):
             self._add_event(kind, chunk)
             return
         if kind == "error":
-            self._seen |= {"status": "failed", "error": {"code": field(chunk, "code")}}
+            self._seen |= {"status": "failed", "error": {"code": identifier(field(chunk, "code"))}}
             self.complete = True
         for name in ("id", "model", "service_tier", "usage"):
             value = field(chunk, name)
@@ -142,12 +157,15 @@ class OpenAIStream:
     def _add_event(self, kind: str, event: object) -> None:
         delta = field(event, "delta")
         self.characters += len(delta) if isinstance(delta, str) else 0
-        self.complete |= kind in {"response.completed", "response.incomplete", "response.failed"}
+        self.complete |= kind in _LAST
         response = field(event, "response")
-        for name in ("id", "model", "service_tier", "usage", "status", "error", "tool_usage", "output"):
+        for name in ("id", "model", "service_tier", "usage", "status", "tool_usage"):
             value = field(response, name)
             if value is not None:
                 self._seen[name] = value
+        self._seen["output"] = _search_calls(response) or self._seen.get("output")
+        code = identifier(field(response, "error", "code"))
+        self._seen["error"] = {"code": code} if code else self._seen.get("error")
 
 
 def _characters(delta: object) -> int:

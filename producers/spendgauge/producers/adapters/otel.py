@@ -39,6 +39,8 @@ _NAMES: Final = {
     "total": ("gen_ai.usage.total_tokens", "llm.usage.total_tokens"),
 }
 _TIER: Final = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
+_FAILED: Final = (2, "STATUS_CODE_ERROR")
+"""An error, in OTLP's status codes and in the SDK's."""
 _VALUES: Final = ("stringValue", "intValue", "doubleValue", "boolValue")
 _DIMENSIONS: Final = {
     "agent": ("gen_ai.agent.name",),
@@ -61,7 +63,8 @@ def otel_events(span: object, *, resource: object = None) -> list[EventFields]:
     provider = identifier(_first(found, "gen_ai.provider.name", "gen_ai.system"))
     if not provider or operation not in {"", *_CALLS}:
         return []
-    failed = str(_first_of(span, ("status", "code"), ("status", "status_code"))) in _FAILED
+    code = _first_of(span, ("status", "code"), ("status", "status_code"))
+    failed = isinstance(code, int | str) and code in _FAILED
     counts = Counts(_Flat(found))
     leaves, convention = _leaves(counts)
     if not (counts.seen or failed):
@@ -81,10 +84,6 @@ def otel_events(span: object, *, resource: object = None) -> list[EventFields]:
         event_id=_event_id(span),
     )
     return [fields]
-
-
-_FAILED: Final = frozenset({"2", "STATUS_CODE_ERROR"})
-"""OTLP's status codes, and the SDK's, that mean an error."""
 
 
 def otel_attributes(attributes: object) -> dict[str, Any]:
@@ -148,7 +147,8 @@ def _times(span: object, found: Mapping[str, Any]) -> EventFields:
 def _event_id(span: object) -> str:
     trace = _first_of(span, ("traceId",), ("context", "trace_id"))
     part = _first_of(span, ("spanId",), ("context", "span_id"))
-    return stable_id("otel", str(trace), str(part)) if trace and part else ""
+    known = isinstance(trace, str | int) and isinstance(part, str | int)
+    return stable_id("otel", str(trace), str(part)) if known else ""
 
 
 def _first(found: Mapping[str, Any], *names: str) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from json import dumps
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -102,7 +103,7 @@ def elapsed_ms(started: datetime | None, ended: datetime | None) -> int | None:
 
 def stable_id(*parts: str) -> str:
     """Make the event id of something that may be reported twice, so that the ledger keeps it once (UUIDv5)."""
-    return str(uuid5(_NAMESPACE, "\x1f".join(f"{len(part)}:{part}" for part in parts)))
+    return str(uuid5(_NAMESPACE, dumps(parts)))
 
 
 class Counts:
