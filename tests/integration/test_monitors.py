@@ -48,6 +48,7 @@ def test_a_worker_says_how_it_is() -> None:
             assert monitor.figure("spendgauge_rates_lag_seconds", partition="3") < 10
             assert monitor.figure("spendgauge_rates_flush_duration_seconds_count") > 0
             assert monitor.figure("spendgauge_rates_live_keys") > 0
+            assert monitor.figure("spendgauge_rates_missing_events") == 0
             broker.close()
             assert monitor.until(ready=False)
             assert monitor.reasons[0] == "the group's coordinator does not answer"

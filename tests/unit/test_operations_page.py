@@ -31,7 +31,7 @@ def _worker() -> CollectorRegistry:
     membership = Membership(answered=True, settled=True, assigned=set(), ends={})
     consumer = SimpleNamespace(membership=membership, readings={}, bytes_read=0)
     metrics = RatesMetrics(FakeClock())
-    agent = SimpleNamespace(counts=Counts(), live_keys=0)
+    agent = SimpleNamespace(counts=Counts(), live_keys=0, missing=(0, 0))
     metrics.look(cast(RatesAgent, agent), cast(Consumer, consumer), rebalances=1)
     metrics.watch.look(_standing())
     return metrics.registry

@@ -72,6 +72,11 @@ class Accounts:
         if not same_book and start.edition >= 0:
             self._superseded.append((block, EditionKey(origin.stream, start.edition).encode()))
 
+    @property
+    def missing(self) -> tuple[int, int]:
+        """How many gaps are open, and how many events they lack; any thread may ask."""
+        return self._positions.missing
+
     def fresh(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return the events that were not counted before, in order; all are of one block."""
         return self._positions.fresh(events)

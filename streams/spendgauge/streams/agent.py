@@ -126,6 +126,11 @@ class RatesAgent:
         """How many totals are held."""
         return self._pipeline.live_keys
 
+    @property
+    def missing(self) -> tuple[int, int]:
+        """How many gaps are open, and how many events they lack."""
+        return self._pipeline.missing
+
     def on_partitions_revoked(self) -> None:
         """Forget at once what belongs to other workers now."""
         self._pipeline.forget_closed()

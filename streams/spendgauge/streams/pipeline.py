@@ -119,6 +119,12 @@ class Pipeline:
         """How many totals are held."""
         return sum(partition.blocks.live_keys for partition in list(self._partitions.values()))
 
+    @property
+    def missing(self) -> tuple[int, int]:
+        """How many gaps are open, and how many events they lack."""
+        found = [partition.accounts.missing for partition in list(self._partitions.values())]
+        return sum(gaps for gaps, _ in found), sum(events for _, events in found)
+
     def _partition(self, delivery: Delivery) -> _Partition:
         reading = delivery.reading
         if reading not in self._partitions:

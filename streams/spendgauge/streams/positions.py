@@ -53,6 +53,7 @@ class Positions:
         Changes below the ``acknowledged`` offset were reported before.
         """
         self._states = dict(known)
+        self._lacking = {source: state.claimed for source, state in known.items() if state.claimed}
         self._unverified = unverified
         self._acknowledged = acknowledged
         self._at_block_start = {source: state for source, state in known.items() if state.unsure}
@@ -64,6 +65,12 @@ class Positions:
     def __len__(self) -> int:
         """How many sources are remembered."""
         return len(self._states)
+
+    @property
+    def missing(self) -> tuple[int, int]:
+        """How many gaps are open, and how many events they lack; any thread may ask."""
+        holes = [hole for held in list(self._lacking.values()) for hole in held]
+        return len(holes), sum(hole.last - hole.first + 1 for hole in holes)
 
     def fresh(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return the events that were not counted before, in order, and remember them. All are of one block."""
@@ -86,6 +93,7 @@ class Positions:
         silent = [s for s, state in self._states.items() if self._latest_ms - state.last_at_ms > 2 * SILENT_MS]
         for source in silent:
             del self._states[source]
+            self._lacking.pop(source, None)
             changed.pop(source, None)
         self._at_block_start = {}
         self._ids = _EventIds()
@@ -143,6 +151,10 @@ class Positions:
 
     def _keep(self, source: str, state: SourceState) -> None:
         self._states[source] = state
+        if state.holes and state.claimed:
+            self._lacking[source] = state.claimed
+        else:
+            self._lacking.pop(source, None)
         self._moved.add(source)
         self._latest_ms = max(self._latest_ms, state.last_at_ms)
 
