@@ -56,9 +56,8 @@ def anthropic_events(message: object, *, provider: str = "anthropic", request_mo
     for entry in _iterations(usage, "compaction"):
         leaves = _sum(leaves, anthropic_leaves(counts.of(entry)))
     named = who(provider, field(message, "model"), request_model)
-    if (
-        identifier(field(usage, "speed")) == "fast"
-    ):  # its own price list; under the plain name it would be charged half or less
+    if identifier(field(usage, "speed")) == "fast":
+        # it has prices of its own: under the plain name it would be charged half of them, or less
         named["model"] = f"{named['model'][:250]}-fast"
     call = usage_fields(
         counts,

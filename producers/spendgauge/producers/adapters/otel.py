@@ -20,7 +20,7 @@ from spendgauge.producers.adapters.tiers import service_tier
 __all__ = ["otel_attributes", "otel_events"]
 
 _CALLS: Final = ("chat", "text_completion", "generate_content", "embeddings")
-_NAMES: Final = {
+_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "input": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
     "output": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
     "read": (
@@ -65,7 +65,7 @@ def otel_events(span: object, *, resource: object = None) -> list[EventFields]:
         return []
     code = _first_of(span, ("status", "code"), ("status", "status_code"))
     failed = isinstance(code, int | str) and code in _FAILED
-    counts = Counts(_Flat(found))
+    counts = Counts({name: _first(found, *names) for name, names in _NAMES.items()})
     leaves, convention = _leaves(counts)
     if not (counts.seen or failed):
         return []
@@ -96,22 +96,6 @@ def otel_attributes(attributes: object) -> dict[str, Any]:
         for key, value in entries
         if isinstance(key, str)
     }
-
-
-class _Flat(Mapping[str, Any]):
-    """Attributes by our own short names: theirs hold dots, and have changed over the years."""
-
-    def __init__(self, found: Mapping[str, Any]) -> None:
-        self._found = found
-
-    def __getitem__(self, name: str) -> Any:
-        return _first(self._found, *_NAMES[name])
-
-    def __iter__(self) -> Any:
-        return iter(_NAMES)
-
-    def __len__(self) -> int:
-        return len(_NAMES)
 
 
 def _leaves(counts: Counts) -> tuple[EventFields, str]:
