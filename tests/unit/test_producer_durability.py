@@ -283,6 +283,23 @@ def test_damage_is_told_and_counted(
     assert [entry["count"] for entry in log.entries if "damaged" in entry["event"]] == [1]
 
 
+def test_any_number_of_dead_processes_is_replayed(
+    broker: FakeBroker, producer: Callable[..., UsageProducer], tmp_path: Path
+) -> None:
+    """What forty processes left is sent by the next one, some directories at a time, all of it soon."""
+    root = tmp_path / "spool"
+    root.mkdir()
+    for number in range(40):
+        dead = Service(str(root), FakeBroker(up=False), FakeClock(), boot=f"{number:020x}", durability="process")
+        dead.emit()
+        dead.kill()
+    heir = producer(durability="process")
+    _until(lambda: not heir.replaying)
+    assert heir.close(10)
+    assert (heir.stats().replayed, len(positions(broker.records))) == (40, 40)
+    assert list(root.iterdir()) == []
+
+
 def test_a_producer_without_trouble_makes_no_file(producer: Callable[..., UsageProducer], tmp_path: Path) -> None:
     """With ``memory`` and a broker that answers, the spool stays an empty directory."""
     with producer() as emitter:

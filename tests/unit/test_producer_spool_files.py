@@ -1,5 +1,6 @@
 """Does a spool's file give back what was written, and never anything else, whatever happens to its tail?"""
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -241,7 +242,8 @@ class Broken(Segment):
 
     def append(self, data: bytes) -> None:
         """Write half, as a full disk does."""
-        self._file.write(data[: len(data) // 2])
+        assert self._out is not None
+        self._out.write(data[: len(data) // 2])
         raise OSError("no space left")
 
 
@@ -287,6 +289,54 @@ def _unreadable(*_: object) -> bytes:
     raise OSError("bad block")
 
 
+def test_a_file_that_cannot_be_opened_now_is_read_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the process has no file handle to spare the log is not finished; what is in it is read when it has one."""
+    own = writer(tmp_path)
+    fill(own, 0, 2)
+    of = reader(own)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", _no_handle)
+        assert of.next() is None
+        assert (of.finished, of.stuck, of.damaged) == (False, True, 0)
+    assert seqs(drain(of)) == [0, 1, 2]
+    assert not of.stuck
+    kill(own)
+
+
+def _no_handle(*_: object) -> bytes:
+    raise OSError(errno.EMFILE, "too many open files")
+
+
+def test_a_spool_of_many_files_has_few_open(tmp_path: Path) -> None:
+    """However many files a spool has, writer and reader have one open each, and the heir only the one that it reads."""
+    own = writer(tmp_path, max_bytes=8 * 8 * 300)
+    own._segment_bytes = 1
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    fill(own, 0, 49)
+    of = reader(own)
+    of.next()
+    assert len(own.segments) == 50
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 3
+    kill(own)
+    (directory,) = left(tmp_path)
+    log = Log.of(directory)
+    heir = reader(log)
+    heir.next()
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2
+    assert len(seqs(drain(heir))) == 49
+    log.close()
+    directory.release()
+
+
+def test_a_closed_writer_takes_nothing(tmp_path: Path) -> None:
+    """An event that comes while its producer closes is not written to a file that may be gone: it is refused."""
+    own = writer(tmp_path)
+    fill(own, 0, 0)
+    kill(own)
+    assert fill(own, 1, 1) == [False]
+    assert len(list(tmp_path.glob("*/*.spool"))) == 1
+
+
 def test_one_fsync_serves_all_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an fsync covered needs no other; a file that is left for the next one was synced before."""
     own, synced = writer(tmp_path, max_bytes=8 * 500, synced=True), list[object]()
@@ -301,6 +351,7 @@ def test_one_fsync_serves_all_before_it(tmp_path: Path, monkeypatch: pytest.Monk
     assert files > 1
     assert len(synced) == before + 1 + 2 * (files - 1)  # each file that was left, and the directory for each begun
     kill(own)
+    assert len(synced) == before + 2 + 2 * (files - 1)  # and the last one at the end
 
 
 def test_after_a_failed_fsync_nobody_is_told_yes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

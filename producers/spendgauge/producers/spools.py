@@ -25,7 +25,7 @@ class Spools:
 
     @property
     def unread_events(self) -> int:
-        """How many events that is."""
+        """How many events that is, as far as they can be read now."""
         return 0
 
     @property

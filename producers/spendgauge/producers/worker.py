@@ -170,7 +170,8 @@ class Worker:
         lost = self.spools.keep(self.sender.give_up())
         if lost:
             self._lose(lost)
-        self.spools.close()
+        with self._numbering():
+            self.spools.close()
         self._answer()
         self.notices.say_all()
 
@@ -307,7 +308,7 @@ class Worker:
             self._wait(min(linger, _LOOK_SECONDS))
             return
         self.idle = True
-        if not (self.queue or self.spools.unread or self.stopped):
+        if not (self.queue or self.spools.unread_events or self.stopped):
             self._wait(self._patience())
         self.idle = False
 

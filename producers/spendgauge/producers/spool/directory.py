@@ -77,11 +77,11 @@ class Directory:
 
     def sync(self) -> None:
         """Have the disk keep which files there are."""
-        handle = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _sync(self.path)
+
+    def sync_name(self) -> None:
+        """Have the disk keep that it is there."""
+        _sync(self.path.parent)
 
     def release(self) -> None:
         """Leave it to the next process. In a child of a fork the parent keeps its lock."""
@@ -102,3 +102,11 @@ def leftovers(root: Path) -> Iterator[Directory]:
             directory = Directory.claim(path)
             if directory is not None:
                 yield directory
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

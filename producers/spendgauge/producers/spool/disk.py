@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,9 @@ _MARK_SECONDS: Final = 1.0
 
 _LOOK_SECONDS: Final = 30.0
 """How often a producer looks for what dead processes left."""
+
+_MOST_LEFTOVERS: Final = 32
+"""How many it takes over at a time: each costs two open files."""
 
 
 @dataclass(eq=False)
@@ -92,8 +95,9 @@ class DiskSpools(Spools):
 
     @property
     def unread_events(self) -> int:
-        """How many events that is."""
-        return self.writer.appended_events - self._own.handed_events if self.unread else 0
+        """How many events that is, as far as they can be read now."""
+        readable = self.unread and not self._own.stuck
+        return self.writer.appended_events - self._own.handed_events if readable else 0
 
     @property
     def waiting_events(self) -> int:
@@ -180,13 +184,15 @@ class DiskSpools(Spools):
             self._say_damage(leftover.reader)
             leftover.note()
             if leftover.reader.finished:
+                if len(self._leftovers) == _MOST_LEFTOVERS:
+                    self._look_at = 0.0  # there may be more of them
                 self._leftovers.remove(leftover)
                 self._turns.remove(leftover.reader)
                 leftover.remove()
         self._count_others()
 
     def _adopt(self) -> None:
-        for directory in leftovers(self.root):
+        for directory in islice(leftovers(self.root), _MOST_LEFTOVERS - len(self._leftovers)):
             reader = self._reader(Log.of(directory), adopted=True)
             self._leftovers.append(_Leftover(directory, reader, reader.mark))
             self._turns.append(reader)

@@ -19,7 +19,7 @@ class Log:
 
     @classmethod
     def of(cls, directory: Directory) -> Self:
-        """Open what a dead process left, from its mark on; what was acknowledged whole is deleted.
+        """List what a dead process left, from its mark on; what was acknowledged whole is deleted.
 
         Number 0 is what waited in memory when it closed (``Writer.append_first``), and comes before all others.
         """
@@ -28,7 +28,7 @@ class Log:
             if 0 < int(path.stem) < mark.number:
                 path.unlink()
             else:
-                kept.append(Segment.open(path))
+                kept.append(Segment.left(path))
         return cls(kept, mark)
 
     @property

@@ -4,6 +4,7 @@ Read by the producer's thread: a chunk of bytes at a time, packed into records. 
 settled; the mark moves on over chunks that are done, in order, so it never leads.
 """
 
+import errno
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -17,6 +18,9 @@ from spendgauge.producers.spool.segment import Segment
 __all__ = ["Reader"]
 
 _CHUNK_BYTES: Final = 256 * 1024
+
+_MAY_PASS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES})
+"""Why a file may be unreadable now and readable later; for other reasons it is given up."""
 
 
 @dataclass(slots=True)
@@ -45,6 +49,7 @@ class Reader:
         self.handed_events = self.settled_events = self.damaged = self.untold = 0
         self.done_bytes = self._read_bytes = 0
         self.trouble = ""
+        self.stuck = False
         self._adopted = adopted
         self._max_events = max_events
         self._max_bytes = max_bytes
@@ -65,7 +70,7 @@ class Reader:
     @property
     def finished(self) -> bool:
         """Whether everything that was written is settled."""
-        return not (self._ready or self._chunks or self._load())
+        return not (self._ready or self._chunks or self._load() or self.stuck)
 
     def behind(self, written_bytes: int) -> bool:
         """Say whether some of what was written is not handed out."""
@@ -77,9 +82,11 @@ class Reader:
         if segment is None:
             return False
         try:
-            data = segment.read(self._offset, _CHUNK_BYTES)
+            data, self.stuck = segment.read(self._offset, _CHUNK_BYTES), False
         except OSError as error:
-            data, self.trouble = b"", str(error)
+            data, self.stuck, self.trouble = b"", error.errno in _MAY_PASS, str(error)
+        if self.stuck:
+            return False
         if not data:  # the disk does not give back what is there
             self._move(segment, segment.size)
             self._keep([], 1)
@@ -107,6 +114,7 @@ class Reader:
             if not sealed:
                 return None
             number = self._segment.number
+            self._segment.leave()
             self._enter(next(segment for segment in tuple(self.log.segments) if segment.number > number))
         return None
 

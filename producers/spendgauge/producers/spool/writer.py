@@ -6,6 +6,7 @@ Callers of ``append`` take turns (``Journal``); ``sync`` may be called by many a
 
 import threading
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -39,13 +40,13 @@ class Writer(Log):
         self._retry_at = 0.0
         self.written_bytes = self._safe = self._unsafe = 0
         self._tail: Segment | None = None
-        self._sealed = False
+        self._sealed = self._closed = False
         self._next_number = 1
         self._syncing = threading.RLock()
 
     def append(self, data: bytes, events: int) -> bool:
         """Write whole frames; say no where the spool is full or the disk refuses."""
-        if self._retry_at and self._clock.monotonic() < self._retry_at:
+        if self._closed or (self._retry_at and self._clock.monotonic() < self._retry_at):
             return False
         if self._full(len(data)):
             return False
@@ -94,6 +95,14 @@ class Writer(Log):
                     self._safe = written
             return self._unsafe < wanted <= self._safe
 
+    def close(self) -> None:
+        """Take nothing more, and let go of all files."""
+        self._closed = True
+        if self._synced:
+            with suppress(OSError):
+                self._sync_tail()
+        super().close()
+
     def _full(self, more: int) -> bool:
         return self.written_bytes - self.freed_bytes + self.others_bytes + more > self._max_bytes
 
@@ -106,7 +115,9 @@ class Writer(Log):
         if self._synced:
             directory.sync()
         self.segments.append(segment)
-        self._tail, self._sealed = segment, False
+        previous, self._tail, self._sealed = self._tail, segment, False
+        if previous is not None:
+            previous.seal()
         return segment
 
     def _sync_tail(self) -> None:
@@ -121,6 +132,8 @@ class Writer(Log):
     def _own_directory(self) -> Directory:
         if self.directory is None:
             self.directory = Directory.create(self._root / self._name)
+            if self._synced:
+                self.directory.sync_name()
         return self.directory
 
     def _fail(self, error: OSError) -> None:
