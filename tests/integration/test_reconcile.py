@@ -8,7 +8,7 @@ from zlib import crc32
 
 import pytest
 from clickhouse_connect.driver.client import Client
-from tests.sinks import chunk, contribution, event, reject, store
+from tests.sinks import chunk, contribution, event, gaps, reject, store
 
 from spendgauge.insights.asking import QueryError, ask_rows
 from spendgauge.insights.books import Gap, SourceBook
@@ -128,6 +128,20 @@ def test_missing_numbers_are_found(client: Client) -> None:
     books = fetch_books(client)
     assert books.gaps == [Gap("api@h#1", 0, 0), Gap("api@h#1", 4, 6)]
     assert (books.missing, books.balanced, books.differences()) == (4, False, [])
+
+
+def test_what_the_workers_miss_too_is_said(client: Client) -> None:
+    """A gap is unseen where the workers miss all of its numbers; what they have counted, the log had."""
+    kept = [line for seq, line in enumerate(EVENTS) if seq not in (0, 4, 5, 6, 9)]
+    write(client, kept, rates_of(kept))
+    missed = [{"first_seq": 0, "last_seq": 0}, {"first_seq": 4, "last_seq": 5}, {"first_seq": 9, "last_seq": 12}]
+    line = gaps(source="api@h#1", version=30, next_seq=20, gaps=missed)
+    store(client, [chunk("usage.gaps", line, gaps(source="other", gaps=missed))], book=BOOK)
+    assert fetch_books(client).gaps == [
+        Gap("api@h#1", 0, 0, unseen=True),
+        Gap("api@h#1", 4, 6),
+        Gap("api@h#1", 9, 9, unseen=True),
+    ]
 
 
 def test_rejected_lines_fill_their_gaps(client: Client) -> None:

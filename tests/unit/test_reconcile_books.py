@@ -66,6 +66,15 @@ def test_a_missing_event_is_seen() -> None:
     assert "lacks 6 events: seq 4 to 9" in told(replace(books, gaps=[Gap("api@h#1", 4, 9)]))
 
 
+def test_what_never_reached_the_log_is_said() -> None:
+    """A gap that the workers see too is the producer's or the broker's, and one that only the ledger has is not."""
+    found = told(replace(BALANCED, gaps=[Gap("s", 1, 2, unseen=True), Gap("s", 4, 4)])).splitlines()
+    assert found[-2:] == [
+        "source s lacks 2 events: seq 1 to 2; the workers have not seen them either",
+        "source s lacks 1 event: seq 4",
+    ]
+
+
 def test_a_number_used_twice_is_seen() -> None:
     """Two stored events with one seq of one source unbalance the books, and do not hide one that is missing."""
     books = replace(BALANCED, sources=[SourceBook("api@h#1", last_seq=8, stored=8, repeated=1, rejected=1)])
@@ -153,7 +162,7 @@ def test_json_has_every_number() -> None:
     told_all = as_json(Reconciliation(books, CAUGHT_UP))
     assert told_all["balanced"] is False
     assert told_all["totals"]["cost_usd"] == "0.001500000000"
-    assert told_all["gaps"] == [{"source": "s", "first": 1, "last": 2}]
+    assert told_all["gaps"] == [{"source": "s", "first": 1, "last": 2, "unseen_by_workers": False}]
     assert told_all["differences"][-1] == {
         "series": "total",
         "hour": "2026-01-01T12:00:00Z",

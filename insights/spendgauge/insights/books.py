@@ -31,11 +31,13 @@ _ALWAYS_KEPT: Final = frozenset(spec.name for spec in DEFAULT_SERIES)
 
 @dataclass(frozen=True)
 class Gap:
-    """Sequence numbers of one source, first to last, that nobody has seen."""
+    """Sequence numbers of one source, first to last, that the ledger lacks."""
 
     source: str
     first: int
     last: int
+    unseen: bool = False
+    """The workers have not seen them either: they are not in the log."""
 
     @property
     def events(self) -> int:

@@ -15,6 +15,7 @@ from spendgauge.insights.queries import Query
 from spendgauge.insights.reconcile_queries import (
     foreign_events,
     gaps_of,
+    open_gaps,
     rated_hours,
     rejected_by_reason,
     rows_waiting_for_merge,
@@ -110,7 +111,19 @@ def _source_book(row: Mapping[str, Any]) -> SourceBook:
 
 def _gaps(client: Client, books: Iterable[SourceBook]) -> list[Gap]:
     judged = {book.source: (book.first_seq, book.last_seq) for book in books}
-    return [Gap(*row) for row in ask_values(client, gaps_of(judged, limit=_MOST_GAPS))]
+    missed: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for source, first, last in ask_values(client, open_gaps(judged)):
+        missed[source].append((first, last))
+    found = ask_values(client, gaps_of(judged, limit=_MOST_GAPS))
+    return [Gap(source, first, last, _holds(missed[source], first, last)) for source, first, last in found]
+
+
+def _holds(ranges: Iterable[tuple[int, int]], first: int, last: int) -> bool:
+    """Say whether ranges, in order, hold all numbers from first to last together."""
+    for low, high in ranges:
+        if low <= first <= high:
+            first = high + 1
+    return first > last
 
 
 def _totals(values: Iterable[Any]) -> Totals:

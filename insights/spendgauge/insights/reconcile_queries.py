@@ -7,7 +7,7 @@ event in it.
 Columns are named with their table wherever an alias has the same name: ClickHouse takes the alias, in WHERE too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from spendgauge.insights.periods import ALWAYS, Period
@@ -17,6 +17,7 @@ from spendgauge.schemas.rates import MEASURES
 __all__ = [
     "foreign_events",
     "gaps_of",
+    "open_gaps",
     "rated_hours",
     "rejected_by_reason",
     "rows_waiting_for_merge",
@@ -103,6 +104,17 @@ WHERE seq > previous + 1
 ORDER BY source, first
 LIMIT {{limit:UInt32}}""",
         {"sources": list(judged), "firsts": firsts, "lasts": lasts, "limit": limit},
+    )
+
+
+def open_gaps(sources: Iterable[str]) -> Query:
+    """Ask which numbers of these sources the workers miss: ``source``, ``first``, ``last``, in order."""
+    return Query(
+        """SELECT g.source AS source, g.first_seq AS first, g.last_seq AS last
+FROM gaps AS g
+WHERE has({sources:Array(String)}, g.source)
+ORDER BY source, first, last""",
+        {"sources": list(sources)},
     )
 
 

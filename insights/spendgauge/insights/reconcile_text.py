@@ -52,7 +52,10 @@ def as_json(found: Reconciliation) -> dict[str, Any]:
             }
             for b in books.sources
         ],
-        "gaps": [{"source": gap.source, "first": gap.first, "last": gap.last} for gap in books.gaps],
+        "gaps": [
+            {"source": gap.source, "first": gap.first, "last": gap.last, "unseen_by_workers": gap.unseen}
+            for gap in books.gaps
+        ],
         "differences": [_difference(difference) for difference in books.differences()],
     }
 
@@ -86,7 +89,8 @@ def _faults(found: Reconciliation) -> Iterator[str]:
             yield f"source {book.source} gave {_counted(book.repeated, 'event')} a seq that it had used before"
     for gap in found.books.gaps:
         which = f"seq {gap.first}" if gap.events == 1 else f"seq {gap.first} to {gap.last}"
-        yield f"source {gap.source} lacks {_counted(gap.events, 'event')}: {which}"
+        where = "; the workers have not seen them either" if gap.unseen else ""
+        yield f"source {gap.source} lacks {_counted(gap.events, 'event')}: {which}{where}"
     for hour, differences in groupby(found.books.differences(), key=lambda difference: difference.hour):
         yield from _of_hour(hour, list(differences), all_series=len(found.books.rated))
 
