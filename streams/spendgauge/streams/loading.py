@@ -13,7 +13,7 @@ from spendgauge.streams.entries import Entries, read_entries
 
 __all__ = ["load_entries"]
 
-_POLL_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.05
 _SILENT_SECONDS: Final = 5.0
 """So long nothing at all may come; how long all takes depends on how much there is."""
 

@@ -187,7 +187,7 @@ class Consumer(driver.Consumer):
         """Say whether the topics are those that were sought; read those anew that were deleted and created again.
 
         What was read so far is what it was taken for where the answer is yes. Raises ``UnavailableError`` where the
-        broker does not answer.
+        broker does not answer, or does not take this worker for the owner of its partitions.
         """
         origins = {tp: reading.origin for tp, reading in self._readings.items()}
         streams = await asyncio.to_thread(self._streams, {tp.topic: o.block_offsets for tp, o in origins.items()})
@@ -195,7 +195,22 @@ class Consumer(driver.Consumer):
         if gone:
             _log.warning("topics were deleted and created again: reading anew", partitions=sorted(gone))
             await self._seek_again(gone)
-        return not gone
+            return False
+        await self._prove_ownership()
+        return True
+
+    async def _prove_ownership(self) -> None:
+        """Commit once, before anything is written of a reading, the offset that it was begun after.
+
+        The group refuses that to a zombie: one that slept since it was assigned must not write a new edition, which
+        would win over what the owner writes.
+        """
+        unproven = {tp: reading for tp, reading in self._readings.items() if reading.committed is None}
+        offsets = {tp: self._annotated(tp, reading.origin.acknowledged) for tp, reading in unproven.items()}
+        if offsets and not await self._thread.commit_with(offsets):
+            raise UnavailableError("the group has not confirmed that this worker owns its partitions")
+        for reading in unproven.values():
+            reading.committed = reading.origin.acknowledged
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, list[Any]]:
         if not self._readings.keys() >= set(self._assigned()):
