@@ -1,10 +1,13 @@
 """Do the adapters do what the published cases say, and do the cases add up?"""
 
 from collections import Counter
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from genai_prices.data import providers
+from genai_prices.data_snapshot import get_snapshot
 from pydantic import BaseModel, ConfigDict
 from tests.adapters import CASES, Case, as_json, numbers_in, value_of
 
@@ -12,6 +15,7 @@ from spendgauge.producers import RecordingProducer
 from spendgauge.producers.adapters import with_own
 from spendgauge.producers.adapters.leaves import TAG, TOKEN_LEAVES
 from spendgauge.schemas.clock import SystemClock
+from spendgauge.schemas.prices import Key, PriceBook
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
 COUNTED = (*TOKEN_LEAVES, "reasoning_tokens", "web_search_requests")
@@ -106,20 +110,48 @@ def test_an_event_is_valid(case: Case) -> None:
     assert all(event.feature == "triage" and event.tags["region"] == "eu" for event in producer.events)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if _comparable(case)], ids=lambda case: case.label)
-def test_another_reader_counts_the_same(case: Case) -> None:
-    """genai-prices, which reads the same reports with code of its own, finds the same input, cache and output."""
-    (fields,) = case.expected
+def _read_by_others(case: Case) -> Any:
     provider, flavor = READERS[case.document["call"]]
     given = case.document["input"]
     if "prompt_tokens" in given.get("usage", {}):
         flavor = "embeddings" if given["object"] == "list" else "chat"
     reader = next(one for one in providers if one.id == provider)
-    _, read = reader.extract_usage(given | {"model": "m", "modelVersion": "m"}, api_flavor=flavor)
+    _, usage = reader.extract_usage(given | {"model": "m", "modelVersion": "m"}, api_flavor=flavor)
+    return usage
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if _comparable(case)], ids=lambda case: case.label)
+def test_another_reader_counts_the_same(case: Case) -> None:
+    """genai-prices, which reads the same reports with code of its own, finds the same input, cache and output."""
+    (fields,) = case.expected
+    read = _read_by_others(case)
     inputs = sum(fields.get(name, 0) for name in TOKEN_LEAVES if not name.startswith("output"))
     outputs = sum(fields.get(name, 0) for name in TOKEN_LEAVES if name.startswith("output"))
     assert (read.input_tokens or 0, read.output_tokens or 0) == (inputs, outputs)
     assert (read.cache_read_tokens or 0) == fields.get("cache_read_tokens", 0)
+
+
+def test_another_reader_charges_the_same() -> None:
+    """What our prices charge for an event's leaves is, to the last digit, what genai-prices charges for the report."""
+    book, at = PriceBook.load(), datetime(2026, 11, 22, 12, tzinfo=UTC)
+    charged = 0
+    for case in [case for case in CASES if _comparable(case) and _plainly_priced(case)]:
+        (fields,) = case.expected
+        key = Key(fields["provider"], fields["model"], "standard")
+        quote = book.quote(key, at_ms=int(at.timestamp()) * 1000)
+        ours = sum(fields.get(name, 0) * (quote.usd_per_mtok[name] or 0) for name in TOKEN_LEAVES)
+        provider, _ = READERS[case.document["call"]]
+        theirs = get_snapshot().calc(_read_by_others(case), fields["model"], provider, None, at).total_price
+        assert Decimal(ours) / 1_000_000 == theirs, case.label
+        charged += 1
+    assert charged >= 25
+
+
+def _plainly_priced(case: Case) -> bool:
+    """Leave out tiers and searches, fast mode (unpriced here), and cached audio, which has no leaf of its own."""
+    fields = case.expected[0]
+    named = "fast" not in fields["model"] and "part of it cached" not in case.document["name"]
+    return named and fields.get("service_tier", "standard") == "standard" and not fields.get("web_search_requests")
 
 
 def test_the_cases_can_be_published() -> None:
