@@ -18,6 +18,7 @@ from structlog.testing import LogCapture
 from tests.producers import CALL, FakeBroker, FakeClock, positions
 
 from spendgauge.producers import ProducerSettings, ProducerStats, UsageProducer
+from spendgauge.producers.intake import Intake
 from spendgauge.producers.lane import Lane
 from spendgauge.producers.notices import Notices
 from spendgauge.producers.sender import Sender
@@ -144,7 +145,7 @@ def test_memory_and_disk_full_drop_and_leave_a_gap(
     while emitter.stats().dropped < 7:
         emitter.emit(**CALL)
         emitted += 1
-        _until(lambda: len(emitter._worker.queue) < 50 or emitter._worker._held is not None)
+        _until(lambda: len(emitter._worker.queue) < 50 or emitter._worker.intake._held is not None)
     broker.up = True
     assert emitter.flush(20)
     last = emitter.emit(**CALL)
@@ -332,15 +333,9 @@ class Service:
         lanes = (Lane(f"api@h#{boot}", defaults={}, max_events=3, max_bytes=10**6),)
         spools = DiskSpools(self.settings, boot, clock=clock, notices=notices)
         self.journal = None if durability == "memory" else Journal(lanes, spools.writer, synced=False, run=3)
-        self.worker = Worker(
-            lanes,
-            Sender("usage", partial(broker.connect, self.settings), clock=clock, notices=notices),
-            self.settings,
-            clock=clock,
-            notices=notices,
-            spools=spools,
-            journal=self.journal,
-        )
+        sender = Sender("usage", partial(broker.connect, self.settings), clock=clock, notices=notices)
+        self.intake = Intake(lanes, sender, self.settings, notices=notices, spools=spools, journal=self.journal)
+        self.worker = Worker(self.intake, clock=clock, notices=notices, linger_seconds=0)
         self._clock = clock
 
     def emit(self) -> str | None:
@@ -355,12 +350,47 @@ class Service:
     def turn(self) -> None:
         """Let its thread do what it does between two rests."""
         self.worker._take_in()
-        self.worker._pull()
+        self.intake.pull()
         self.worker._attend()
 
     def kill(self) -> None:
         """End it: files and locks are closed, nothing else."""
         self.worker.spools.abandon()
+
+
+def _until_held(service: Service) -> int:
+    """Emit until neither broker nor spool takes more; return how many events there are, all numbered."""
+    emitted = 0
+    while service.intake._held is None:
+        service.emit()
+        service.turn()
+        emitted += 1
+    assert not service.worker.queue
+    return emitted
+
+
+def test_what_finds_no_room_goes_when_there_is(tmp_path: Path) -> None:
+    """A record that waits for a full spool is sent in its place when the broker is back, though nothing else comes."""
+    clock, broker = FakeClock(), FakeBroker(up=False)
+    service = Service(str(tmp_path), broker, clock, boot="1", durability="memory")
+    emitted = _until_held(service)
+    broker.up = True
+    for _ in range(emitted):
+        service.turn()
+        clock.sleep(1.0)
+    assert list(positions(broker.records).values()) == [list(range(emitted))]
+    assert not service.intake.pressed
+    service.kill()
+
+
+def test_what_finds_no_room_at_the_end_is_counted(tmp_path: Path) -> None:
+    """Where memory and spool are full at close, what is lost is counted, and the rest is on disk."""
+    broker = FakeBroker(up=False)
+    service = Service(str(tmp_path), broker, FakeClock(), boot="1", durability="memory")
+    emitted = _until_held(service)
+    assert service.worker.stop()
+    assert service.intake.lost > 0
+    assert service.intake.accepted == emitted == service.intake.lost + service.worker.spools.waiting_events
 
 
 def test_what_was_left_in_memory_stays_behind_what_is_on_disk(tmp_path: Path) -> None:
@@ -429,7 +459,7 @@ def test_nothing_that_was_safe_is_lost_or_out_of_order(steps: list[str], durabil
                 case "close":
                     accepted = [draft[0] for draft in service.worker.queue if isinstance(draft, tuple)]
                     assert service.worker.stop()
-                    assert service.worker.lost == 0
+                    assert service.intake.lost == 0
                     safe += accepted
                     service = start()
         for _ in range(len(steps) + 40):

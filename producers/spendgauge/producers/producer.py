@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from spendgauge.producers.client import Client, ErrorCallback, connect_client
 from spendgauge.producers.emitter import ProducerStats
 from spendgauge.producers.identity import boot_id, source_names
+from spendgauge.producers.intake import Barrier, Intake
 from spendgauge.producers.lane import Draft, Lane
 from spendgauge.producers.lifecycle import unwatch, watch
 from spendgauge.producers.notices import Notices
@@ -16,7 +17,7 @@ from spendgauge.producers.sender import Sender
 from spendgauge.producers.settings import DeliverySettings, ProducerSettings
 from spendgauge.producers.spools import Spools
 from spendgauge.producers.tally import Tally
-from spendgauge.producers.worker import Barrier, Worker
+from spendgauge.producers.worker import Worker
 from spendgauge.schemas import Clock, ConfigurationError, SystemClock
 
 if TYPE_CHECKING:
@@ -95,9 +96,13 @@ class UsageProducer:
         """Count what became of the events so far, in this process."""
         worker = self._worker
         sender, spools = worker.sender, worker.spools
-        delivered, refused, failed = sender.delivered_events, sender.refused_events, worker.lost + spools.damaged_events
+        delivered, refused = sender.delivered_events, sender.refused_events
+        failed = worker.intake.lost + spools.damaged_events
         spooled = spools.waiting_events
-        accepted, waiting = worker.accepted, len(worker.queue)  # read later, so that what is queued is never below 0
+        accepted, waiting = (
+            worker.intake.accepted,
+            len(worker.queue),
+        )  # read later, so that what is queued is never below 0
         return ProducerStats(
             accepted=accepted,
             delivered=delivered,
@@ -105,7 +110,7 @@ class UsageProducer:
             failed=failed,
             spooled=spooled,
             queued=max(0, accepted - delivered - refused - failed - spooled) + waiting,
-            invalid=worker.invalid + worker.refused.read(),
+            invalid=worker.intake.invalid + worker.refused.read(),
             dropped=worker.dropped.read(),
             closed=self._late.read(),
             records=sender.delivered_records,
@@ -115,7 +120,7 @@ class UsageProducer:
     @property
     def sources(self) -> dict[str, int]:
         """The producer's sources in this process, one a lane, each with the seq that its next event gets."""
-        return {lane.source: lane.next_seq for lane in self._worker.lanes}
+        return {lane.source: lane.next_seq for lane in self._worker.intake.lanes}
 
     @property
     def replaying(self) -> bool:
@@ -128,7 +133,7 @@ class UsageProducer:
         Returns False where that takes longer, or where one was given up since the last flush.
         """
         worker = self._worker
-        if worker.stopped or not (worker.started or worker.queue):
+        if worker.stopped or not (worker.started or worker.queue or worker.spools.unread):
             return True
         barrier = Barrier()
         worker.put(barrier)
@@ -182,19 +187,12 @@ class UsageProducer:
         notices = Notices(self._clock.monotonic, source=names[0])
         lanes = tuple(self._lane(name) for name in names)
         spools, journal = self._open_spools(lanes, boot, notices)
+        sender = Sender(settings.topics.usage, partial(self._connect, settings), clock=self._clock, notices=notices)
         self._worker = Worker(
-            lanes,
-            Sender(
-                settings.topics.usage,
-                partial(self._connect, settings),
-                clock=self._clock,
-                notices=notices,
-            ),
-            settings,
+            Intake(lanes, sender, settings, notices=notices, spools=spools, journal=journal),
             clock=self._clock,
             notices=notices,
-            spools=spools,
-            journal=journal,
+            linger_seconds=settings.linger_ms / 1000,
         )
         self._late = Tally()
         self._closing = threading.RLock()
@@ -229,7 +227,7 @@ class UsageProducer:
 
     def _given_up(self) -> int:
         worker = self._worker
-        return worker.sender.refused_events + worker.lost + worker.spools.damaged_events
+        return worker.sender.refused_events + worker.intake.lost + worker.spools.damaged_events
 
     def _rouse(self, worker: Worker) -> None:
         if not worker.started:
