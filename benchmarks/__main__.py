@@ -34,7 +34,7 @@ def _kafka(given: argparse.Namespace) -> Iterator[str]:
 
 
 def _streams(given: argparse.Namespace) -> Sequence[Sheet]:
-    events, rounds = given.events or 1_000_000, given.rounds or 5
+    events, rounds = given.events or 1_200_000, given.rounds or 5
     sheets = []
     for workload in (Workload(events, tenants=128), Workload(events * _MORE, coalesced=100, tenants=128)):
         with _kafka(given) as kafka, opened(kafka, workload) as ring:

@@ -51,7 +51,7 @@ CONTESTANTS: Final = (
     _LIMIT,
     Contestant("librdkafka + orjson + dict", "loops", "one", share=0.2),
     Contestant("librdkafka + orjson + dict, 12 series", "loops", "all", share=0.1),
-    Contestant("Faust, as documented", "with_faust", share=0.02),
+    Contestant("Faust, as documented", "with_faust", share=0.01),
     Contestant("Quix Streams", "with_quix", share=0.03, peer=True),
     Contestant("Bytewax", "with_bytewax", share=0.1, peer=True),
     Contestant("spendgauge, one series", series=_OURS_ONE),

@@ -31,14 +31,14 @@ def processors() -> tuple[int, int]:
 def start_pinned(
     command: Sequence[str], *, processor: int, environment: Mapping[str, str] | None = None, output: int | None = None
 ) -> "subprocess.Popen[str]":
-    """Start a command on one processor; its output is thrown away unless ``output`` is ``subprocess.PIPE``."""
+    """Start a command on one processor; what it prints is thrown away unless ``output`` is ``subprocess.PIPE``."""
     return subprocess.Popen(
         ["taskset", "--cpu-list", str(processor), *command],
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL if output is None else output,
-        stderr=subprocess.DEVNULL if output is None else None,
+        stderr=subprocess.DEVNULL if output is None else output,
         text=True,
     )
 
@@ -53,12 +53,12 @@ def run_pinned(module: str, *arguments: str, python: Path | str = sys.executable
     command = [str(python), "-m", module, *arguments]
     with start_pinned(command, processor=processors()[1], output=subprocess.PIPE) as process:
         try:
-            printed, _ = process.communicate(timeout=600)
+            printed, errors = process.communicate(timeout=600)
         except BaseException:
             process.kill()
             raise
     if process.returncode:
-        raise RuntimeError(f"python -m {module} {' '.join(arguments)} ended with {process.returncode}")
+        raise RuntimeError(f"python -m {module} {' '.join(arguments)} ended with {process.returncode}: {errors}")
     return dict(json.loads(printed))
 
 

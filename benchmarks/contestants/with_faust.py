@@ -1,8 +1,8 @@
 """How does Faust's own documentation do it? ``async for event in events: table[key] += x``, a tumbling table.
 
-Best settings tried: raw bytes decoded with orjson rather than a model, tables in memory, a larger stream buffer, web
-server off. The records' own key is the table's key, so nothing is repartitioned. The table's changelog is written, as
-it always is.
+Best settings tried: raw bytes decoded with orjson rather than a model, tables in memory, a larger stream buffer,
+larger batches of changelog, web server off. The records' own key is the table's key, so nothing is repartitioned. The
+table's changelog is written, as it always is.
 """
 
 import os
@@ -35,6 +35,8 @@ def _application(task: Task) -> faust.App:
         broker_session_timeout=6.0,
         broker_heartbeat_interval=1.0,
         topic_disable_leader=True,
+        producer_linger=0.1,
+        producer_max_batch_size=262_144,
         web_enabled=False,
         worker_redirect_stdouts=False,
     )

@@ -28,7 +28,7 @@ def _application(task: Task, state_dir: str) -> Application:
         commit_interval=5.0,
         state_dir=state_dir,
         loglevel="ERROR",
-        consumer_extra_config={"session.timeout.ms": 3_000, **_FETCH},
+        consumer_extra_config={"session.timeout.ms": 6_000, **_FETCH},
         consumer_poll_timeout=0.1,
     )
 
