@@ -1,8 +1,9 @@
 """Which way does an event go from the queue: to the broker, or to the disk first?
 
 Events are validated, numbered and packed; a record goes to the sender. With a spool, records go there while half of
-what may wait in memory waits for the broker, and come back in order. With a journal the callers have validated, numbered
-and written their events themselves, and only what it did not take is in the queue. Used by the producer's thread only.
+what may wait in memory waits for the broker, and come back in order. With a journal the callers have validated,
+numbered and written their events themselves, and only what it did not take is in the queue. Used by the producer's
+thread only.
 """
 
 import threading

@@ -1,8 +1,8 @@
 """What happens to an event after emit()? A thread looks after it until the broker has acknowledged it.
 
-The caller only appends to ``queue``; what costs time is here: ``Intake`` numbers and packs, ``Sender`` sends. The first
-event after a pause leaves at once; after a record has left, events are collected for the linger. Callers wake the thread
-only when it is idle.
+The caller only appends to ``queue``; what costs time is here: ``Intake`` numbers and packs, ``Sender`` sends. The
+first event after a pause leaves at once; after a record has left, events are collected for the linger. Callers wake the
+thread only when it is idle.
 """
 
 import threading
