@@ -94,8 +94,9 @@ class Accounts:
         """Take what is to be written after the log up to ``version``; ``committed_block``: the block in which the
         offset lies that this reading has committed."""
         changes, moved = self._positions.take()
+        removed = self._removed(committed_block)
         return SourceWords(
-            [*self._removed(committed_block), *self._written()],
+            [*self._written(), *removed],
             [gap_line(change, stream=self._stream, partition=self._partition, version=version) for change in changes],
             [
                 alert

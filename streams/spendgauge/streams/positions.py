@@ -60,7 +60,6 @@ class Positions:
         self._ids = _EventIds()
         self._changes: dict[str, SourceChange] = {}
         self._moved: set[str] = set()
-        self._latest_ms = 0
 
     def __len__(self) -> int:
         """How many sources are remembered."""
@@ -90,11 +89,11 @@ class Positions:
         """Begin a block: return the states that the ended one changed, and the sources that were silent for so long
         that they are forgotten."""
         changed = {source: self._states[source] for source in self._at_block_start}
-        silent = [s for s, state in self._states.items() if self._latest_ms - state.last_at_ms > 2 * SILENT_MS]
+        now_ms = min((state.last_at_ms for state in changed.values()), default=0)
+        silent = [source for source, state in self._states.items() if now_ms - state.last_at_ms > 2 * SILENT_MS]
         for source in silent:
             del self._states[source]
             self._lacking.pop(source, None)
-            changed.pop(source, None)
         self._at_block_start = {}
         self._ids = _EventIds()
         return changed, silent
@@ -136,6 +135,8 @@ class Positions:
         at_block_start = self._at_block_start.setdefault(source, before)
         after, new = decide(before, event, at_block_start=at_block_start)
         self._keep(source, after)
+        if after.holes is not before.holes:
+            self._lacking[source] = after.claimed
         if event.offset >= self._acknowledged:
             self._note(source, before, after, event.offset)
         return new
@@ -151,12 +152,7 @@ class Positions:
 
     def _keep(self, source: str, state: SourceState) -> None:
         self._states[source] = state
-        if state.holes and state.claimed:
-            self._lacking[source] = state.claimed
-        else:
-            self._lacking.pop(source, None)
         self._moved.add(source)
-        self._latest_ms = max(self._latest_ms, state.last_at_ms)
 
 
 class _EventIds:
