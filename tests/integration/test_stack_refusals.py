@@ -72,6 +72,15 @@ def test_what_cannot_work_is_one_sentence(tmp_path: Path, setting: str, value: s
     assert "Traceback" not in said
 
 
+def test_what_cannot_work_leaves_no_directory(tmp_path: Path) -> None:
+    """A price file that is missing is said before a data directory is made, in front and behind."""
+    data = tmp_path / "new"
+    assert "/none.toml" in refusal(data, prices="/none.toml")
+    with pytest.raises(ConfigurationError, match=r"/none\.toml"):
+        start_detached(StackSettings(data=data, prices=Path("/none.toml")))
+    assert not data.exists()
+
+
 def test_a_detached_stack_starts_reports_and_stops(tmp_path: Path) -> None:
     """``start_detached`` returns when all is at work, ``read_status`` sees it, ``stop_stack`` ends it."""
     settings = StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0)

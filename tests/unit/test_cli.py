@@ -70,7 +70,9 @@ def test_help_says_what_a_command_does_and_shows_how(run: Run, command: str) -> 
     assert usage.strip() == ""
     assert rest.strip().splitlines()[2].strip()[0].isupper()
     assert "Examples:" in rest
-    assert f" spendgauge {command}" in rest.partition("Examples:")[2]
+    examples = [line.strip() for line in rest.partition("Examples:")[2].splitlines()]
+    assert any(f"spendgauge {command}" in line for line in examples)
+    assert [line for line in examples if line.count(f"spendgauge {command}") > 1] == []
 
 
 def test_the_root_lists_all_commands(run: Run) -> None:

@@ -4,7 +4,10 @@ Nothing heavy is imported before it is known which command runs, so ``--help`` a
 """
 
 import sys
+from collections.abc import Callable
 from enum import StrEnum
+from inspect import cleandoc
+from textwrap import dedent
 from typing import Annotated, Final
 
 import typer
@@ -42,8 +45,10 @@ def create_cli() -> typer.Typer:
     cli.callback()(_root)
     for panel, commands in _PANELS.items():
         for command in commands:
-            cli.command(rich_help_panel=panel)(command)
-    cli.add_typer(commands_process.topics, name="topics", rich_help_panel="Run the parts")
+            cli.command(rich_help_panel=panel, help=_help(command))(command)
+    topics = typer.Typer(no_args_is_help=True, help="Prepare the topics.")
+    topics.command("create", help=_help(commands_process.create_topics))(commands_process.create_topics)
+    cli.add_typer(topics, name="topics", rich_help_panel="Run the parts")
     return cli
 
 
@@ -62,6 +67,13 @@ def main() -> None:
     except _our_errors() as error:
         typer.echo(f"spendgauge: {error}", err=True)
         sys.exit(1)
+
+
+def _help(command: Callable[..., None]) -> str:
+    """Take a command's help from its docstring, and fence the examples: Typer may take off their indentation, and then
+    they would stand on one line."""
+    text, title, examples = cleandoc(command.__doc__ or "").partition("Examples:\n\n")
+    return f"{text}{title}```sh\n{dedent(examples)}\n```" if examples else text
 
 
 def _our_errors() -> type[Exception]:

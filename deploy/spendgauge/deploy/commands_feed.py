@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -121,13 +121,15 @@ def emit(
     from spendgauge.deploy.emit import send_lines
     from spendgauge.deploy.tail import require_topic
     from spendgauge.producers import BulkWriter, DeliverySettings
+    from spendgauge.schemas import SystemClock
 
     settings = where.settings(DeliverySettings)
     require_topic(settings, settings.topics.usage)
     problems = _Problems()
     with BulkWriter(settings, stall_seconds=_STALL_SECONDS) as writer:
         source = writer.open_source(service, socket.gethostname())
-        for problem in send_lines(sys.stdin.buffer, source):  # type: ignore[arg-type]  # a BufferedReader it is
+        lines: Any = sys.stdin.buffer  # a BufferedReader, whatever its type says
+        for problem in send_lines(lines, source, now_ms=SystemClock().now_ms):
             problems.hear([problem])
     typer.echo(f"{_counted(source.next_seq, 'event')} sent by {source.name}")
     problems.conclude(source.next_seq + problems.count)

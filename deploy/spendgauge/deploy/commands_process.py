@@ -8,10 +8,7 @@ import typer
 
 from spendgauge.deploy.options import Where, with_addresses
 
-__all__ = ["create_topics", "migrate", "sink", "store", "topics", "worker"]
-
-topics = typer.Typer(no_args_is_help=True, help="Prepare the topics.")
-
+__all__ = ["create_topics", "migrate", "sink", "store", "worker"]
 
 @with_addresses("kafka", "data")
 def worker(
@@ -78,7 +75,6 @@ def store(
     run_store(path=path, port=port, host=host, settings=StoreSettings.from_environment())
 
 
-@topics.command("create")
 @with_addresses("kafka", "data")
 def create_topics(
     where: Where,

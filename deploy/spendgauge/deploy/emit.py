@@ -1,6 +1,7 @@
 """How do events get in from a pipe? JSON lines on standard input, each the fields of one event."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from io import BufferedReader
 from typing import Any, Final
 
@@ -8,17 +9,18 @@ import orjson
 
 from spendgauge.deploy.replay_batches import Problem
 from spendgauge.producers import BulkSource
+from spendgauge.schemas.events import MAX_FUTURE, MAX_PAST
 
 __all__ = ["send_lines"]
 
 _BLOCK_BYTES: Final = 256 * 1024
 
 
-def send_lines(stream: BufferedReader, source: BulkSource) -> Iterator[Problem]:
-    """Send each line as soon as it has come; yield those that are no events."""
+def send_lines(stream: BufferedReader, source: BulkSource, *, now_ms: Callable[[], int]) -> Iterator[Problem]:
+    """Send each line as soon as it has come; yield those that are no events, or would be rejected for their time."""
     before = 0
     for lines in _arriving(stream):
-        read = {number: _object(line) for number, line in enumerate(lines, start=before + 1) if line.strip()}
+        read = {number: _object(line, now_ms()) for number, line in enumerate(lines, start=before + 1) if line.strip()}
         rows = {number: row for number, row in read.items() if isinstance(row, dict)}
         refused = source.write(rows.values())
         numbers = list(rows)
@@ -39,10 +41,28 @@ def _arriving(stream: BufferedReader) -> Iterator[list[bytes]]:
         yield [rest]
 
 
-def _object(line: bytes) -> dict[str, Any] | str:
+def _object(line: bytes, now_ms: int) -> dict[str, Any] | str:
     """Read a JSON object, or say why it is none."""
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         return f"it is not JSON: {error}"
-    return value if isinstance(value, dict) else "it is not a JSON object"
+    if not isinstance(value, dict):
+        return "it is not a JSON object"
+    return _untimely(value.get("occurred_at"), now_ms) or value
+
+
+def _untimely(occurred_at: Any, now_ms: int) -> str | None:
+    """Say why consumers would reject an event of this time; a time that cannot be read is left to the producer."""
+    try:
+        age = datetime.fromtimestamp(now_ms / 1000, UTC) - datetime.fromisoformat(occurred_at)
+    except (TypeError, ValueError):
+        return None
+    if age > MAX_PAST:
+        return (
+            f"occurred_at {occurred_at} is {age.days} days ago, and events of more than {MAX_PAST.days} days ago are "
+            "rejected; `spendgauge replay` brings the times of a log up to now"
+        )
+    if -age > MAX_FUTURE:
+        return f"occurred_at {occurred_at} is more than {MAX_FUTURE // timedelta(seconds=1)} seconds ahead of now"
+    return None

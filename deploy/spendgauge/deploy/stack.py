@@ -46,10 +46,10 @@ def run_stack(
     """
     clock = clock or SystemClock()
     data = settings.data.absolute()
+    check_children(settings)  # before a directory is made for what cannot run
     with own_directory(data):
         _end_leftovers(data)
         check_ports(settings)
-        check_children(settings)
         for folder in ("logs", "run"):
             (data / folder).mkdir(exist_ok=True)
         plan = make_plan(settings)
@@ -67,9 +67,9 @@ def start_detached(settings: StackSettings) -> StackState:
     Raises what ``run_stack`` raises, as it was said in the background.
     """
     data = settings.data.absolute()
+    check_children(settings)
     with own_directory(data):
         check_ports(settings)
-        check_children(settings)
         (data / "logs").mkdir(exist_ok=True)
     log = data / "logs" / "stack.log"
     said_before = log.stat().st_size if log.exists() else 0

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from spendgauge.schemas import RecordChunk
 
-__all__ = ["BY_SINK", "REJECTED_FRAME", "Position", "empty_frame", "raw_line", "read_models", "refused_row"]
+__all__ = ["BY_SINK", "REJECTED_FRAME", "Position", "raw_line", "read_models", "refused_row"]
 
 BY_SINK: Final = "sink"
 
@@ -47,11 +47,6 @@ class Position:
 
     place: int
     line: int
-
-
-def empty_frame(schema: pl.Schema) -> pl.DataFrame:
-    """Give a frame without rows."""
-    return pl.DataFrame(schema=schema)
 
 
 def read_models(chunk: RecordChunk, model: type[M], *, reason: str) -> tuple[list[tuple[Position, M]], list[Row]]:
