@@ -35,6 +35,10 @@ test: lint types  ## check all: format, lint, types, tests (says what it skipped
 	@$(BIN)/python -c "from tests.apache_kafka import fetch_jars, missing_tool; missing_tool() or fetch_jars()"
 	@$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: failures
+failures: $(STAMP)  ## kill, freeze and cut off what can be, again and again (ARGS="--times 10 --broker kafka|embedded|both")
+	@$(BIN)/python -m tests.failures $(ARGS)
+
 .PHONY: lint
 lint: $(STAMP)  ## check format and style
 	@$(BIN)/python -m ruff format --check .

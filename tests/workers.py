@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 from tests.loads import FollowedRates
@@ -30,7 +31,7 @@ def running_worker(
     *,
     cwd: Path | None = None,
     errors: int = subprocess.DEVNULL,
-    **settings: object,
+    **settings: Any,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a worker with small blocks and quick flushes; other settings by their names."""
     own = {f"SPENDGAUGE_{name.upper()}": str(value) for name, value in settings.items()}

@@ -1,0 +1,72 @@
+"""Which events were counted before, and which are missing? As sets of numbers, one for each source."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+__all__ = ["NaiveSource", "SourceReport", "runs_of"]
+
+
+class SourceReport(NamedTuple):
+    """What is to be said of a source of one stream."""
+
+    missing: tuple[tuple[int, int], ...]
+    """First and last ``seq`` of each gap."""
+    repeats: int
+    shared: bool
+
+
+@dataclass
+class NaiveSource:
+    """What is known of one source in one stream."""
+
+    counted: set[int] = field(default_factory=set)
+    base: int = 0
+    """Below this nothing is called missing: another stream saw what came before, or nobody knows."""
+    repeats: int = 0
+    shared: bool = False
+    known: SourceReport | None = None
+    """What was said of it in the stream before."""
+    _block: int = -1
+    _ids: dict[int, str] = field(default_factory=dict)
+    """The event ids seen in this block, by ``seq``."""
+    _seen: set[str] = field(default_factory=set)
+
+    def is_new(self, block: int, seq: int, event_id: str) -> bool:
+        """Remember an event; say whether it was not counted before."""
+        if block != self._block:
+            self._block, self._ids, self._seen = block, {}, set()
+        self.shared = self.shared or self._ids.setdefault(seq, event_id) != event_id
+        new = event_id not in self._seen if self.shared else seq not in self.counted
+        self._seen.add(event_id)
+        self.counted.add(seq)
+        self.repeats += not new
+        return new
+
+    def carried_over(self) -> "NaiveSource":
+        """Go on in the stream that follows."""
+        base = max(self.counted, default=-1) + 1
+        known = SourceReport((), self.repeats, self.shared)
+        return NaiveSource(set(self.counted), base, self.repeats, self.shared, known)
+
+    @property
+    def is_worth_a_word(self) -> bool:
+        """Say whether there is something to say that was not said in the stream before."""
+        return self.report() != (self.known or SourceReport((), 0, shared=False))
+
+    def report(self) -> SourceReport:
+        """Say what is missing now."""
+        expected = range(self.base, max(self.counted, default=-1))
+        missing = () if self.shared else runs_of(seq for seq in expected if seq not in self.counted)
+        return SourceReport(missing, self.repeats, self.shared)
+
+
+def runs_of(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Put neighbours together: first and last of each run; ``numbers`` rise."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1] = (runs[-1][0], number)
+        else:
+            runs.append((number, number))
+    return tuple(runs)

@@ -1,0 +1,226 @@
+"""How is one failure played and judged? A fleet, a hard load, and a verdict from the naive model."""
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from threading import Event, Thread
+from typing import Any
+
+from tests.apache_kafka import ApacheKafka
+from tests.brokers import EmbeddedBroker
+from tests.findings import Findings
+from tests.fleets import Fleet, committed_offsets, until
+from tests.hard_load import BOOKS, HardLoad, Sender, price_file
+from tests.loads import differences
+from tests.naive import NaiveRates, Place, Prices
+from tests.topic_logs import LogRecord, read_log
+
+from spendgauge.schemas import KafkaSettings, topic_specs
+from spendgauge.schemas.kafka import connect_admin, create_topics, stream_ids
+
+__all__ = ["SESSION_SECONDS", "Scene", "playing"]
+
+SESSION_SECONDS = 6
+
+_BLOCK_OFFSETS = 512
+_PARTITIONS = 5
+_BATCH = 100
+_PAUSE_SECONDS = 0.1
+
+
+@dataclass
+class Scene:
+    """What a scenario works with."""
+
+    brokers: ApacheKafka | EmbeddedBroker
+    kafka: KafkaSettings
+    group: str
+    fleet: Fleet
+    load: HardLoad
+    sender: Sender
+    draw: Random
+    books: list[Path]
+    past: list[tuple[str, list[LogRecord]]] = field(default_factory=list)
+    """Streams that were deleted, and what was in them."""
+    live_keys: int = 0
+    """How many totals the workers held when they left at the end."""
+
+    def feed(self, events: int) -> None:
+        """Send so many events now."""
+        self.sender.send(self.load.records(events))
+
+    @contextmanager
+    def feeding(self, events: int) -> Iterator[None]:
+        """Send so many events meanwhile: a trickle during the block, and what is left of them after it."""
+        hurry = Event()
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                for _ in range(events // _BATCH):
+                    self.feed(_BATCH)
+                    hurry.wait(_PAUSE_SECONDS)
+            except BaseException as error:  # noqa: BLE001 - the test's thread raises it
+                failures.append(error)
+
+        thread = Thread(target=work)
+        thread.start()
+        try:
+            yield
+        finally:
+            hurry.set()
+            thread.join()
+        if failures:
+            raise failures[0]
+
+    def committed(self) -> list[int] | None:
+        """Ask what the group has committed."""
+        return committed_offsets(self.kafka, self.group, _PARTITIONS)
+
+    def until_started(self) -> None:
+        """Wait until the group has committed something of this topic."""
+        self._until(lambda: any(self.committed() or []), what="a first commit")
+
+    def until_it_goes_on(self) -> None:
+        """Wait until the group commits again, wherever it stands now."""
+        before = sum(self.committed() or [])
+        self._until(lambda: sum(self.committed() or []) > before, what=f"commits after {before} records")
+
+    def recreate_topic(self) -> None:
+        """Delete ``usage.events`` and create it again; what was in it is remembered."""
+        topic = self.kafka.topics.usage
+        self.past.append((self.stream(), read_log(self.kafka, topic)))
+        admin = connect_admin(self.kafka)  # held until it has answered: its destruction cancels the question
+        admin.delete_topics([topic])[topic].result()
+        specs = [spec for spec in topic_specs(self.kafka.topics, partitions=_PARTITIONS) if spec.name == topic]
+        until(lambda: create_topics(self.kafka, specs) == (topic,), what=f"the deletion of {topic}")
+        until(self._is_new_everywhere, what="writing to the new topic")
+        self.load.forget()
+
+    def _is_new_everywhere(self) -> bool:
+        """Say whether what is written now lands in the new topic: a broker may take and lose it in the old one."""
+        self.sender.send(self.load.blanks())
+        written = read_log(self.kafka, self.kafka.topics.usage)
+        return {record.partition for record in written} == set(range(_PARTITIONS - 1)) and not any(
+            (record.value or b"").strip() for record in written
+        )
+
+    def until_rated(self) -> None:
+        """Wait until all that was sent is committed: then all that follows from it was acknowledged before."""
+        ends = self._ends(read_log(self.kafka, self.kafka.topics.usage))
+        self._until(lambda: self.committed() == ends, what=f"commits at the log's ends {ends}")
+
+    def _until(self, check: Callable[[], bool], *, what: str) -> None:
+        """Wait for the workers, as long as all of them live."""
+
+        def done() -> bool:
+            for worker in self.fleet.workers:
+                assert worker.is_running, f"a worker ended by itself; its log ends: {worker.said()[-2000:]}"
+            return check()
+
+        until(done, what=what)
+
+    def finish(self) -> None:
+        """Send what was held back, wait until all is rated, and let the workers leave.
+
+        A last event of each partition gives them a flush in which to clear up behind what they have committed.
+        """
+        self.sender.send(self.load.rest())
+        self.until_rated()
+        self.sender.send(self.load.farewells())
+        self.until_rated()
+        self.live_keys = sum(int(last["live_keys"]) for last in self.fleet.leave_all())
+
+    def verdict(self) -> dict[str, Any]:
+        """Say what is wrong; nothing, where the topics hold exactly what they must."""
+        log = read_log(self.kafka, self.kafka.topics.usage)
+        found = Findings(self.kafka)
+        model = self._model(log, found)
+        counts = Counter(model.counted)
+        wrong = {
+            "not what was meant": sorted(counts.keys() ^ self.load.meant)[:3],
+            "counted twice": [event_id for event_id, times in counts.items() if times > 1][:3],
+            "totals": differences(model.expected(), found.totals()),
+            "blocks of two editions": found.mixed_blocks()[:3],
+            "rejects": _unequal(_as_written(model.rejects), found.rejects()),
+            "sources": _unequal(model.reports(found.reports()), found.reports()),
+            "open alerts": [] if found.open_alerts() == found.open_gaps() else [found.open_alerts(), found.open_gaps()],
+            "commits": _unequal(dict(enumerate(self._ends(log))), dict(enumerate(self.committed() or []))),
+            "live keys": self._live_keys_beyond(model),
+            "entries": self._entries_beyond(found),
+        }
+        return {what: one for what, one in wrong.items() if one}
+
+    def _model(self, log: list[LogRecord], found: Findings) -> NaiveRates:
+        """Let the model read all streams. Which price book a block was written with is the workers' choice."""
+
+        def prices(stream: str, partition: int, block: int) -> Prices:
+            book = found.books[stream, partition, found.editions[stream, partition, block]]
+            return next(BOOKS[place] for place, path in enumerate(self.books) if path.name in book["price_version"])
+
+        model = NaiveRates(_BLOCK_OFFSETS, prices, self.load.rubbish, found.unverified())
+        last = None
+        for stream, records in [*self.past, (self.stream(), log)]:
+            if last is not None:
+                known = {number for number in range(_PARTITIONS) if (stream, number) not in found.unverified()}
+                model.carry_over(last, stream, known)
+            model.read(stream, records)
+            last = stream
+        return model
+
+    def _live_keys_beyond(self, model: NaiveRates) -> list[int]:
+        """Compare what the workers held at their end with the keys of the partitions' last blocks."""
+        held, live = self.live_keys, sum(map(len, model.last_keys.values()))
+        return [held, live] if held > live else []
+
+    def _entries_beyond(self, found: Findings) -> list[Any]:
+        """List entries of streams that are gone, and sources with more than two: the one that counts, and one that a
+        worker supersedes with its next flush."""
+        return [
+            (name, blocks) for name, blocks in found.entries().items() if name[0] != self.stream() or len(blocks) > 2
+        ][:3]
+
+    def stream(self) -> str:
+        """Name the stream that ``usage.events`` is now."""
+        topic = self.kafka.topics.usage
+        return stream_ids(self.kafka, [topic], block_offsets=_BLOCK_OFFSETS)[topic]
+
+    def _ends(self, log: list[LogRecord]) -> list[int]:
+        ends = [0] * _PARTITIONS
+        for record in log:
+            ends[record.partition] = record.offset + 1
+        return ends
+
+
+def _as_written(rejects: Mapping[Place, tuple[str, bytes]]) -> dict[Place, tuple[str, str]]:
+    return {place: (reason, b64encode(value).decode()) for place, (reason, value) in rejects.items()}
+
+
+def _unequal(expected: dict[Any, Any], found: dict[Any, Any]) -> dict[Any, Any]:
+    """Show three entries that differ, as expected and as found, and how many there are."""
+    names = [name for name in {**expected, **found} if expected.get(name) != found.get(name)]
+    shown = {name: (expected.get(name), found.get(name)) for name in names[:3]}
+    return shown | ({"that differ": len(names), "of": len(expected)} if names else {})
+
+
+@contextmanager
+def playing(brokers: ApacheKafka | EmbeddedBroker, directory: Path, *, prefix: str, seed: int) -> Iterator[Scene]:
+    """Set a scene: fresh topics and a fresh group under a prefix; one partition will have no traffic."""
+    kafka = KafkaSettings(kafka=brokers.address, topic_prefix=prefix)
+    create_topics(kafka, topic_specs(kafka.topics, partitions=_PARTITIONS))
+    books = [directory / f"prices-{number}.toml" for number in range(len(BOOKS))]
+    for path, prices in zip(books, BOOKS, strict=True):
+        path.write_text(price_file(prices), encoding="utf-8")
+    settings = {
+        "block_offsets": _BLOCK_OFFSETS,
+        "session_timeout_seconds": SESSION_SECONDS,
+        "rates_group": f"{prefix}rates",
+        "prices": books[0],
+    }
+    load = HardLoad(seed, partitions=_PARTITIONS - 1)
+    with Fleet(kafka, directory, **settings) as fleet:
+        yield Scene(brokers, kafka, f"{prefix}rates", fleet, load, Sender(kafka), Random(seed), books)
