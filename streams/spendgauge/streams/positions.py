@@ -1,8 +1,9 @@
 """Which events of a partition were counted already, and where does each of its sources stand?
 
 A well-behaved source goes on where it was: its events of a chunk are then the next numbers without a hole, found out
-with one group-by for all sources and remembered as two numbers. Only sources that do otherwise are looked at event by
-event (``sources``). Events without a ``seq`` (foreign writers) are told apart by ``event_id`` within their block.
+with one group-by for all sources and remembered as two numbers. A source that sends again what it sent before the block
+is as quickly told. Only sources that do otherwise are looked at event by event (``sources``). Events without a ``seq``
+(foreign writers) are told apart by ``event_id`` within their block.
 
 What is known at a block's start is a function of the log before it, and each decision depends on that and on the
 block's events before it alone. So a rebuild from the block's start decides as the first reading did, however the log
@@ -77,8 +78,11 @@ class Positions:
             return events
         seen = events.select("source", "seq", "offset", "received_at_ms", id=pl.col("event_id").hash())
         numbered = seen.filter(pl.col("seq").is_not_null()) if seen["seq"].null_count() else seen
-        unruly = [run.source for run in _runs(numbered) if not self._follow(run)]
-        repeated = self._repeated(seen, unruly) if unruly or len(numbered) < len(seen) else []
+        others = [run for run in _runs(numbered) if not self._follow(run)]
+        replayed = [run.source for run in others if self._replays(run)]
+        repeated = _rows_of(seen, replayed)
+        if len(others) > len(replayed) or len(numbered) < len(seen):
+            repeated += self._repeated(seen, [run.source for run in others if run.source not in replayed])
         self._ids.add(seen["id"])
         if not repeated:
             return events
@@ -106,7 +110,7 @@ class Positions:
 
     def _follow(self, run: "_Run") -> bool:
         """Remember a source's events where they are just the next ones, each once; say whether they are."""
-        source, low, high, events, distinct, offset, at_ms = run
+        source, low, high, events, distinct, offset, _, at_ms = run
         state = self._states.get(source) or unseen(offset, at_ms, unsure=self._unverified)
         next_seq, holes, unsure, repeats, shared, first_offset, last_at_ms = state
         if not (low == next_seq and high - low + 1 == events == distinct):
@@ -116,6 +120,22 @@ class Positions:
         self._at_block_start.setdefault(source, state)
         last_at_ms = max(last_at_ms, at_ms)
         self._keep(source, SourceState(high + 1, holes, unsure, repeats, shared, first_offset, last_at_ms))
+        return True
+
+    def _replays(self, run: "_Run") -> bool:
+        """Remember a source's events where all were counted before this block; say whether they were."""
+        state = self._states.get(run.source)
+        if state is None or state.shared or run.last_at_ms - state.last_at_ms > SILENT_MS:
+            return False
+        before = self._at_block_start.get(run.source, state)
+        if before.holes or run.high >= before.next_seq:
+            return False
+        self._at_block_start.setdefault(run.source, state)
+        repeats, last_at_ms = state.repeats + run.events, max(state.last_at_ms, run.last_at_ms)
+        after = state._replace(repeats=repeats, last_at_ms=last_at_ms)
+        self._keep(run.source, after)
+        if run.last_offset >= self._acknowledged:
+            self._note(run.source, state, after, run.last_offset)
         return True
 
     def _repeated(self, seen: pl.DataFrame, unruly: list[str]) -> list[int]:
@@ -180,6 +200,7 @@ class _Run(NamedTuple):
     events: int
     distinct: int
     first_offset: int
+    last_offset: int
     last_at_ms: int
 
 
@@ -192,9 +213,18 @@ def _runs(numbered: pl.DataFrame) -> Iterator[_Run]:
         pl.len().alias("events"),
         seq.n_unique().alias("distinct"),
         pl.col("offset").first().alias("first_offset"),
+        pl.col("offset").last().alias("last_offset"),
         pl.col("received_at_ms").max().alias("last_at_ms"),
     )
     return map(_Run._make, described.rows())
+
+
+def _rows_of(seen: pl.DataFrame, sources: list[str]) -> list[int]:
+    """List the rows of the numbered events of these sources."""
+    if not sources:
+        return []
+    wanted = pl.col("source").is_in(sources) & pl.col("seq").is_not_null()
+    return seen.select(wanted.arg_true()).to_series().to_list()
 
 
 def _gaps(state: SourceState) -> dict[int, Hole]:
