@@ -284,6 +284,24 @@ def test_damage_is_told_and_counted(
     assert [entry["count"] for entry in log.entries if "damaged" in entry["event"]] == [1]
 
 
+def test_one_unusable_spool_holds_up_no_other(
+    producer: Callable[..., UsageProducer], log: LogCapture, tmp_path: Path
+) -> None:
+    """A directory that cannot be taken over is named in the log, and those beside it are replayed."""
+    root = tmp_path / "spool"
+    root.mkdir()
+    for number in range(3):
+        dead = Service(str(root), FakeBroker(up=False), FakeClock(), boot=f"{number}", durability="process")
+        dead.emit()
+        dead.kill()
+    (root / "1" / "acknowledged").mkdir()
+    heir = producer(durability="process")
+    _until(lambda: heir.stats().replayed == 2)
+    assert heir.close(10)
+    assert [path.name for path in root.iterdir()] == ["1"]
+    assert any("1/acknowledged" in entry.get("reason", "") for entry in log.entries)
+
+
 def test_any_number_of_dead_processes_is_replayed(
     broker: FakeBroker, producer: Callable[..., UsageProducer], tmp_path: Path
 ) -> None:

@@ -89,10 +89,12 @@ class Directory:
 
     def remove(self) -> None:
         """Delete it with everything in it, the lock last: until then nobody else takes it."""
-        for path in (*self.segments(), self.path / _MARK, self.path / _LOCK):
-            path.unlink(missing_ok=True)
-        self.path.rmdir()
-        self.release()
+        try:
+            for path in (*self.segments(), self.path / _MARK, self.path / _LOCK):
+                path.unlink(missing_ok=True)
+            self.path.rmdir()
+        finally:
+            self.release()
 
 
 def leftovers(root: Path) -> Iterator[Directory]:

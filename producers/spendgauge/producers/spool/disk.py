@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import Final
@@ -162,6 +163,7 @@ class DiskSpools(Spools):
 
     def close(self) -> None:
         """Leave to the next process what is not sent, and remove the rest."""
+        self._guard(self._mark)
         self._guard(self._leave)
 
     def abandon(self) -> None:
@@ -193,16 +195,22 @@ class DiskSpools(Spools):
 
     def _adopt(self) -> None:
         for directory in islice(leftovers(self.root), _MOST_LEFTOVERS - len(self._leftovers)):
-            reader = self._reader(Log.of(directory), adopted=True)
-            self._leftovers.append(_Leftover(directory, reader, reader.mark))
-            self._turns.append(reader)
+            self._guard(partial(self._take_over, directory))
         self._count_others()
+
+    def _take_over(self, directory: Directory) -> None:
+        try:
+            reader = self._reader(Log.of(directory), adopted=True)
+        except OSError:
+            directory.release()
+            raise
+        self._leftovers.append(_Leftover(directory, reader, reader.mark))
+        self._turns.append(reader)
 
     def _count_others(self) -> None:
         self.writer.others_bytes = sum(leftover.reader.log.size_bytes for leftover in self._leftovers)
 
     def _leave(self) -> None:
-        self._mark()
         own, self.writer.directory = self.writer.directory, None
         if own is not None:
             done = self._own.finished and not self.kept_events
