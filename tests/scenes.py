@@ -158,9 +158,8 @@ class Scene:
     def _model(self, log: list[LogRecord], found: Findings) -> NaiveRates:
         """Let the model read all streams. Which price book a block was written with is the workers' choice."""
 
-        def prices(stream: str, partition: int, block: int) -> Prices:
-            book = found.books[stream, partition, found.editions[stream, partition, block]]
-            return next(BOOKS[place] for place, path in enumerate(self.books) if path.name in book["price_version"])
+        def prices(*block: Any) -> Prices:
+            return BOOKS[self._book_of(found, block)]
 
         model = NaiveRates(_BLOCK_OFFSETS, prices, self.load.rubbish, found.unverified())
         last = None
@@ -171,6 +170,21 @@ class Scene:
             model.read(stream, records)
             last = stream
         return model
+
+    def _book_of(self, found: Findings, block: tuple[str, int, int]) -> int:
+        """Say with which of the price books a block of a stream's partition was written at last."""
+        stream, partition, _ = block
+        version = found.books[stream, partition, found.editions[block]]["price_version"]
+        return next(place for place, path in enumerate(self.books) if path.name in version)
+
+    def books_out_of_order(self, committed: list[int] | None) -> list[tuple[str, int, int]]:
+        """List the blocks with the wrong prices where the second book took over from these committed offsets on."""
+        assert committed is not None
+        found = Findings(self.kafka)
+        taken_over = [offset // _BLOCK_OFFSETS for offset in committed]
+        return [
+            block for block in found.editions if self._book_of(found, block) != int(block[2] >= taken_over[block[1]])
+        ]
 
     def _live_keys_beyond(self, model: NaiveRates) -> list[int]:
         """Compare what the workers held at their end with the keys of the partitions' last blocks."""

@@ -116,3 +116,24 @@ def test_a_recreated_topic_begins_anew(scene: Scene) -> None:
     scene.feed(4_000)
     scene.finish()
     assert scene.verdict() == {}
+
+
+def test_prices_change_between_crash_and_recovery(scene: Scene) -> None:
+    """A worker is killed amid a block, and those that follow have other prices; another one with the old prices was
+    frozen meanwhile and comes back. What is settled keeps its prices, and no block is priced by two books."""
+    fleet, draw = scene.fleet, scene.draw
+    zombie, victim = fleet.join(), fleet.join()
+    with scene.feeding(5_000):
+        scene.until_started()
+        sleep(draw.uniform(0.5, 1.5))
+        zombie.pause()
+        fleet.kill(victim)
+        committed = scene.committed()
+        fleet.join(prices=scene.books[1])
+        fleet.join(prices=scene.books[1])
+    scene.until_rated()
+    assert scene.books_out_of_order(committed) == []
+    zombie.resume()
+    scene.feed(1_000)
+    scene.finish()
+    assert scene.verdict() == {}
