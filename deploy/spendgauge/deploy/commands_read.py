@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spendgauge.deploy.options import Where, parse_moment, with_addresses
+from spendgauge.deploy.pipes import until_enough
 
 if TYPE_CHECKING:
     from spendgauge.deploy.reconciling import Groups
@@ -47,7 +48,9 @@ def sql(
 
     text = sys.stdin.read() if query == "-" else query
     usual = "PrettyCompactMonoBlock" if sys.stdout.isatty() else "TabSeparatedWithNames"
-    ask_stream(connect(where.settings(ClickHouseSettings)), text, sys.stdout.buffer, default_format=format_ or usual)
+    client = connect(where.settings(ClickHouseSettings))
+    with until_enough():
+        ask_stream(client, text, sys.stdout.buffer, default_format=format_ or usual)
 
 
 @with_addresses("kafka", "data")
@@ -76,9 +79,10 @@ def tail(
         Topic.REJECTED: settings.topics.rejected,
     }
     as_json = json or not sys.stdout.isatty()
-    for line in islice(follow(settings, names[topic], from_start=from_start), count):
-        sys.stdout.write((line.decode(errors="replace") if as_json else readable(topic, line)) + "\n")
-        sys.stdout.flush()
+    with until_enough():
+        for line in islice(follow(settings, names[topic], from_start=from_start), count):
+            sys.stdout.write((line.decode(errors="replace") if as_json else readable(topic, line)) + "\n")
+            sys.stdout.flush()
 
 
 @with_addresses("clickhouse", "data")

@@ -160,15 +160,15 @@ class StoreServer:
     ) -> web.StreamResponse:
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
-        while (piece := await self._watched(request, query, reply.next_piece)) is not None:
-            try:
+        try:
+            while (piece := await self._watched(request, query, reply.next_piece)) is not None:
                 async with asyncio.timeout(self._send_seconds):
                     await response.write(piece)
-            except TimeoutError:
-                return _broken_off(request, response)  # a client that does not read must not keep a reader's place
-        if reply.failed:
-            return _broken_off(request, response)
-        await response.write_eof()
+            if reply.failed:
+                return _broken_off(request, response)
+            await response.write_eof()
+        except (TimeoutError, ConnectionError):
+            return _broken_off(request, response)  # a client that does not read must not keep a reader's place
         return response
 
     async def _watched(self, request: web.Request, query: StoreQuery, work: Callable[[], T]) -> T:
