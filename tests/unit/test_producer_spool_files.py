@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.producers import CALL, FakeClock
 
@@ -74,6 +74,7 @@ def kill(process: Writer) -> None:
     process.directory.release()
 
 
+@settings(deadline=None)
 @given(lines=LINES, cut=st.integers(0, 400))
 def test_a_cut_loses_only_what_it_tore(lines: list[bytes], cut: int) -> None:
     """Of a file cut anywhere, every line that is whole comes back in order, and at most one is torn."""
@@ -85,6 +86,7 @@ def test_a_cut_loses_only_what_it_tore(lines: list[bytes], cut: int) -> None:
     assert len(found.whole) + found.damaged == whole + (not data.endswith(b"\n") and bool(data))
 
 
+@settings(deadline=None)
 @given(lines=LINES.filter(bool), data=st.data())
 def test_a_flipped_bit_costs_a_line_and_its_neighbour(lines: list[bytes], data: st.DataObject) -> None:
     """After a bit has changed anywhere, at most two lines are missing; the others come back, and no other ever."""
@@ -98,6 +100,7 @@ def test_a_flipped_bit_costs_a_line_and_its_neighbour(lines: list[bytes], data: 
     assert found.damaged >= 1
 
 
+@settings(deadline=None)
 @given(garbage=st.binary(max_size=300))
 def test_garbage_holds_no_event(garbage: bytes) -> None:
     """What a disk makes up, zeros after a power cut among it, is no producer's line."""
@@ -106,6 +109,7 @@ def test_garbage_holds_no_event(garbage: bytes) -> None:
     assert found.used == len(garbage)
 
 
+@settings(deadline=None)
 @given(lines=LINES, size=st.integers(1, 50))
 def test_reading_in_chunks_is_reading_at_once(lines: list[bytes], size: int) -> None:
     """A file read in chunks of any size that holds a frame gives the same lines."""
@@ -155,6 +159,7 @@ def test_what_is_written_comes_back_packed(tmp_path: Path) -> None:
     kill(own)
 
 
+@settings(deadline=None)
 @given(order=st.permutations(range(10)), settled=st.integers(0, 10))
 def test_the_mark_never_leads(order: list[int], settled: int) -> None:
     """Whichever records are acknowledged, in whatever order: a reader that begins at the mark gets every other one."""
@@ -182,6 +187,7 @@ def test_the_mark_never_leads(order: list[int], settled: int) -> None:
         directory.release()
 
 
+@settings(deadline=None)
 @given(cut=st.integers(0, 3000), flip=st.integers(-1, 3000 * 8))
 def test_a_dead_process_loses_at_most_what_was_torn(cut: int, flip: int) -> None:
     """Whatever happened to the end of the last file, the events before it are replayed, and none that never was."""
