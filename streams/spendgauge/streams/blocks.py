@@ -19,9 +19,9 @@ from spendgauge.streams.series import TOTALS_SCHEMA, SeriesPlan, merge
 
 __all__ = ["BlockAggregator", "Contributions"]
 
-_FOLD_ROWS: Final = 16_384
-"""Events are folded into the totals when so many wait: group-bys cost less by the event in larger numbers, and so
-many rows take about 5 MB."""
+_FOLD_ROWS: Final = 4_096
+"""Events are folded into the totals when so many wait: group-bys cost less by the event in larger numbers. But a row
+that waits keeps all of its chunk in memory, for its texts are the chunk's own; so a full chunk waits for nobody."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from spendgauge.schemas.chunks.compiled import Numbers
 from spendgauge.schemas.chunks.frame import COLUMNS, FRAME_SCHEMA
-from spendgauge.schemas.chunks.layout import FIELDS, LIMITS, NUMBERS, TEXTS
+from spendgauge.schemas.chunks.layout import FIELDS, LIMITS, NO_TAGS, NUMBERS, TEXTS
 from spendgauge.schemas.chunks.rules import RULES, TAG_LIMITS
 from spendgauge.schemas.chunks.scanner import READ_BEYOND, Columns, Records, scan
 from spendgauge.schemas.chunks.slow import tags_text
@@ -18,10 +18,15 @@ from spendgauge.schemas.chunks.slow import tags_text
 __all__ = ["read_lines"]
 
 _LEAST_EVENT_BYTES: Final = 100
-"""An event has more: its four required fields take so much. Room is made for no more rows than can come."""
+"""An event has more: its four required fields take so much. A megabyte of blank lines must not take a gigabyte."""
 
 _CANNOT_BE_NULL: Final = {name for name, rule in RULES.items() if rule.default is not None or rule.required} | {"tags"}
-_BITS: Final = {name: bit for bit, name in enumerate(RULES)}
+_BITS: Final = {name: 1 << bit for bit, name in enumerate(RULES)}
+_LEFT_OPEN: Final = _BITS["quality_score"] | _BITS["tags"]
+_NOBODYS: Final = {
+    name: pl.Series(COLUMNS[name], [NO_TAGS if name == "tags" else rule.default], FRAME_SCHEMA[COLUMNS[name]])
+    for name, rule in RULES.items()
+}
 
 
 def read_lines(
@@ -33,22 +38,23 @@ def read_lines(
     ``values`` and the line's number there. Blank lines are in neither.
     """
     data = bytearray(b"\n").join(values) + b"\n" * READ_BEYOND
+    seen = np.frombuffer(data, np.uint8)
     ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)) + 1)
     times_ms = np.array(timestamps_ms, np.int64)
-    columns = _room(rows=len(data) // _LEAST_EVENT_BYTES + 1, lines=len(data) // 2)
-    rows, left = scan(Records(np.frombuffer(data, np.uint8), ends, times_ms, LIMITS), FIELDS, columns)
+    columns = _room(lines=int(np.count_nonzero(seen == ord("\n"))), size=len(data))
+    rows, left = scan(Records(seen, ends, times_ms, LIMITS), FIELDS, columns)
     place = columns.place[:rows]
+    given = int(np.bitwise_or.reduce(columns.given[:rows], initial=0))
     frame = pl.DataFrame(
         [
-            *(_column(name, columns, rows, data) for name in RULES),
+            *(_column(name, columns, rows, data) if given & _BITS[name] else _nobodys(name, rows) for name in RULES),
             pl.Series("offset", np.array(offsets, np.int64)[place]),
             pl.Series("line", columns.line[:rows]),
             pl.Series("received_at_ms", times_ms[place]),
         ]
     )
     unread = np.stack([columns.left_place[:left], columns.left_line[:left]], axis=1)
-    valid = _is_valid(frame)
-    if valid.all():
+    if not given & _LEFT_OPEN or (valid := _is_valid(frame)).all():
         return frame, unread
     wrong = (~valid).to_numpy()
     more = np.stack([place[wrong], columns.line[:rows][wrong]], axis=1)
@@ -56,7 +62,9 @@ def read_lines(
     return frame.filter(valid), together[np.lexsort(together.T[::-1])]
 
 
-def _room(*, rows: int, lines: int) -> Columns:
+def _room(*, lines: int, size: int) -> Columns:
+    """Make room for what so many lines of so many bytes can hold."""
+    rows = min(lines, size // _LEAST_EVENT_BYTES + 1)  # one more: a line is read into a row before it is rejected
     return Columns(
         texts=np.empty((len(TEXTS), rows, 2), np.int64),
         numbers=np.empty((len(NUMBERS), rows), np.int64),
@@ -69,11 +77,16 @@ def _room(*, rows: int, lines: int) -> Columns:
     )
 
 
+def _nobodys(name: str, rows: int) -> pl.Series:
+    """Build the column of a field that no event gives."""
+    return _NOBODYS[name].new_from_index(0, rows)
+
+
 def _column(name: str, columns: Columns, rows: int, data: bytearray) -> pl.Series:
     """Take a field's column as it is, without copying."""
     given = None
     if name not in _CANNOT_BE_NULL:
-        given = pa.py_buffer(np.packbits(columns.given[:rows] >> _BITS[name] & 1, bitorder="little"))
+        given = pa.py_buffer(np.packbits(columns.given[:rows] & _BITS[name] != 0, bitorder="little"))
     if name in NUMBERS:
         numbers = columns.numbers[NUMBERS.index(name), :rows]
         array = pa.Array.from_buffers(pa.int64(), rows, [given, pa.py_buffer(numbers)])

@@ -13,9 +13,11 @@ from spendgauge.schemas.chunks.slow import MAX_FUTURE_MS, MAX_PAST_MS
 from spendgauge.schemas.events import MAX_EVENT_BYTES
 from spendgauge.schemas.fields import EARLIEST, LATEST
 
-__all__ = ["FIELDS", "LIMITS", "NUMBERS", "TEXTS"]
+__all__ = ["FIELDS", "LIMITS", "NO_TAGS", "NUMBERS", "TEXTS"]
 
-_NO_TAGS: Final = "{}"
+NO_TAGS: Final = "{}"
+"""What stands in the column of tags where an event has none."""
+
 _KINDS: Final = {
     **dict.fromkeys(("event_id", "adjusts"), scanner.ID),
     **dict.fromkeys(("occurred_at", "started_at"), scanner.TIME),
@@ -118,7 +120,7 @@ def _fields() -> scanner.Fields:
         by_hash=_hashes(names),
         choices=np.array([_view(choice) for rule in RULES.values() for choice in rule.choices]),
         required=sum(int(rule.required) << number for number, rule in enumerate(RULES.values())),
-        default_texts=np.array([_view(_NO_TAGS if name == "tags" else RULES[name].default or "") for name in TEXTS]),
+        default_texts=np.array([_view(NO_TAGS if name == "tags" else RULES[name].default or "") for name in TEXTS]),
         default_numbers=np.array([RULES[name].default or 0 for name in NUMBERS]),
         signed=np.array([columns[name] for name in (*SIGNED, "reported_cost_usd")]),
         roles=scanner.Roles(

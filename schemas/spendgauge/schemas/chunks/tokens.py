@@ -21,6 +21,7 @@ __all__ = [
     "skip",
     "string",
     "tags_end",
+    "word",
 ]
 
 _TAB: Final = 9
