@@ -34,7 +34,11 @@ class MetricsCollector(Collector):
         behind = sorted(self._watch.behind(), key=lambda found: (found[0].topic, found[0].partition))
         places = [((progress.topic, str(progress.partition)), progress, seconds) for progress, seconds in behind]
         prefix = self._prefix
-        yield gauge(f"{prefix}_ready", "1 where its partitions are shared out and it keeps up with them.", int(not self._watch.obstacles()))
+        yield gauge(
+            f"{prefix}_ready",
+            "1 where its partitions are shared out and it keeps up with them.",
+            int(not self._watch.obstacles()),
+        )
         yield gauge(f"{prefix}_assigned_partitions", "How many partitions this process reads.", len(places))
         yield gauge(
             f"{prefix}_lag_seconds",
