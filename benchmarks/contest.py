@@ -99,7 +99,11 @@ def hold_contest(
     for number in range(rounds):
         for one, found in results.items():
             name = f"{ring.settings.topic_prefix}{number}-{one.module or 'ours'}{one.way or len(one.series)}"
-            result = _theirs(ring, one, name) if one.module else _ours(ring, one, name)
+            try:
+                result = _run(ring, one, name)
+            except (RuntimeError, TimeoutError) as error:  # an accident, not a wrong answer: it may try once more
+                progress(f"{one.title} failed, and is run again: {error}")
+                result = _run(ring, one, f"{name}-again")
             found.append(result)
             progress(f"round {number + 1} of {rounds}: {one.title}: {result.pace.per_second:,.0f} events/s")
     return results
@@ -126,6 +130,10 @@ def ranked(ring: Ring, results: dict[Contestant, list[Result]]) -> Sheet:
     )
     head = ("who", "events/s", "to spendgauge, 12 series", "CPU s a million events", "MB at most")
     return Sheet(f"{ring.workload.events:,} events, {record}", head, rows)
+
+
+def _run(ring: Ring, one: Contestant, name: str) -> Result:
+    return _theirs(ring, one, name) if one.module else _ours(ring, one, name)
 
 
 def _theirs(ring: Ring, one: Contestant, name: str) -> Result:

@@ -6,10 +6,13 @@ from itertools import combinations
 from statistics import median
 from typing import Final
 
-__all__ = ["MOST_LATENCY_GROWTH", "MOST_MEMORY_GROWTH", "Sample", "Verdict", "growth", "judge"]
+__all__ = ["MOST_LATENCY_GROWTH", "MOST_LATENCY_SECONDS", "MOST_MEMORY_GROWTH", "Sample", "Verdict", "growth", "judge"]
 
 MOST_MEMORY_GROWTH: Final = 0.05
 MOST_LATENCY_GROWTH: Final = 0.25
+MOST_LATENCY_SECONDS: Final = 3.0
+"""A backlog that neither grows nor shrinks is flat as well: that is not meant."""
+
 _SETTLED: Final = 0.25
 """The first quarter of a run is left out: caches fill, and the allocator finds its size."""
 
@@ -32,13 +35,15 @@ class Verdict:
     memory: float
     p50: float
     p99: float
+    p99_seconds: float
+    """The median of the samples' p99."""
     sent: int
     counted: int
 
     @property
     def flat(self) -> bool:
         """Whether the run has passed."""
-        calm = max(self.p50, self.p99) <= MOST_LATENCY_GROWTH
+        calm = max(self.p50, self.p99) <= MOST_LATENCY_GROWTH and self.p99_seconds <= MOST_LATENCY_SECONDS
         return self.memory <= MOST_MEMORY_GROWTH and calm and self.sent == self.counted
 
     def __str__(self) -> str:
@@ -46,7 +51,8 @@ class Verdict:
         return (
             f"{'flat' if self.flat else 'NOT FLAT'}: over the last three quarters memory grew by {self.memory:+.1%} "
             f"(at most {MOST_MEMORY_GROWTH:.0%}), latency p50 by {self.p50:+.1%} and p99 by {self.p99:+.1%} "
-            f"(at most {MOST_LATENCY_GROWTH:.0%}); {self.sent:,} events were sent and {self.counted:,} counted"
+            f"(at most {MOST_LATENCY_GROWTH:.0%}) to {self.p99_seconds:.1f} s (at most {MOST_LATENCY_SECONDS:.0f} s); "
+            f"{self.sent:,} events were sent and {self.counted:,} counted"
         )
 
 
@@ -57,6 +63,7 @@ def judge(samples: Sequence[Sample], *, sent: int, counted: int) -> Verdict:
         growth(settled, lambda sample: sample.megabytes),
         growth(settled, lambda sample: sample.p50),
         growth(settled, lambda sample: sample.p99),
+        median(sample.p99 for sample in settled),
         sent,
         counted,
     )

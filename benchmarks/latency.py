@@ -23,19 +23,22 @@ def measure_latency(kafka: str, *, progress: Callable[[str], None]) -> Sheet:
     progress(f"capacity: {capacity:,.0f} events/s")
     rows = []
     for part in _PARTS:
-        latencies = _under(kafka, part * capacity)
+        latencies, pace = _under(kafka, part * capacity)
         p50, p99 = percentile(latencies, 0.5), percentile(latencies, 0.99)
-        rows.append((f"{part:.0%}", figure(part * capacity), *map(figure, (p50, p99, max(latencies)))))
+        rows.append((f"{part:.0%}", figure(pace), *map(figure, (p50, p99, max(latencies)))))
         progress(f"at {part:.0%}: p50 {p50:.2f} s, p99 {p99:.2f} s")
-    head = ("of capacity", "events/s", "p50, s", "p99, s", "longest, s")
+    head = ("of capacity", "events/s rated", "p50, s", "p99, s", "longest, s")
     note = "A worker writes once a second (`flush_seconds`): of an even latency, half a second is that."
     return Sheet(_TITLE.format(capacity), head, rows, (note,))
 
 
-def _under(kafka: str, events_per_second: float) -> list[float]:
+def _under(kafka: str, events_per_second: float) -> tuple[list[float], float]:
+    """Give the latencies under a load, and how many events a second were rated meanwhile."""
     settings = new_topics(kafka)
     with worker(settings, group="latency"), Probes(settings) as probes:
         probes.until_answered()
         with loaded(settings, events_per_second=events_per_second, seconds=_WARM_SECONDS + _SECONDS + 5):
             probes.during(_WARM_SECONDS)
-            return probes.during(_SECONDS)
+            before = probes.rates()
+            latencies = probes.during(_SECONDS)
+            return latencies, (probes.rates() - before) / _SECONDS

@@ -57,7 +57,9 @@ def _run(kafka: str, pace: float, *, minutes: float, progress: Callable[[str], N
                 samples.append(sample)
                 progress(f"{sample.at_seconds:5.0f} s: {sample.megabytes:.0f} MB, p99 {sample.p99:.2f} s")
             printed, _ = load.communicate(timeout=120)
-        sent = int(json.loads(printed)["events"]) + probes.emitted
+        said = json.loads(printed)
+        progress(f"the load was {said['events'] / said['seconds']:,.0f} events/s")
+        sent = said["events"] + probes.emitted
         return samples, judge(samples, sent=sent, counted=probes.drained(sent))
 
 

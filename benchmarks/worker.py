@@ -20,7 +20,7 @@ __all__ = ["COALESCED", "Rated", "loaded", "measure_capacity", "new_topics", "ra
 COALESCED: Final = 100
 """Events in a record of a busy producer, and of all loads here: the broker shares its core with who writes them."""
 
-_CAPACITY_EVENTS: Final = 1_500_000
+_CAPACITY_EVENTS: Final = 3_000_000
 _QUIET_SECONDS: Final = 0.5
 
 

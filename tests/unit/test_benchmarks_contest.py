@@ -148,6 +148,23 @@ def test_a_contest_takes_turns(reference: Reference, monkeypatch: pytest.MonkeyP
     assert results == {one: [Result(Pace(4, 2.0, 1.0), 50.0)] * 3 for one in who}
 
 
+@pytest.mark.usefixtures("_unpinned")
+def test_an_accident_is_told_and_run_again(reference: Reference, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A contestant that crashes may try once more under another name, and it is said that it did; twice is the end."""
+    names: list[str] = []
+
+    def crash(*arguments: str, **_: object) -> dict[str, object]:
+        names.append(arguments[arguments.index("--name") + 1])
+        raise RuntimeError("ended with 1")
+
+    monkeypatch.setattr(contest, "run_pinned", crash)
+    told: list[str] = []
+    with pytest.raises(RuntimeError, match="ended with 1"):
+        hold_contest(_ring(reference), rounds=2, progress=told.append, who=(Contestant("one", "loops", "one"),))
+    assert told == ["one failed, and is run again: ended with 1"]
+    assert names == ["0-loopsone", "0-loopsone-again"]
+
+
 def test_the_ranking_holds_medians_against_ours(reference: Reference) -> None:
     """Ours at 10, 20 and 90 a second is 20; a peer at 5 is a quarter of that and stands above, being slower."""
     ours = [Result(Pace(90, 9, 9), 100), Result(Pace(100, 5, 10), 300), Result(Pace(90, 1, 1), 200)]

@@ -45,10 +45,11 @@ def test_the_first_quarter_does_not_count() -> None:
     [
         ([100.0 + step for step in range(12)], [1.0] * 12, 5),
         ([100.0] * 12, [1.0 + step / 10 for step in range(12)], 5),
+        ([100.0] * 12, [4.0] * 12, 5),
         ([100.0] * 12, [1.0] * 12, 4),
         ([100.0] * 12, [1.0] * 12, 6),
     ],
-    ids=["memory grows", "latency grows", "an event is lost", "an event is counted twice"],
+    ids=["memory grows", "latency grows", "a backlog stays", "an event is lost", "an event is counted twice"],
 )
 def test_what_is_not_flat_fails(memory: list[float], p99: list[float], counted: int) -> None:
     """A leak, a growing backlog and a wrong count each fail the run by themselves."""
