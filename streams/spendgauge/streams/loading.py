@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from spendgauge.schemas.errors import UnavailableError
 from spendgauge.schemas.kafka import client_options
@@ -38,7 +38,8 @@ def load_entries(settings: KafkaSettings, topic: str, partitions: Collection[int
         return {}
     consumer = Consumer(client_options(settings, **_OPTIONS))
     try:
-        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
+        # Offset 0, for to ask where a log begins takes librdkafka half a second; where that is later, it begins there.
+        consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
         return _read_all(consumer, set(partitions))
     except KafkaException as error:
         raise UnavailableError(
