@@ -22,11 +22,15 @@ from spendgauge.deploy.stack_spawn import spawn_command
 from spendgauge.schemas import KafkaSettings, UnavailableError
 from spendgauge.schemas.kafka import connect_admin
 
-__all__ = ["ApacheKafka", "fetch_jars", "missing_tool", "require_tools"]
+__all__ = ["PASSWORD", "USER", "ApacheKafka", "fetch_jars", "missing_tool", "require_tools"]
 
 _POM = Path(__file__).with_name("kafka") / "pom.xml"
 _JARS = _POM.with_name("jars")
 _CLUSTER_ID = "c3BlbmRnYXVnZS10ZXN0cw"
+USER, PASSWORD = "spendgauge", "correct-horse-battery"
+"""Who may use a secured cluster."""
+
+_STORE_PASSWORD = "only-for-a-test"
 _JAVA = ("java", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN")
 
 
@@ -59,8 +63,13 @@ def fetch_jars() -> Path:
 class ApacheKafka:
     """A cluster of Apache Kafka brokers on loopback that can be killed, paused and started again."""
 
-    def __init__(self, directory: Path, *, brokers: int = 1) -> None:
-        """Lay out ``brokers`` configurations under ``directory``; nothing is started yet."""
+    def __init__(self, directory: Path, *, brokers: int = 1, secured: bool = False) -> None:
+        """Lay out ``brokers`` configurations under ``directory``; nothing is started yet.
+
+        ``secured``: clients reach it only through SASL_SSL, as ``USER``, and trust ``certificate``.
+        """
+        self.certificate = directory / "certificate.pem"
+        self._secured = secured
         self.nodes = range(brokers)
         self._directory = directory
         self._ports = [(free_port(), free_port()) for _ in range(brokers)]
@@ -71,6 +80,8 @@ class ApacheKafka:
         """Format and start all brokers, and wait until each answers."""
         jars = fetch_jars()
         try:
+            if self._secured:
+                self._make_certificate()
             with ThreadPoolExecutor() as pool:
                 list(pool.map(lambda node: self._format(node, jars), self.nodes))
             for node in self.nodes:
@@ -86,6 +97,13 @@ class ApacheKafka:
         """Stop all brokers."""
         self.stop()
 
+    @property
+    def _protocol(self) -> str:
+        return "SASL_SSL" if self._secured else "PLAINTEXT"
+
+    def _settings(self, address: str) -> KafkaSettings:
+        return KafkaSettings(kafka=address, kafka_options=self.client_options() if self._secured else {})
+
     def start(self, node: int) -> None:
         """Start one broker on its own directory (again, after ``kill``)."""
         log = (self._directory / f"{node}.log").open("ab")
@@ -96,7 +114,7 @@ class ApacheKafka:
 
     def wait(self, node: int, *, timeout_seconds: float = 60) -> None:
         """Wait until a broker answers and the whole cluster is visible from it."""
-        settings = KafkaSettings(kafka=f"127.0.0.1:{self._ports[node][0]}")
+        settings = self._settings(f"127.0.0.1:{self._ports[node][0]}")
         for attempt in range(int(timeout_seconds)):
             with suppress(UnavailableError):
                 if len(connect_admin(settings, timeout_seconds=1).list_topics(timeout=5).brokers) == len(self._ports):
@@ -148,10 +166,11 @@ class ApacheKafka:
             "process.roles": "broker,controller",
             "node.id": node + 1,
             "controller.quorum.voters": voters,
-            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "listeners": f"BROKER://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"BROKER://127.0.0.1:{port}",
+            "listener.security.protocol.map": f"BROKER:{self._protocol},CONTROLLER:PLAINTEXT",
             "controller.listener.names": "CONTROLLER",
-            "inter.broker.listener.name": "PLAINTEXT",
+            "inter.broker.listener.name": "BROKER",
             "log.dirs": self._directory / f"data{node}",
             "auto.create.topics.enable": "false",
             "default.replication.factor": copies,
@@ -164,7 +183,43 @@ class ApacheKafka:
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
         }
+        lines |= self._security() if self._secured else {}
         self._properties(node).write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
         command = [*_JAVA, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format"]
         command += ["-t", _CLUSTER_ID, "-c", str(self._properties(node))]
+        if self._secured:
+            command += ["--add-scram", f'SCRAM-SHA-512=[name={USER},password={PASSWORD}]']
         subprocess.run(command, check=True, capture_output=True)
+
+    def client_options(self) -> dict[str, str]:
+        """Give the librdkafka options with which a secured cluster is reached."""
+        return {
+            "security.protocol": "SASL_SSL",
+            "sasl.mechanism": "SCRAM-SHA-512",
+            "sasl.username": USER,
+            "sasl.password": PASSWORD,
+            "ssl.ca.location": str(self.certificate),
+        }
+
+    def _security(self) -> dict[str, object]:
+        module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+        login = f'{module} required username="{USER}" password="{PASSWORD}";'
+        return {
+            "sasl.enabled.mechanisms": "SCRAM-SHA-512",
+            "sasl.mechanism.inter.broker.protocol": "SCRAM-SHA-512",
+            "listener.name.broker.scram-sha-512.sasl.jaas.config": login,
+            "ssl.keystore.type": "PKCS12",
+            "ssl.keystore.location": self._directory / "keystore.p12",
+            "ssl.keystore.password": _STORE_PASSWORD,
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": self.certificate,
+        }
+
+    def _make_certificate(self) -> None:
+        """Make a key for 127.0.0.1 that is its own authority, with the tool that every Java brings."""
+        store = ["-keystore", str(self._directory / "keystore.p12"), "-storetype", "PKCS12", "-alias", "broker"]
+        store += ["-storepass", _STORE_PASSWORD]
+        made = ["-genkeypair", "-keyalg", "RSA", "-dname", "CN=127.0.0.1", "-ext", "san=ip:127.0.0.1"]
+        shown = ["-exportcert", "-rfc", "-file", str(self.certificate)]
+        for arguments in (made, shown):
+            subprocess.run(["keytool", *arguments, *store], check=True, capture_output=True)

@@ -18,6 +18,7 @@ __all__ = ["client_options", "connect_admin", "create_topics", "read_ends", "str
 
 _TIMEOUT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.5
+_REFUSALS: Final = (KafkaError._AUTHENTICATION, KafkaError._SSL)
 
 
 def client_options(settings: KafkaSettings, **options: Any) -> dict[str, Any]:
@@ -28,17 +29,26 @@ def client_options(settings: KafkaSettings, **options: Any) -> dict[str, Any]:
 def connect_admin(settings: KafkaSettings, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> AdminClient:
     """Connect to the broker and hear it answer.
 
-    Raises ``UnavailableError`` where it does not within ``timeout_seconds``.
+    Raises ``UnavailableError`` where it does not within ``timeout_seconds``, and ``ConfigurationError`` where it does
+    not let us in.
     """
+    said: list[KafkaError] = []
     try:
-        admin = AdminClient(client_options(settings, log_level=0), logger=_silent())
+        admin = AdminClient(client_options(settings, log_level=0, error_cb=said.append), logger=_silent())
+    except (KafkaException, ValueError) as error:
+        reason = error.args[0].str() if isinstance(error, KafkaException) else error
+        raise ConfigurationError(f"the Kafka options cannot be used: {reason}") from None
+    try:
         admin.list_topics(timeout=timeout_seconds)
     except KafkaException as error:
-        if error.args[0].code() == KafkaError._INVALID_ARG:
-            raise ConfigurationError(f"the Kafka options cannot be used: {error.args[0].str()}") from None
+        admin.poll(0)  # hears what was said meanwhile: the exception itself only tells of silence
+        refused = next((one for one in said if one.code() in _REFUSALS), None)
+        if refused is not None:
+            raise ConfigurationError(
+                f"the broker at {settings.kafka} does not let us in ({refused.str()}); "
+                "check what SPENDGAUGE_KAFKA_OPTIONS says of security, names and passwords"
+            ) from None
         raise UnavailableError(_no_answer(settings, error)) from None
-    except ValueError as error:
-        raise ConfigurationError(f"the Kafka options cannot be used: {error}") from None
     return admin
 
 
