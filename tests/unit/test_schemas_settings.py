@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
 from spendgauge.schemas import ClickHouseSettings, ConfigurationError, KafkaSettings
+from spendgauge.schemas.settings import EnvironmentSettings, MonitorSettings
+from spendgauge.sinks.settings import SinkSettings
+from spendgauge.streams.settings import WorkerSettings
 
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=10)
 option_names = st.text("abcdefghijklmnopqrstuvwxyz._", min_size=1, max_size=10)
@@ -95,7 +98,7 @@ def test_values_that_do_not_go_together_are_one_sentence_without_the_rest() -> N
         WorkerLike.from_environment(secret, flush_seconds=61.0, json_logs=True)
 
 
-@pytest.mark.parametrize("settings", [KafkaSettings, ClickHouseSettings])
-def test_every_setting_is_described(settings: type[KafkaSettings]) -> None:
+@pytest.mark.parametrize("settings", [KafkaSettings, ClickHouseSettings, MonitorSettings, WorkerSettings, SinkSettings])
+def test_every_setting_is_described(settings: type[EnvironmentSettings]) -> None:
     """Each field says what it means."""
     assert [name for name, field in settings.model_fields.items() if not field.description] == []
