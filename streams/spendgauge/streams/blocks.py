@@ -23,6 +23,9 @@ _FOLD_ROWS: Final = 4_096
 """Events are folded into the totals when so many wait: group-bys cost less by the event in larger numbers. But a row
 that waits keeps all of its chunk in memory, for its texts are the chunk's own; so a full chunk waits for nobody."""
 
+_MERGE_ROWS: Final = 8_192
+"""Fewer sums are not merged before a flush asks for them. So many take 2 MB."""
+
 
 @dataclass(frozen=True)
 class Contributions:
@@ -89,6 +92,7 @@ class BlockAggregator:
         self._block = block
         self._totals = TOTALS_SCHEMA.to_frame()
         self._added: list[pl.DataFrame] = []
+        self._joints: list[pl.DataFrame] = []
         self._rows: list[pl.DataFrame] = []
         self._rows_held = 0
 
@@ -106,17 +110,20 @@ class BlockAggregator:
             self._fold()
 
     def _fold(self) -> None:
-        """Sum up the events that wait. What they add is merged into the totals once it is as large as they are: each
-        merge goes through all totals."""
+        """Sum up the events that wait. What they add is merged into the totals once it is as large as they are, and not
+        small: each merge goes through all totals, and has a price of its own."""
         if self._rows:
-            self._added.append(self._plan.totals(pl.concat(self._rows)))
+            rows = pl.concat(self._rows)
+            self._added.append(self._plan.many_valued_totals(rows))
+            self._joints.append(self._plan.joint(rows))
             self._rows, self._rows_held = [], 0
-        if sum(map(len, self._added)) > len(self._totals):
+        if sum(map(len, (*self._added, *self._joints))) > max(_MERGE_ROWS, len(self._totals)):
             self._merge()
 
     def _merge(self) -> None:
         if self._added:
-            self._totals, self._added = merge([self._totals, *self._added]), []
+            self._totals = merge([self._totals, *self._added, self._plan.ordinary_totals(self._joints)])
+            self._added, self._joints = [], []
 
     def _changed(self) -> list[Contributions]:
         self._fold()

@@ -1,14 +1,14 @@
 """How do rated events become totals by series, key and pane?
 
-Group-bys cost by the row, so rows are grouped once by all ordinary dimensions together; each ordinary series is then
-derived from that small frame. Dimensions with many values (users, sessions, keys, entities) would make the joint
-frame as large as the events, so series that use one are grouped from the events.
+Group-bys cost by the row and by the call, so rows are grouped once by all ordinary dimensions together; each ordinary
+series is derived from many such small frames at once. Dimensions with many values (users, sessions, keys, entities)
+would make the joint frame as large as the events, so series that use one are grouped from the events.
 
 All sums are integers: tokens in 64 bits (a block of at most 2**20 records of 1 MiB holds less than 9e18 tokens),
 money in 128 bits.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -95,6 +95,15 @@ class SeriesPlan:
     def _pane_lengths(self) -> tuple[int, ...]:
         return tuple(sorted({spec.pane_seconds for spec in self.specs}))
 
+    @cached_property
+    def _ordinary_dimensions(self) -> tuple[str, ...]:
+        return tuple(d for d in self._dimensions if d not in _MANY_VALUED)
+
+    @cached_property
+    def _ordinary_panes(self) -> tuple[str, ...]:
+        panes = (f"pane_{spec.pane_seconds}" for spec in self.specs if not _is_many_valued(spec))
+        return tuple(dict.fromkeys(panes)) or (f"pane_{self._pane_lengths[0]}",)
+
     def rows(self, priced: pl.DataFrame, *, acknowledged: int) -> pl.DataFrame:
         """Keep what the totals need of priced events: dimensions, panes, measures, and whether an event is new.
 
@@ -107,24 +116,26 @@ class SeriesPlan:
             (pl.col("offset") >= acknowledged).alias("dirty"),
         )
 
-    def totals(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Sum rows by series, key and pane; the result has ``TOTALS_SCHEMA``, in no particular order."""
-        joint = {seconds: self._joint(rows, seconds) for seconds in self._pane_lengths}
-        grouped = (
-            self._series(rows if self._many_valued(spec) else joint[spec.pane_seconds], number)
-            for number, spec in enumerate(self.specs)
-        )
-        return pl.concat(grouped)
+    def joint(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Sum rows by all ordinary dimensions and panes together.
 
-    def _many_valued(self, spec: SeriesSpec) -> bool:
-        return not _MANY_VALUED.isdisjoint(spec.dimensions)
+        The result is small, and keeps nothing of the rows in memory: its texts are its own.
+        """
+        summed = rows.group_by(*self._ordinary_dimensions, *self._ordinary_panes).agg(_MERGED)
+        return summed.with_columns(pl.col(name) + pl.lit("") for name in self._ordinary_dimensions)
 
-    def _ordinary(self, pane_seconds: int) -> Iterator[str]:
-        specs = (s for s in self.specs if s.pane_seconds == pane_seconds and not self._many_valued(s))
-        return iter(dict.fromkeys(chain.from_iterable(spec.dimensions for spec in specs)))
+    def ordinary_totals(self, joints: Iterable[pl.DataFrame]) -> pl.DataFrame:
+        """Derive the totals of the ordinary series from ``joint`` frames, at least one."""
+        joint = pl.concat(joints)
+        return self._totals(joint, [n for n, spec in enumerate(self.specs) if not _is_many_valued(spec)])
 
-    def _joint(self, rows: pl.DataFrame, pane_seconds: int) -> pl.DataFrame:
-        return rows.group_by(*self._ordinary(pane_seconds), f"pane_{pane_seconds}").agg(_MERGED)
+    def many_valued_totals(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Sum rows by the series that have too many keys to be derived from others."""
+        return self._totals(rows, [n for n, spec in enumerate(self.specs) if _is_many_valued(spec)])
+
+    def _totals(self, frame: pl.DataFrame, numbers: list[int]) -> pl.DataFrame:
+        """Sum by series, key and pane; the result has ``TOTALS_SCHEMA``, in no particular order."""
+        return pl.concat([TOTALS_SCHEMA.to_frame(), *(self._series(frame, number) for number in numbers)])
 
     def _series(self, frame: pl.DataFrame, number: int) -> pl.DataFrame:
         spec = self.specs[number]
@@ -140,6 +151,10 @@ class SeriesPlan:
                 "dirty",
             )
         )
+
+
+def _is_many_valued(spec: SeriesSpec) -> bool:
+    return not _MANY_VALUED.isdisjoint(spec.dimensions)
 
 
 def _key(dimensions: tuple[str, ...]) -> pl.Expr:
