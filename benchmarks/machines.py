@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 from spendgauge.deploy.broker import broker_command, free_port
 from spendgauge.deploy.store import store_command
@@ -29,16 +29,20 @@ def processors() -> tuple[int, int]:
 
 
 def start_pinned(
-    command: Sequence[str], *, processor: int, environment: Mapping[str, str] | None = None, output: int | None = None
+    command: Sequence[str],
+    *,
+    processor: int,
+    environment: Mapping[str, str] | None = None,
+    output: int | IO[str] = subprocess.DEVNULL,
 ) -> "subprocess.Popen[str]":
-    """Start a command on one processor; what it prints is thrown away unless ``output`` is ``subprocess.PIPE``."""
+    """Start a command on one processor; what it prints goes to ``output``, errors too."""
     return subprocess.Popen(
         ["taskset", "--cpu-list", str(processor), *command],
         cwd=ROOT,
         env={**os.environ, **(environment or {})},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL if output is None else output,
-        stderr=subprocess.DEVNULL if output is None else output,
+        stdout=output,
+        stderr=output,
         text=True,
     )
 

@@ -58,7 +58,7 @@ def cpu_seconds(process: int) -> float:
     """Read how much processor time a process has used; raise ``RuntimeError`` where it has ended."""
     fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     if fields[0] == "Z":
-        raise RuntimeError(f"the process {process} ended while it was measured; run it by hand to see why")
+        raise RuntimeError(f"the process {process} ended while it was measured")
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

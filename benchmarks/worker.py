@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from tempfile import TemporaryFile
 from typing import Final
 
 from benchmarks.follow import FollowedRates
@@ -22,6 +23,7 @@ COALESCED: Final = 100
 
 _CAPACITY_EVENTS: Final = 3_000_000
 _QUIET_SECONDS: Final = 0.5
+_TAIL: Final = 2_000
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,17 @@ def worker(
     environment = settings.environment() | {f"SPENDGAUGE_{name.upper()}": str(value) for name, value in own.items()}
     where = processors()[1] if processor is None else processor
     command = (sys.executable, "-m", "spendgauge.streams")
-    with start_pinned(command, processor=where, environment=environment) as process:
+    with (
+        TemporaryFile("w+") as said,
+        start_pinned(command, processor=where, environment=environment, output=said) as process,
+    ):
         try:
             yield process
+        except BaseException as error:
+            if process.poll() is not None:
+                said.seek(0)
+                error.add_note(f"the worker ended with {process.returncode}: {said.read()[-_TAIL:]}")
+            raise
         finally:
             process.kill()
 
