@@ -105,6 +105,11 @@ class PriceEdition(_Wire):
     """Which price book an edition of contributions was priced with: the value of the other kind of entry."""
 
     price_version: str = Field(description="As in usage_events.price_version.")
+    begun_at: _Offset = Field(
+        default=0,
+        description="The committed offset when it was begun. While nothing beyond is committed, its first worker may "
+        "have died before it wrote all of the block again.",
+    )
     unverified: bool = Field(
         default=False,
         description="Whether the stream was begun without knowing what came before: a source without an entry may "

@@ -48,15 +48,17 @@ class Accounts:
 
         Raises ``ConfigurationError`` where the partition has seen more price books than can be told apart.
         """
-        same_book = start.edition >= 0 and start.price_version == price_version
+        same_book = start.edition >= 0 and start.book.price_version == price_version
         self.edition = start.edition if same_book else start.edition + 1
         if self.edition > MAX_EDITION:
             raise ConfigurationError(
                 f"prices have changed {self.edition} times for partition {partition} of the usage events, and at most "
                 f"{MAX_EDITION} can be told apart; use the prices that came last, or create the topic again"
             )
-        self.written_below = origin.acknowledged if same_book or start.edition < 0 else origin.base
-        """Below this offset all contributions are written, in this edition or as the first."""
+        begun_at = start.book.begun_at if same_book else origin.acknowledged
+        begins_again = self.edition > 0 and origin.acknowledged <= begun_at
+        self.written_below = origin.base if begins_again else origin.acknowledged
+        """Below this offset all contributions are written in this edition."""
         self._stream = origin.stream
         self._partition = partition
         self._positions = Positions(start.known, unverified=start.unverified, acknowledged=origin.acknowledged)
@@ -66,8 +68,8 @@ class Accounts:
         carried = start.known.keys() - self._kept_under.keys()
         self._block_states: dict[str, tuple[int, SourceState]] = {s: (block, start.known[s]) for s in carried}
         self._first_entries: list[Entry] = []
-        if not same_book or start.unverified != start.recorded_unverified:
-            book = PriceEdition(price_version=price_version, unverified=start.unverified)
+        book = PriceEdition(price_version=price_version, begun_at=begun_at, unverified=start.unverified)
+        if not same_book or book != start.book:
             self._first_entries.append((EditionKey(origin.stream, self.edition).encode(), _json(book)))
         if not same_book and start.edition >= 0:
             self._superseded.append((block, EditionKey(origin.stream, start.edition).encode()))

@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 
+_NO_BOOK: Final = PriceEdition(price_version="")
+
+
 @dataclass(frozen=True)
 class Entries:
     """What ``usage.positions`` holds for one partition of ``usage.events``."""
@@ -57,9 +60,8 @@ class Start:
     """Sources that are not known may have sent before, too."""
     edition: int = -1
     """The newest edition of this stream; -1: there is none yet."""
-    price_version: str = ""
-    recorded_unverified: bool = False
-    """Whether the newest edition's entry says so."""
+    book: PriceEdition = _NO_BOOK
+    """What the newest edition's entry says."""
     kept_under: Mapping[str, PositionKey] = field(default_factory=dict)
     """The entry that each known state was read from; carried states have none yet."""
     superseded: tuple[bytes, ...] = ()
@@ -120,15 +122,13 @@ def begin(entries: Entries, origin: Origin, *, carried: Start | None = None) -> 
             known[key.source] = unseen(entry.first_offset, entry.last_at_ms, unsure=True)
     own = [key for key in editions if key.stream == origin.stream]
     superseded += [key.encode() for key in editions if key not in own[-1:]]
-    newest = entries.editions[own[-1]] if own else None
     recorded = any(entries.editions[key].unverified for key in editions)
     lost = carried.unverified if carried else not editions and origin.base > 0
     return Start(
         known,
         unverified=begun_late or recorded or lost,
         edition=own[-1].edition if own else -1,
-        price_version=newest.price_version if newest else "",
-        recorded_unverified=newest is not None and newest.unverified,
+        book=entries.editions[own[-1]] if own else _NO_BOOK,
         kept_under=kept_under,
         superseded=tuple(superseded),
     )

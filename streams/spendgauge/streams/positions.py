@@ -11,7 +11,7 @@ is cut into chunks.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import polars as pl
@@ -79,7 +79,7 @@ class Positions:
         seen = events.select("source", "seq", "offset", "received_at_ms", id=pl.col("event_id").hash())
         numbered = seen.filter(pl.col("seq").is_not_null()) if seen["seq"].null_count() else seen
         others = [run for run in _runs(numbered) if not self._follow(run)]
-        replayed = [run.source for run in others if self._replays(run)]
+        replayed = {run.source for run in others if self._replays(run)}
         repeated = _rows_of(seen, replayed)
         if len(others) > len(replayed) or len(numbered) < len(seen):
             repeated += self._repeated(seen, [run.source for run in others if run.source not in replayed])
@@ -105,7 +105,8 @@ class Positions:
     def take(self) -> tuple[list[SourceChange], dict[str, SourceState]]:
         """Take what is to be reported, and the states that moved, since the last time."""
         moved = {source: self._states[source] for source in self._moved if source in self._states}
-        changes, self._changes, self._moved = list(self._changes.values()), {}, set()
+        changes = [replace(change, state=moved.get(source, change.state)) for source, change in self._changes.items()]
+        self._changes, self._moved = {}, set()
         return changes, moved
 
     def _follow(self, run: "_Run") -> bool:
@@ -166,7 +167,6 @@ class Positions:
         if (after.holes, after.repeats, after.shared) == (before.holes, before.repeats, before.shared):
             return
         change = self._changes.setdefault(source, SourceChange(source, before, after))
-        change.state = after
         if after.next_seq > before.next_seq and after.holes and after.holes[-1].opened_offset == offset:
             change.opened.setdefault(offset, after.holes[-1])
 
@@ -219,7 +219,7 @@ def _runs(numbered: pl.DataFrame) -> Iterator[_Run]:
     return map(_Run._make, described.rows())
 
 
-def _rows_of(seen: pl.DataFrame, sources: list[str]) -> list[int]:
+def _rows_of(seen: pl.DataFrame, sources: set[str]) -> list[int]:
     """List the rows of the numbered events of these sources."""
     if not sources:
         return []
