@@ -56,8 +56,8 @@ class RatesMetrics:
         yield counter(f"{_PREFIX}_rebalances_total", "How often partitions were shared out anew.", self._rebalances)
         yield gauge(f"{_PREFIX}_live_keys", "Totals in memory.", self._agent.live_keys)
         gaps, events = self._agent.missing
-        yield gauge(f"{_PREFIX}_open_gaps", "Runs of events that sources have sent and that have not come.", gaps)
-        yield gauge(f"{_PREFIX}_missing_events", "How many events these are.", events)
+        yield gauge(f"{_PREFIX}_open_gaps", "Runs of numbers of sources whose events have not come.", gaps)
+        yield gauge(f"{_PREFIX}_missing_events", "Events that have not come, as their sources' numbers tell.", events)
 
 
 def _standing(consumer: Consumer) -> Standing:
