@@ -55,12 +55,12 @@ def _emit(given: argparse.Namespace) -> Sequence[Sheet]:
 
 def _scaling(given: argparse.Namespace) -> Sequence[Sheet]:
     with _kafka(given) as kafka:
-        return [measure_scaling(kafka, events=given.events or 1_600_000, rounds=given.rounds or 3, progress=_say)]
+        return [measure_scaling(kafka, events=given.events or 3_200_000, rounds=given.rounds or 3, progress=_say)]
 
 
 def _live_keys(given: argparse.Namespace) -> Sequence[Sheet]:
     with _kafka(given) as kafka:
-        return [measure_live_keys(kafka, events=given.events or 1_000_000, progress=_say)]
+        return [measure_live_keys(kafka, events=given.events or 3_000_000, progress=_say)]
 
 
 def _restart(given: argparse.Namespace) -> Sequence[Sheet]:
@@ -108,7 +108,10 @@ def main() -> int:
         sheets = PARTS[part](given)
         show(sheets)
         if given.write:
-            said = conditions(f"python -m benchmarks {shlex.join(sys.argv[1:])}")
+            kind = (
+                "a broker that was named" if given.kafka else "Apache Kafka" if part == "soak" else "the broker Tansu"
+            )
+            said = conditions(f"python -m benchmarks {shlex.join(sys.argv[1:])}", broker=kind)
             insert(_PAGE, part, "\n\n".join([said, *map(markdown, sheets)]))
     return 0
 

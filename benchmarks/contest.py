@@ -5,9 +5,11 @@ A figure counts only with the right answer.
 """
 
 import tempfile
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Final
@@ -126,10 +128,19 @@ def ranked(ring: Ring, results: dict[Contestant, list[Result]]) -> Sheet:
     record = (
         f"{ring.workload.coalesced} a record of {bytes_a_record:,} bytes"
         if ring.workload.coalesced > 1
-        else (f"one a record of {bytes_a_record:,} bytes")
+        else f"one a record of {bytes_a_record:,} bytes"
     )
     head = ("who", "events/s", "to spendgauge, 12 series", "CPU s a million events", "MB at most")
-    return Sheet(f"{ring.workload.events:,} events, {record}", head, rows)
+    rounds = max(map(len, results.values()))
+    notes = (f"Medians of {rounds}; {_versions()}.",)
+    return Sheet(f"{ring.workload.events:,} events, {record}", head, rows, notes)
+
+
+def _versions() -> str:
+    pinned = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]["bench"]
+    ours = [f"{name} {version(name)}" for name in ("confluent-kafka", "faust-streaming")]
+    theirs = [pin.replace("==", " ") for pin in pinned if pin.startswith(("bytewax", "quixstreams"))]
+    return ", ".join([*ours, *theirs])
 
 
 def _run(ring: Ring, one: Contestant, name: str) -> Result:

@@ -57,12 +57,13 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def conditions(command: str) -> str:
+def conditions(command: str, *, broker: str) -> str:
     """Say when, on what and with which command was measured."""
     now = datetime.fromtimestamp(SystemClock().now_ms() / 1000, UTC)
     gibibytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     machine = f"{_processor()}, {os.cpu_count()} cores, {gibibytes:.0f} GiB"
-    return f"Measured on {now.day} {now:%B %Y} on {machine}, Python {platform.python_version()}, with `{command}`."
+    python = f"Python {platform.python_version()}"
+    return f"Measured on {now.day} {now:%B %Y} on {machine}, {python}, {broker}, with `{command}`."
 
 
 def show(sheets: Sequence[Sheet], *, console: Console | None = None) -> None:
