@@ -13,7 +13,7 @@ from tests.odd_lines import ACCEPTED, AN_ID, FULL, GOOD, REJECTED, line
 from tests.strategies import NOW_MS, chunk_of, event_lines
 
 from spendgauge.schemas import RecordChunk, RejectedEvent, UsageEvent
-from spendgauge.schemas.chunks import FRAME_SCHEMA, DecodedChunk, decode, decode_chunk, slow
+from spendgauge.schemas.chunks import FRAME_SCHEMA, DecodedChunk, decode, decode_chunk, prepare_decoder, slow
 
 
 def among_good_ones(lines: list[bytes], *, per_record: int = 50) -> RecordChunk:
@@ -116,6 +116,13 @@ def test_the_columns_are_those_that_all_rooms_expect() -> None:
     assert len(FRAME_SCHEMA) == len(UsageEvent.model_fields) + 3
     assert {name for name, dtype in FRAME_SCHEMA.items() if dtype == pl.Float64} == {"quality_score"}
     assert {str(dtype) for dtype in FRAME_SCHEMA.values()} == {"String", "Int64", "Float64"}
+
+
+def test_a_prepared_decoder_compiles_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was prepared is what chunks are read with: the types are the same, so nothing is compiled for them."""
+    prepare_decoder()
+    monkeypatch.setattr("numba.core.dispatcher.Dispatcher.compile", None)
+    assert decode_chunk(chunk_of([GOOD])).frame.height == 1
 
 
 def test_an_empty_chunk_has_all_columns() -> None:

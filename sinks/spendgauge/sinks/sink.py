@@ -26,6 +26,7 @@ from typing import Final
 import structlog
 
 from spendgauge.schemas import Clock, ConfigurationError, RecordChunk, SystemClock, TopicNames
+from spendgauge.schemas.chunks import prepare_decoder
 from spendgauge.schemas.heartbeat import Heartbeat
 from spendgauge.schemas.monitor import Vitals, monitoring
 from spendgauge.schemas.prices import PriceBook
@@ -78,6 +79,7 @@ def run_sink(settings: SinkSettings, stop: Event, clock: Clock | None = None) ->
 def _run(settings: SinkSettings, stop: Event, heartbeat: Heartbeat, metrics: SinkMetrics, clock: Clock) -> None:
     abandon = Event()
     book = PriceBook.load(settings.prices)
+    prepare_decoder()
     work = _Work(book, settings.topics, _writer(settings, abandon, metrics))
     with _seldom_collecting(), ThreadPoolExecutor(_THREADS, thread_name_prefix="store") as threads:
         sink = _Sink(

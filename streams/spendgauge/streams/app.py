@@ -16,6 +16,7 @@ from faust.serializers.schemas import Schema
 from faust.types import AppT, EventT, Message, StreamT
 from mode import Service
 
+from spendgauge.schemas.chunks import prepare_decoder
 from spendgauge.schemas.clock import SystemClock
 from spendgauge.schemas.errors import SpendgaugeError
 from spendgauge.schemas.heartbeat import Heartbeat
@@ -80,12 +81,13 @@ class RatesApp(faust.App):
         return ["it is stopping"] if self.should_stop else self.metrics.watch.obstacles()
 
     def prepare(self) -> None:
-        """Load the prices, reach the broker and create missing topics.
+        """Load the prices and the decoder, reach the broker and create missing topics.
 
         Raises ``ConfigurationError`` or ``UnavailableError``, each with a sentence for the user.
         """
         settings = self.settings
         book = PriceBook.load(settings.prices)
+        prepare_decoder()
         partitions = prepare_topics(settings)
         writer = Writer(Emitter(settings), topics=settings.topics, partitions=partitions, specs=self.plan.specs)
         self._rates = RatesAgent(

@@ -5,7 +5,7 @@ pydantic, line by line. Pydantic is the authority: the fast way accepts only wha
 values, so exactly the bad lines are rejected, each with its reason, and their neighbours are not.
 """
 
-from spendgauge.schemas.chunks.decode import DecodedChunk, decode_chunk
+from spendgauge.schemas.chunks.decode import DecodedChunk, decode_chunk, prepare_decoder
 from spendgauge.schemas.chunks.frame import FRAME_SCHEMA
 
-__all__ = ["FRAME_SCHEMA", "DecodedChunk", "decode_chunk"]
+__all__ = ["FRAME_SCHEMA", "DecodedChunk", "decode_chunk", "prepare_decoder"]

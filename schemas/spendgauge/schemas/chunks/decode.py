@@ -13,7 +13,7 @@ from spendgauge.schemas.chunks.slow import Refusal, read_line
 from spendgauge.schemas.records import RecordChunk
 from spendgauge.schemas.rejects import RejectedEvent
 
-__all__ = ["DecodedChunk", "decode_chunk"]
+__all__ = ["DecodedChunk", "decode_chunk", "prepare_decoder"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ def decode_chunk(chunk: RecordChunk) -> DecodedChunk:
         return DecodedChunk(frame, rejects)
     rejects += [reject(chunk, place, 0, chunk.values[place] or b"", refusal) for place, refusal in refused.items()]
     return DecodedChunk(frame, sorted(rejects, key=lambda rejected: (rejected.offset, rejected.line)))
+
+
+def prepare_decoder() -> None:
+    """Have the scanner loaded, or compiled, now and not with the first chunk: while it is, others must not wait."""
+    read_lines([], [], [])
 
 
 def _read_slowly(chunk: RecordChunk, left: Numbers) -> tuple[list[tuple[Any, ...]], list[RejectedEvent]]:
