@@ -101,8 +101,10 @@ class ApacheKafka:
     def _protocol(self) -> str:
         return "SASL_SSL" if self._secured else "PLAINTEXT"
 
-    def _settings(self, address: str) -> KafkaSettings:
-        return KafkaSettings(kafka=address, kafka_options=self.client_options() if self._secured else {})
+    def settings(self, prefix: str = "", *, address: str = "") -> KafkaSettings:
+        """Say how the cluster (or the broker at one of its addresses) is reached."""
+        options = self.client_options() if self._secured else {}
+        return KafkaSettings(kafka=address or self.address, kafka_options=options, topic_prefix=prefix)
 
     def start(self, node: int) -> None:
         """Start one broker on its own directory (again, after ``kill``)."""
@@ -114,7 +116,7 @@ class ApacheKafka:
 
     def wait(self, node: int, *, timeout_seconds: float = 60) -> None:
         """Wait until a broker answers and the whole cluster is visible from it."""
-        settings = self._settings(f"127.0.0.1:{self._ports[node][0]}")
+        settings = self.settings(address=f"127.0.0.1:{self._ports[node][0]}")
         for attempt in range(int(timeout_seconds)):
             with suppress(UnavailableError):
                 if len(connect_admin(settings, timeout_seconds=1).list_topics(timeout=5).brokers) == len(self._ports):
@@ -182,13 +184,15 @@ class ApacheKafka:
             "group.initial.rebalance.delay.ms": 0,
             "broker.session.timeout.ms": 3000,
             "broker.heartbeat.interval.ms": 500,
+            "log.initial.task.delay.ms": 500,
+            "log.cleaner.backoff.ms": 500,
         }
         lines |= self._security() if self._secured else {}
         self._properties(node).write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
         command = [*_JAVA, "-cp", f"{jars}/*", "kafka.tools.StorageTool", "format"]
         command += ["-t", _CLUSTER_ID, "-c", str(self._properties(node))]
         if self._secured:
-            command += ["--add-scram", f'SCRAM-SHA-512=[name={USER},password={PASSWORD}]']
+            command += ["--add-scram", f"SCRAM-SHA-512=[name={USER},password={PASSWORD}]"]
         subprocess.run(command, check=True, capture_output=True)
 
     def client_options(self) -> dict[str, str]:

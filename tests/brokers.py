@@ -64,6 +64,10 @@ class EmbeddedBroker:
             self._process.kill()
             self._process.wait()
 
+    def settings(self, prefix: str = "") -> KafkaSettings:
+        """Say how it is reached."""
+        return KafkaSettings(kafka=self.address, topic_prefix=prefix)
+
     def pause(self, node: int) -> None:
         """Freeze it; ``node`` is 0."""
         self._signal(node, signal.SIGSTOP)

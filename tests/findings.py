@@ -44,7 +44,7 @@ class Findings:
         """The newest edition that each block was written in."""
         newest: dict[_Block, int] = {}
         for one in self.contributions:
-            block = (one["stream"], one["partition"], one["block"])
+            block = (_plain(one["stream"]), one["partition"], one["block"])
             newest[block] = max(newest.get(block, 0), one["edition"])
         return newest
 
@@ -52,7 +52,8 @@ class Findings:
         """List the blocks of which something still counts in an older edition."""
         highest: dict[tuple[Any, ...], int] = defaultdict(int)
         for one in self.contributions:
-            name = (one["stream"], one["partition"], one["block"], one["series"], *one["key"], one["pane_start"])
+            block = (_plain(one["stream"]), one["partition"], one["block"])
+            name = (*block, one["stream"], one["series"], *one["key"], one["pane_start"])
             highest[name] = max(highest[name], one["edition"])
         return sorted({name[:3] for name, edition in highest.items() if edition < self.editions[name[:3]]})
 
@@ -109,3 +110,8 @@ class Findings:
         lines = sorted(read_lines(self.kafka, self.kafka.topics.gaps), key=lambda line: int(line["version"]))
         last = {(one["stream"], one["partition"], one["source"]): one["gaps"] for one in lines}
         return len({(name, gap["opened_offset"]) for name, gaps in last.items() for gap in gaps})
+
+
+def _plain(stream: str) -> str:
+    """Name the stream of a block that begins late as that of the others."""
+    return stream.partition("@")[0]

@@ -147,15 +147,15 @@ class HardLoad:
             source.record.append(self._spoil(line))
             if fate < 0.02:
                 return
-            source.held.append(line)
-        elif fate < 0.05:
+        if fate < 0.05:
             source.held.append(line)
         elif fate < 0.09 and source.sent:
             source.record += [line, self._random.choice(source.sent)]
         else:
             source.record.append(line)
         self.meant.add(event["event_id"])
-        source.sent.append(line)
+        if fate >= 0.05:
+            source.sent.append(line)
 
     def _event(self, source: _Source, **fields: Any) -> tuple[bytes, dict[str, Any]]:
         """Draw one event of now, or of two days ago."""

@@ -15,6 +15,11 @@ class SourceReport(NamedTuple):
     repeats: int
     shared: bool
 
+    @property
+    def numbers(self) -> set[int]:
+        """All that is missing."""
+        return {number for first, last in self.missing for number in range(first, last + 1)}
+
 
 @dataclass
 class NaiveSource:

@@ -10,13 +10,14 @@ from random import Random
 from threading import Event, Thread
 from typing import Any
 
+from confluent_kafka import TopicPartition
 from tests.apache_kafka import ApacheKafka
 from tests.brokers import EmbeddedBroker
 from tests.findings import Findings
 from tests.fleets import Fleet, committed_offsets, until
 from tests.hard_load import BOOKS, HardLoad, Sender, price_file
 from tests.loads import differences
-from tests.naive import NaiveRates, Place, Prices
+from tests.naive import NaiveRates, Place, Prices, SourceName
 from tests.topic_logs import LogRecord, read_log
 
 from spendgauge.schemas import KafkaSettings, topic_specs
@@ -46,6 +47,8 @@ class Scene:
     books: list[Path]
     past: list[tuple[str, list[LogRecord]]] = field(default_factory=list)
     """Streams that were deleted, and what was in them."""
+    removed: list[LogRecord] = field(default_factory=list)
+    """Records that retention has removed since."""
     live_keys: int = 0
     """How many totals the workers held when they left at the end."""
 
@@ -101,6 +104,15 @@ class Scene:
         until(self._is_new_everywhere, what="writing to the new topic")
         self.load.forget()
 
+    def cut_log(self, ends: list[int]) -> None:
+        """Remove the records below these offsets, as retention does; what they were is remembered."""
+        topic = self.kafka.topics.usage
+        self.removed += [one for one in read_log(self.kafka, topic) if one.offset < ends[one.partition]]
+        cuts = [TopicPartition(topic, number, end) for number, end in enumerate(ends) if end]
+        admin = connect_admin(self.kafka)
+        for future in admin.delete_records(cuts).values():
+            future.result()
+
     def _is_new_everywhere(self) -> bool:
         """Say whether what is written now lands in the new topic: a broker may take and lose it in the old one."""
         self.sender.send(self.load.blanks())
@@ -111,7 +123,7 @@ class Scene:
 
     def until_rated(self) -> None:
         """Wait until all that was sent is committed: then all that follows from it was acknowledged before."""
-        ends = self._ends(read_log(self.kafka, self.kafka.topics.usage))
+        ends = self._ends(self._log())
         self._until(lambda: self.committed() == ends, what=f"commits at the log's ends {ends}")
 
     def _until(self, check: Callable[[], bool], *, what: str) -> None:
@@ -137,8 +149,7 @@ class Scene:
 
     def verdict(self) -> dict[str, Any]:
         """Say what is wrong; nothing, where the topics hold exactly what they must."""
-        log = read_log(self.kafka, self.kafka.topics.usage)
-        found = Findings(self.kafka)
+        log, found = self._log(), Findings(self.kafka)
         model = self._model(log, found)
         counts = Counter(model.counted)
         wrong = {
@@ -154,6 +165,15 @@ class Scene:
             "entries": self._entries_beyond(found),
         }
         return {what: one for what, one in wrong.items() if one}
+
+    def false_claims(self) -> list[SourceName]:
+        """List the sources of which something is called missing that is not."""
+        found = Findings(self.kafka).reports()
+        expected = self._model(self._log(), Findings(self.kafka)).reports(found)
+        return [name for name, said in found.items() if not said.numbers <= expected[name].numbers]
+
+    def _log(self) -> list[LogRecord]:
+        return [*self.removed, *read_log(self.kafka, self.kafka.topics.usage)]
 
     def _model(self, log: list[LogRecord], found: Findings) -> NaiveRates:
         """Let the model read all streams. Which price book a block was written with is the workers' choice."""
@@ -224,7 +244,7 @@ def _unequal(expected: dict[Any, Any], found: dict[Any, Any]) -> dict[Any, Any]:
 @contextmanager
 def playing(brokers: ApacheKafka | EmbeddedBroker, directory: Path, *, prefix: str, seed: int) -> Iterator[Scene]:
     """Set a scene: fresh topics and a fresh group under a prefix; one partition will have no traffic."""
-    kafka = KafkaSettings(kafka=brokers.address, topic_prefix=prefix)
+    kafka = brokers.settings(prefix)
     create_topics(kafka, topic_specs(kafka.topics, partitions=_PARTITIONS))
     books = [directory / f"prices-{number}.toml" for number in range(len(BOOKS))]
     for path, prices in zip(books, BOOKS, strict=True):
