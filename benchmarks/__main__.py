@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -103,6 +104,7 @@ def main() -> int:
     parser.add_argument("--kafka", help="a broker of yours; default: an embedded one (Tansu) for each part")
     parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md as well")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by default it would leave brokers and workers behind
     for part in given.parts:
         _say(f"measuring {part} ...")
         sheets = PARTS[part](given)
