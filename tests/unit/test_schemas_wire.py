@@ -117,7 +117,10 @@ def test_a_key_is_read_as_it_was_written(stream: str, block: int, source: str, e
         assert type(read_key(key.encode())) is type(key)
 
 
-@pytest.mark.parametrize("key", [None, b"", b"{", b'["s"]', b'["s:1",1,2]', b'["s:1","novel",2]', b'["s:1",true,"a"]', b'["s",1,"a"]'])
+@pytest.mark.parametrize(
+    "key",
+    [None, b"", b"{", b'["s"]', b'["s:1",1,2]', b'["s:1","novel",2]', b'["s:1",true,"a"]', b'["s",1,"a"]'],
+)
 def test_a_foreign_key_is_none(key: bytes | None) -> None:
     """What is no key of ours is told apart instead of guessed at."""
     assert read_key(key) is None
