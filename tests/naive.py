@@ -67,6 +67,8 @@ class NaiveRates:
                 event = json.loads(text)
                 if self._is_timely((stream, record.partition, record.offset, line), text, event, record.timestamp_ms):
                     self._read_event(stream, record, event)
+                else:
+                    self._pass_over(stream, record, text)
 
     def carry_over(self, old: str, new: str, partitions: Iterable[int]) -> None:
         """Go on in a recreated topic with what is known of some partitions' sources; of the others nothing is."""
@@ -92,6 +94,7 @@ class NaiveRates:
             for number, line in enumerate(whole.split(b"\n")):
                 if line in self.rubbish:
                     self.rejects[*place, number] = (self.rubbish[line], line)
+                    self._pass_over(stream, record, line)
                 else:
                     yield number, line
 
@@ -103,6 +106,15 @@ class NaiveRates:
             self.rejects[place] = ("in_the_future", text)
         return place not in self.rejects
 
+    def _pass_over(self, stream: str, record: LogRecord, line: bytes) -> None:
+        """Take the number of a rejected line as used, where it can be read."""
+        try:
+            event = json.loads(line)
+        except ValueError:
+            return
+        if isinstance(event, dict) and event.get("source") and isinstance(event.get("seq"), int):
+            self._source(stream, record, event).reject(event["seq"])
+
     def _read_event(self, stream: str, record: LogRecord, event: dict[str, Any]) -> None:
         if self._is_new(stream, record, event):
             self.counted.append(event["event_id"])
@@ -112,16 +124,19 @@ class NaiveRates:
     def _is_new(self, stream: str, record: LogRecord, event: dict[str, Any]) -> bool:
         block = record.offset // self.block_offsets
         if event.get("seq") is not None:
-            name = (stream, record.partition, event["source"])
-            if name not in self._sources:
-                self._sources[name] = NaiveSource(base=self._first_base(stream, record.partition, event["seq"]))
-            return self._sources[name].is_new(block, event["seq"], event["event_id"])
+            return self._source(stream, record, event).is_new(block, event["seq"], event["event_id"])
         known = self._foreign.get(record.partition)
         if known is None or known[0] != (stream, block):
             known = self._foreign[record.partition] = (stream, block), set()
         new = event["event_id"] not in known[1]
         known[1].add(event["event_id"])
         return new
+
+    def _source(self, stream: str, record: LogRecord, event: dict[str, Any]) -> NaiveSource:
+        name = (stream, record.partition, event["source"])
+        if name not in self._sources:
+            self._sources[name] = NaiveSource(base=self._first_base(stream, record.partition, event["seq"]))
+        return self._sources[name]
 
     def _first_base(self, stream: str, partition: int, seq: int) -> int:
         """Say from where on a source that is seen for the first time can have gaps."""

@@ -32,6 +32,8 @@ class NaiveSource:
     shared: bool = False
     known: SourceReport | None = None
     """What was said of it in the stream before."""
+    rejected: set[int] = field(default_factory=set)
+    """The numbers of lines that were rejected: not counted, and not missing."""
     _block: int = -1
     _ids: dict[int, str] = field(default_factory=dict)
     """The event ids seen in this block, by ``seq``."""
@@ -48,11 +50,20 @@ class NaiveSource:
         self.repeats += not new
         return new
 
+    def reject(self, seq: int) -> None:
+        """Remember the number of a rejected line."""
+        if not self.shared:
+            self.rejected.add(seq)
+
+    @property
+    def next_seq(self) -> int:
+        """One more than the highest number seen."""
+        return max(self.counted | self.rejected, default=-1) + 1
+
     def carried_over(self) -> "NaiveSource":
         """Go on in the stream that follows."""
-        base = max(self.counted, default=-1) + 1
         known = SourceReport((), self.repeats, self.shared)
-        return NaiveSource(set(self.counted), base, self.repeats, self.shared, known)
+        return NaiveSource(set(self.counted), self.next_seq, self.repeats, self.shared, known, set(self.rejected))
 
     @property
     def is_worth_a_word(self) -> bool:
@@ -61,8 +72,9 @@ class NaiveSource:
 
     def report(self) -> SourceReport:
         """Say what is missing now."""
-        expected = range(self.base, max(self.counted, default=-1))
-        missing = () if self.shared else runs_of(seq for seq in expected if seq not in self.counted)
+        seen = self.counted | self.rejected
+        expected = range(self.base, self.next_seq)
+        missing = () if self.shared else runs_of(seq for seq in expected if seq not in seen)
         return SourceReport(missing, self.repeats, self.shared)
 
 

@@ -10,8 +10,9 @@ import polars as pl
 from spendgauge.streams.accounts import Accounts, SourceWords
 from spendgauge.streams.entries import Start, begin, read_entries
 from spendgauge.streams.origins import Origin, resume
+from spendgauge.streams.positions import RejectedSeq
 
-__all__ = ["AT_MS", "PlainSequences", "Sent", "Shelf", "frame_of", "origin_at", "read_log"]
+__all__ = ["AT_MS", "PlainSequences", "Sent", "Shelf", "frame_of", "origin_at", "read_log", "rejected_of"]
 
 AT_MS = 1_760_000_000_000
 
@@ -24,6 +25,7 @@ class Sent:
     source: str
     seq: int | None
     event_id: int
+    rejected: bool = False
 
 
 @dataclass
@@ -34,6 +36,8 @@ class PlainSequences:
     counted: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     repeats: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     shared: set[str] = field(default_factory=set)
+    rejected: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Numbers of lines that were rejected: not counted, and not missing."""
 
     def __post_init__(self) -> None:
         self._block = -1
@@ -44,6 +48,10 @@ class PlainSequences:
             self._block = event.offset // self.block_offsets
             self._ids: set[int] = set()
             self._before = {source: frozenset(seqs) for source, seqs in self.counted.items()}
+        if event.rejected:
+            if event.seq is not None and event.source not in self.shared:
+                self.rejected[event.source].add(event.seq)
+            return False
         known = event.event_id in self._ids
         self._ids.add(event.event_id)
         if event.seq is None:
@@ -59,7 +67,8 @@ class PlainSequences:
 
     def missing(self, source: str) -> set[int]:
         """List the numbers below the highest that never came."""
-        return set() if source in self.shared else set(range(max(self.counted[source]))) - self.counted[source]
+        seen = self.counted[source] | self.rejected[source]
+        return set() if source in self.shared else set(range(max(seen, default=0))) - seen
 
 
 @dataclass
@@ -92,11 +101,28 @@ def origin_at(committed: int | None, *, block_offsets: int, log_start: int = 0) 
 def frame_of(events: Iterable[Sent]) -> pl.DataFrame:
     """Make the columns that tell events apart."""
     rows: list[dict[str, Any]] = [
-        {"source": e.source, "seq": e.seq, "event_id": str(e.event_id), "offset": e.offset, "received_at_ms": AT_MS}
-        for e in events
+        {
+            "source": event.source,
+            "seq": event.seq,
+            "event_id": str(event.event_id),
+            "offset": event.offset,
+            "line": line,
+            "received_at_ms": AT_MS,
+        }
+        for line, event in enumerate(events)
+        if not event.rejected
     ]
-    kinds = {"source": pl.String, "seq": pl.Int64, "event_id": pl.String, "offset": pl.Int64}
-    return pl.DataFrame(rows, schema={**kinds, "received_at_ms": pl.Int64})
+    numbers = dict.fromkeys(("seq", "offset", "line", "received_at_ms"), pl.Int64)
+    return pl.DataFrame(rows, schema={"source": pl.String, "event_id": pl.String, **numbers})
+
+
+def rejected_of(events: Iterable[Sent]) -> list[RejectedSeq]:
+    """List the numbers of the lines that are rejected."""
+    return [
+        RejectedSeq(event.offset, line, event.source, event.seq, AT_MS)
+        for line, event in enumerate(events)
+        if event.rejected and event.seq is not None
+    ]
 
 
 def read_log(
@@ -115,7 +141,7 @@ def read_log(
     inner = {*cuts, *(block * origin.block_offsets for block in ends)}
     for cut in [*sorted(cut for cut in inner if origin.base < cut < end), end]:
         part = [event for event in log if begins <= event.offset < cut]
-        kept = accounts.fresh(frame_of(part).with_row_index("row"))["row"].to_list()
+        kept = accounts.fresh(frame_of(part), rejected_of(part))["line"].to_list()
         fresh += [part[row] for row in kept]
         if cut % origin.block_offsets == 0:
             accounts.end_block(cut // origin.block_offsets)

@@ -110,6 +110,34 @@ def test_a_gap_opens_and_closes(kafka: KafkaSettings) -> None:
     assert alert["state"] == "resolved"
 
 
+def test_a_rejected_line_is_no_gap(kafka: KafkaSettings) -> None:
+    """Lines that are rejected leave no gap where their number can be read, and one where it cannot, also beyond a
+    change of worker; mended and sent again under their numbers they count."""
+    create_topics(kafka, topic_specs(kafka.topics))
+    load = _load(36)
+    lines = _draw(load, 2_000)
+    places = [place for place, (source, _) in enumerate(lines) if source == "service-3#0"]
+    spoilt = dict(enumerate(lines))
+    for place in places[20:25]:
+        spoilt[place] = ("service-3#0", lines[place][1].replace(b'"seq"', b'"prompt":"x","seq"'))
+    spoilt[places[30]] = ("service-3#0", lines[places[30]][1][:-1])
+    with FollowedRates(kafka) as rates, Followed(kafka, kafka.topics.gaps) as gaps:
+        with running_worker(kafka, **_BLOCK) as first:
+            send(kafka, [spoilt[place] for place in range(len(lines))], per_record=(1,))
+            assert until_rated(rates, load.sent - 6) == load.sent - 6
+            said = _last(gaps, {}, "source")
+            assert _missing(said) == {"service-3#0": [(30, 30)]}
+            first.terminate()
+            first.wait(20)
+        with running_worker(kafka, **_BLOCK):
+            send(kafka, [lines[place] for place in [*places[20:25], places[30], places[20]]], per_record=(1,))
+            send(kafka, _draw(load, 500), per_record=(1,))
+            assert until_rated(rates, load.sent) == load.sent
+            assert differences(load.expected(), rates.totals()) == {}
+            assert _missing(_last(gaps, said, "source")) == {}
+    assert [line["repeats"] for line in said.values()] == [1]
+
+
 def test_a_recreated_topic_opens_no_gap(kafka: KafkaSettings) -> None:
     """Workers that live through a topic's end carry over where its sources stood: what goes on in the new topic is no
     gap, and what comes again is a repeat."""

@@ -23,6 +23,7 @@ from tests.sequences import Shelf, origin_at
 from spendgauge.schemas import LEAVES, MEASURES
 from spendgauge.streams.accounts import Accounts
 from spendgauge.streams.blocks import BlockAggregator
+from spendgauge.streams.positions import RejectedSeq
 from spendgauge.streams.rates import rate_records
 from spendgauge.streams.series import SeriesPlan, parse_series
 
@@ -43,10 +44,12 @@ class _Event:
     at_seconds: int
     user: str
     tokens: int
+    line: int = 0
+    rejected: bool = False
 
 
 _sent = st.tuples(
-    st.sampled_from(["next", "next", "next", "skip", "repeat", "late", "foreign"]),
+    st.sampled_from(["next", "next", "next", "skip", "repeat", "late", "foreign", "rejected"]),
     st.sampled_from(["a", "b"]),
     st.sampled_from([0, 5, 15, 200]),
     st.sampled_from(["", "ann", "bob"]),
@@ -64,6 +67,7 @@ def _frame(events: list[_Event], book: str) -> pl.DataFrame:
             "seq": event.seq,
             "event_id": event.event_id,
             "offset": event.offset,
+            "line": event.line,
             "occurred_at_ms": _EPOCH_MS + event.at_seconds * 1000,
             "received_at_ms": _EPOCH_MS,
             "user_id": event.user,
@@ -72,10 +76,12 @@ def _frame(events: list[_Event], book: str) -> pl.DataFrame:
             "cost_picodollars": event.tokens * _PRICES[book],
         }
         for event in events
+        if not event.rejected
     ]
     texts = dict.fromkeys(("kind", "status", "source", "event_id", "user_id"), pl.String)
     numbers = dict.fromkeys(
-        ("seq", "offset", "occurred_at_ms", "received_at_ms", *LEAVES, "reasoning_tokens", "cost_picodollars"), pl.Int64
+        ("seq", "offset", "line", "occurred_at_ms", "received_at_ms", *LEAVES, "reasoning_tokens", "cost_picodollars"),
+        pl.Int64,
     )
     return pl.DataFrame(rows, schema={**texts, **numbers})
 
@@ -97,7 +103,12 @@ class _Worker:
         """Add up the log to ``end``."""
         if end > self.blocks.next_offset:
             events = [event for event in log if self.blocks.next_offset <= event.offset < end]
-            self.blocks.add(_frame(events, self.book), next_offset=end)
+            rejected = [
+                RejectedSeq(event.offset, event.line, event.source, event.seq, _EPOCH_MS)
+                for event in events
+                if event.rejected and event.seq is not None
+            ]
+            self.blocks.add(_frame(events, self.book), next_offset=end, rejected=rejected)
 
     def take(self) -> tuple[list[tuple[bytes, bytes | None]], list[dict[str, Any]]]:
         """Take what a flush writes, in this order: entries, then lines."""
@@ -133,10 +144,10 @@ class _Lives(RuleBasedStateMachine):
     @rule(lines=st.lists(_sent, max_size=3))
     def send(self, lines: list[tuple[str, str, int, str, int]]) -> None:
         """Append a record to the log; one without lines is one that is rejected whole."""
-        for kind, source, at_seconds, user, tokens in lines:
+        for line, (kind, source, at_seconds, user, tokens) in enumerate(lines):
             named = self._named(kind, source)
             if named is not None:
-                self.log.append(_Event(self.end, *named, at_seconds, user, tokens))
+                self.log.append(_Event(self.end, *named, at_seconds, user, tokens, line, kind == "rejected"))
         self.end += 1
 
     def _named(self, kind: str, source: str) -> tuple[str, int | None, str] | None:
@@ -150,8 +161,9 @@ class _Lives(RuleBasedStateMachine):
             return self.skipped.pop(0) if self.skipped else None
         named = (source, self.next_seq[source], next(self.ids))
         self.next_seq[source] += 1
-        if kind == "skip":
+        if kind in {"skip", "rejected"}:
             self.skipped.append(named)
+        if kind == "skip":
             return None
         return named
 
@@ -226,6 +238,9 @@ class _Lives(RuleBasedStateMachine):
         sources: dict[str, NaiveSource] = defaultdict(NaiveSource)
         for event in self.log:
             block = event.offset // _BLOCK
+            if event.rejected:
+                sources[event.source].reject(event.seq or 0)
+                continue
             if event.seq is not None and not sources[event.source].is_new(block, event.seq, event.event_id):
                 continue
             at = _EPOCH_MS // 1000 + event.at_seconds

@@ -189,6 +189,28 @@ def test_a_whole_record_is_rejected_as_line_zero(value: bytes | None, reason: st
     assert found.value == (value or b"")[: 256 * 1024]
 
 
+@pytest.mark.parametrize(
+    ("bad", "number"),
+    [
+        (line('"source":"s","seq":7,"prompt":1'), ("s", 7)),
+        (line('"source":"s","seq":7,"quality_score":NaN'), ("s", 7)),
+        (line('"source":"s","seq":8,"team":"' + "x" * 8192 + '"'), ("s", 8)),
+        (line('"source":"s","seq":"7"'), None),
+        (line('"source":"s","seq":true'), None),
+        (line('"source":"s","seq":-1'), None),
+        (line('"source":"","seq":7'), None),
+        (line(f'"source":"{"é" * 257}","seq":7'), None),
+        (line('"seq":7'), None),
+        (line('"source":"s","seq":7')[:-1], None),
+        (b"[" + line('"source":"s","seq":7') + b"]", None),
+    ],
+)
+def test_a_rejected_line_has_the_number_that_can_be_read(bad: bytes, number: tuple[str, int] | None) -> None:
+    """Source and number of a rejected line are told where they are what an event's may be, and never guessed."""
+    (found,) = decode_chunk(chunk_of([bad])).rejects
+    assert found.number == number
+
+
 def test_a_record_of_another_schema_is_not_guessed_at() -> None:
     """A record whose header names another schema is rejected whole; one without a header is read."""
     chunk = chunk_of([GOOD, GOOD, GOOD, None])

@@ -29,6 +29,7 @@ _events = st.builds(
     source=st.sampled_from(["a", "b", 'c"\\']),
     seq=st.none() | st.integers(0, 9),
     event_id=st.integers(1, 30),
+    rejected=st.sampled_from([False, False, False, True]),
 )
 _steady = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 8)), max_size=30)
 
@@ -38,11 +39,11 @@ def _sorted(events: list[Sent]) -> list[Sent]:
 
 
 def _counting(draws: list[tuple[str, int]]) -> list[Sent]:
-    """Make sources that mostly count on, and sometimes jump, repeat or fill: 8 of 9 draws are the next number."""
+    """Make sources that mostly count on, and sometimes jump, repeat, fill or are rejected: 6 of 9 just count on."""
     log, following = [], defaultdict[str, int](int)
     for number, (source, whim) in enumerate(draws):
         seq = {0: max(following[source] - 2, 0), 1: following[source] + 2}.get(whim, following[source])
-        log.append(Sent(number * _END // len(draws), source, seq, hash((source, seq)) % 10**9))
+        log.append(Sent(number * _END // len(draws), source, seq, hash((source, seq)) % 10**9, whim == 2))
         following[source] = max(following[source], seq + 1)
     return log
 
@@ -74,13 +75,13 @@ def _open_alerts(said: list[SourceWords]) -> set[str]:
 @_law
 @given(_logs, _cuts)
 def test_new_events_are_those_of_the_plain_way(events: list[Sent], cuts: list[int]) -> None:
-    """Duplicates at any distance, late events, filled gaps and shared names: the new events, the missing numbers and
-    the repeats are those that sets of all numbers give, however the log is cut."""
+    """Duplicates at any distance, late events, filled gaps, rejected lines and shared names: the new events, the
+    missing numbers and the repeats are those that sets of all numbers give, however the log is cut."""
     fresh, said, _ = read_log(events, cuts, Shelf(), origin=origin_at(None, block_offsets=_BLOCK), end=_END)
     new, plain = _plainly(events)
     assert fresh == new
     lines = _last_lines(said)
-    for source in plain.counted:
+    for source in plain.counted.keys() | plain.rejected.keys():
         missing = (
             {n for gap in lines[source].gaps for n in range(gap.first_seq, gap.last_seq + 1)}
             if source in lines
@@ -171,6 +172,30 @@ class TestWhatIsSaid:
         assert (
             message == "3 events (seq 1 to 3) are missing of source a; what followed came at 2025-10-09 08:53:20+00:00."
         )
+
+    def test_a_rejected_line_is_not_missing(self) -> None:
+        """Numbers of rejected lines are neither missing nor counted, in a gap they close their part of it; what comes
+        under them later counts, once, under the same event id or another, in any block."""
+        #  offset   0 1 2 |  3  4 | 5 6 7 8 9
+        #  seq      0 1 4 |  2  3 | 1 1 2 3 5     1 and 2 are rejected at first; 3 jumps in time
+        log = [(0, 1, False), (1, 2, True), (4, 3, False), (2, 4, True), (3, 5, False)]
+        log += [(1, 2, False), (1, 2, False), (2, 9, False), (3, 5, False), (5, 6, False)]
+        events = [Sent(n, "a", seq, ident, rejected) for n, (seq, ident, rejected) in enumerate(log)]
+        fresh, said, accounts = read_log(events, [3, 5], Shelf(), origin=origin_at(None, block_offsets=_BLOCK), end=10)
+        assert [event.offset for event in fresh] == [0, 2, 4, 5, 7, 9]
+        shown = [[(gap.first_seq, gap.last_seq) for gap in line.gaps] for words in said for line in words.gaps]
+        assert shown == [[(2, 3)], [], []]
+        assert (said[-1].gaps[0].repeats, accounts.missing, _open_alerts(said)) == (2, (0, 0), set())
+
+    def test_rejected_numbers_do_not_end_the_trust(self) -> None:
+        """Of very many rejected numbers the first are forgotten and count as used; gaps are told as before."""
+        events = [Sent(n, "a", n, n, rejected=n % 2 == 1) for n in range(3 * MAX_GAPS)]
+        events += [Sent(len(events), "a", len(events) + 1, len(events))]
+        events += [Sent(10**5, "a", 1, 1), Sent(10**5, "a", 3 * MAX_GAPS - 1, 3 * MAX_GAPS - 1)]
+        origin = origin_at(None, block_offsets=10**5)
+        fresh, said, accounts = read_log(events, [], Shelf(), origin=origin, end=10**5 + 1)
+        assert [event.seq for event in fresh[-2:]] == [3 * MAX_GAPS + 1, 3 * MAX_GAPS - 1]
+        assert (said[-1].gaps[0].shared, accounts.missing) == (False, (1, 1))
 
     def test_nothing_is_said_of_sources_that_count(self) -> None:
         """A source that counts on from 0 is worth no word."""

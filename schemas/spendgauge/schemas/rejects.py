@@ -4,9 +4,9 @@ A line that is not a valid usage event, whole, with the reason and where it stoo
 its neighbours.
 """
 
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spendgauge.schemas.fields import Base64, Total
 
@@ -34,6 +34,15 @@ RejectReason = Literal[
 """
 
 
+class _Numbered(BaseModel):
+    """What of a line says which event it was to be; the bounds are a usage event's."""
+
+    model_config = ConfigDict(strict=True)
+
+    source: Annotated[str, Field(min_length=1, max_length=256)]
+    seq: Annotated[int, Field(ge=0, le=2**62)]
+
+
 class RejectedEvent(BaseModel):
     """One rejected line, or one whole record (line 0), with the original bytes."""
 
@@ -54,3 +63,12 @@ class RejectedEvent(BaseModel):
         max_length=MAX_REJECTED_BYTES, description="The original bytes; of more than 256 KiB, the first 256 KiB."
     )
     headers: tuple[tuple[str, Base64 | None], ...] = Field(default=(), description="The record's headers.")
+
+    @property
+    def number(self) -> tuple[str, int] | None:
+        """Which number of which source was used for it; None where that cannot be read."""
+        try:
+            found = _Numbered.model_validate_json(self.value)
+        except ValidationError:
+            return None
+        return found.source, found.seq

@@ -7,7 +7,7 @@ block ends. What outlives it is where each source stands (``accounts``), which t
 before. Nothing here does I/O, knows the time or imports Faust.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ import polars as pl
 
 from spendgauge.streams.accounts import Accounts
 from spendgauge.streams.origins import Origin
+from spendgauge.streams.positions import RejectedSeq
 from spendgauge.streams.series import TOTALS_SCHEMA, SeriesPlan, merge
 
 __all__ = ["BlockAggregator", "Contributions"]
@@ -51,15 +52,15 @@ class BlockAggregator:
         self._ended: list[Contributions] = []
         self._start_block(origin.base // origin.block_offsets)
 
-    def add(self, priced: pl.DataFrame, *, next_offset: int) -> int:
+    def add(self, priced: pl.DataFrame, *, next_offset: int, rejected: Sequence[RejectedSeq] = ()) -> int:
         """Include the log up to (not including) ``next_offset``; return how many of the events were duplicates.
 
         ``priced``: its accepted events in order of offset, as the codec and the price book give them. It may be
-        empty (all lines rejected), and may reach over the ends of blocks.
+        empty (all lines rejected), and may reach over the ends of blocks. ``rejected``: the numbers of other lines.
         """
         duplicates = 0
         for block, end, events in self._by_block(priced, next_offset):
-            fresh = self._accounts.fresh(events)
+            fresh = self._accounts.fresh(events, [one for one in rejected if self.next_offset <= one.offset < end])
             duplicates += len(events) - len(fresh)
             self._hold(fresh)
             self.next_offset = end

@@ -11,6 +11,7 @@ from spendgauge.schemas.prices import PriceBook
 from spendgauge.schemas.rejects import RejectedEvent
 from spendgauge.streams.accounts import Accounts, SourceWords
 from spendgauge.streams.blocks import BlockAggregator, Contributions
+from spendgauge.streams.positions import RejectedSeq
 from spendgauge.streams.reading import Delivery, Reading, Receipt
 from spendgauge.streams.series import SeriesPlan
 
@@ -91,7 +92,9 @@ class Pipeline:
                 f"and {partition.blocks.next_offset} was expected"
             )
         decoded = decode_chunk(delivery)
-        duplicates = partition.blocks.add(self._book.price(decoded.frame), next_offset=delivery.next_offset)
+        duplicates = partition.blocks.add(
+            self._book.price(decoded.frame), next_offset=delivery.next_offset, rejected=_numbers(decoded.rejects)
+        )
         acknowledged = delivery.reading.origin.acknowledged
         rejects = [reject for reject in decoded.rejects if reject.offset >= acknowledged]
         partition.changes.rejects += rejects
@@ -134,3 +137,12 @@ class Pipeline:
             blocks = BlockAggregator(origin, partition=partition, plan=self._plan, accounts=accounts)
             self._partitions[reading] = _Partition(blocks, accounts, Changes(reading, partition))
         return self._partitions[reading]
+
+
+def _numbers(rejects: list[RejectedEvent]) -> list[RejectedSeq]:
+    """List the numbers that can be read in rejected lines."""
+    return [
+        RejectedSeq(reject.offset, reject.line, *number, reject.received_at_ms)
+        for reject in rejects
+        if (number := reject.number)
+    ]

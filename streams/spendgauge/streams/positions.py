@@ -2,23 +2,34 @@
 
 A well-behaved source goes on where it was: its events of a chunk are then the next numbers without a hole, found out
 with one group-by for all sources and remembered as two numbers. A source that sends again what it sent before the block
-is as quickly told. Only sources that do otherwise are looked at event by event (``sources``). Events without a ``seq``
-(foreign writers) are told apart by ``event_id`` within their block.
+is as quickly told. Only sources that do otherwise, or of which a line was rejected, are looked at event by event
+(``sources``). Events without a ``seq`` (foreign writers) are told apart by ``event_id`` within their block.
 
 What is known at a block's start is a function of the log before it, and each decision depends on that and on the
 block's events before it alone. So a rebuild from the block's start decides as the first reading did, however the log
 is cut into chunks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import merge
 from typing import NamedTuple
 
 import polars as pl
 
-from spendgauge.streams.sources import SILENT_MS, UNVERIFIED, Hole, SeqEvent, SourceState, decide, unseen
+from spendgauge.streams.sources import SILENT_MS, UNVERIFIED, Hole, SeqEvent, SourceState, decide, pass_over, unseen
 
-__all__ = ["Positions", "SourceChange"]
+__all__ = ["Positions", "RejectedSeq", "SourceChange"]
+
+
+class RejectedSeq(NamedTuple):
+    """The number that a rejected line has used, and where it stood."""
+
+    offset: int
+    line: int
+    source: str
+    seq: int
+    at_ms: int
 
 
 @dataclass
@@ -72,17 +83,22 @@ class Positions:
         holes = [hole for held in list(self._lacking.values()) for hole in held]
         return len(holes), sum(hole.last - hole.first + 1 for hole in holes)
 
-    def fresh(self, events: pl.DataFrame) -> pl.DataFrame:
-        """Return the events that were not counted before, in order, and remember them. All are of one block."""
-        if events.is_empty():
+    def fresh(self, events: pl.DataFrame, rejected: Sequence[RejectedSeq] = ()) -> pl.DataFrame:
+        """Return the events that were not counted before, in order, and remember them. All are of one block.
+
+        ``rejected``: the numbers of the lines among them that were rejected, in order too.
+        """
+        if events.is_empty() and not rejected:
             return events
-        seen = events.select("source", "seq", "offset", "received_at_ms", id=pl.col("event_id").hash())
+        seen = events.select("source", "seq", "offset", "line", "received_at_ms", id=pl.col("event_id").hash())
         numbered = seen.filter(pl.col("seq").is_not_null()) if seen["seq"].null_count() else seen
-        others = [run for run in _runs(numbered) if not self._follow(run)]
+        unruly = {one.source for one in rejected}
+        others = [run for run in _runs(numbered) if run.source not in unruly and not self._follow(run)]
         replayed = {run.source for run in others if self._replays(run)}
+        unruly.update(run.source for run in others if run.source not in replayed)
         repeated = _rows_of(seen, replayed)
-        if len(others) > len(replayed) or len(numbered) < len(seen):
-            repeated += self._repeated(seen, [run.source for run in others if run.source not in replayed])
+        if unruly or len(numbered) < len(seen):
+            repeated += self._repeated(seen, unruly, rejected)
         self._ids.add(seen["id"])
         if not repeated:
             return events
@@ -139,36 +155,55 @@ class Positions:
             self._note(run.source, state, after, run.last_offset)
         return True
 
-    def _repeated(self, seen: pl.DataFrame, unruly: list[str]) -> list[int]:
+    def _repeated(self, seen: pl.DataFrame, unruly: set[str], rejected: Sequence[RejectedSeq]) -> list[int]:
         """Look at the events of unruly sources, and at those without a number, one by one; list the repeats' rows."""
         marked = seen.with_row_index("row").with_columns(known=~pl.col("id").is_first_distinct())
         marked = marked.filter(pl.col("seq").is_null() | pl.col("source").is_in(unruly))
         known = marked["known"] | self._ids.holds(marked["id"])
-        rows = marked.select("row", "source", "seq", "offset", "received_at_ms", known).iter_rows()
-        return [row for row, source, *event in rows if not self._is_new(source, SeqEvent(*event))]
+        lines = marked.select("offset", "line", "source", "seq", "received_at_ms", known, "row").iter_rows()
+        repeated = []
+        for offset, _, source, seq, at_ms, *event in merge(lines, rejected):
+            if not event:
+                self._pass_over(source, SeqEvent(seq, offset, at_ms, id_known=False))
+            elif not self._is_new(source, SeqEvent(seq, offset, at_ms, id_known=event[0])):
+                repeated.append(event[1])
+        return repeated
 
     def _is_new(self, source: str, event: SeqEvent) -> bool:
         if event.seq is None:
             return not event.id_known
+        before, at_block_start = self._before(source, event)
+        after, new = decide(before, event, at_block_start=at_block_start)
+        self._move(source, before, after, event)
+        return new
+
+    def _pass_over(self, source: str, event: SeqEvent) -> None:
+        before, _ = self._before(source, event)
+        self._move(source, before, pass_over(before, event), event)
+
+    def _before(self, source: str, event: SeqEvent) -> tuple[SourceState, SourceState]:
+        """Say where a source stands before an event, and where it stood when the block began."""
         before = self._states.get(source)
         if before is None or event.at_ms - before.last_at_ms > SILENT_MS:
             before = unseen(event.offset, event.at_ms, unsure=self._unverified)
-        at_block_start = self._at_block_start.setdefault(source, before)
-        after, new = decide(before, event, at_block_start=at_block_start)
+        return before, self._at_block_start.setdefault(source, before)
+
+    def _move(self, source: str, before: SourceState, after: SourceState, event: SeqEvent) -> None:
+        """Remember where an event has brought its source."""
         self._keep(source, after)
         if after.holes is not before.holes:
             self._lacking[source] = after.claimed
         if event.offset >= self._acknowledged:
             self._note(source, before, after, event.offset)
-        return new
 
     def _note(self, source: str, before: SourceState, after: SourceState, offset: int) -> None:
         """Remember for the next report what an event has changed, if that is worth a word."""
-        if (after.holes, after.repeats, after.shared) == (before.holes, before.repeats, before.shared):
+        claimed = after.claimed
+        if (claimed, after.repeats, after.shared) == (before.claimed, before.repeats, before.shared):
             return
         change = self._changes.setdefault(source, SourceChange(source, before, after))
-        if after.next_seq > before.next_seq and after.holes and after.holes[-1].opened_offset == offset:
-            change.opened.setdefault(offset, after.holes[-1])
+        if after.next_seq > before.next_seq and claimed and claimed[-1].opened_offset == offset:
+            change.opened.setdefault(offset, claimed[-1])
 
     def _keep(self, source: str, state: SourceState) -> None:
         self._states[source] = state

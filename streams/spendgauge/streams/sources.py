@@ -6,8 +6,9 @@ below it, of which there are normally none:
     seq      0 1 2 3 4 5 6 7 8 9
     seen     x x x . . x x . x       next_seq 9, holes [3, 4] and [7, 7]
 
-A ``seq`` from ``next_seq`` on, or in a hole, is new. All else is a repeat, whatever its age. A state is a value, and
-each decision is a function of the state and the event: the same log gives the same states to whoever reads it.
+A ``seq`` from ``next_seq`` on, or in a hole, is new. All else is a repeat, whatever its age. A line that was rejected
+is not missing, and was not counted: its number is a hole of which nothing is claimed. A state is a value, and each
+decision is a function of the state and the event: the same log gives the same states to whoever reads it.
 """
 
 from bisect import bisect_right
@@ -17,10 +18,11 @@ from typing import Final, NamedTuple
 from spendgauge.schemas.events import MAX_FUTURE, MAX_PAST
 from spendgauge.schemas.positions import MAX_GAPS
 
-__all__ = ["SILENT_MS", "UNVERIFIED", "Hole", "SeqEvent", "SourceState", "decide", "unseen"]
+__all__ = ["SILENT_MS", "UNVERIFIED", "Hole", "SeqEvent", "SourceState", "decide", "pass_over", "unseen"]
 
 UNVERIFIED: Final = -1
-"""Opens the holes of which nobody knows whether they were counted: what comes is counted, nothing is called missing."""
+"""Opens the holes of which nothing is claimed, for they may have been counted, or were rejected: what comes is counted,
+nothing is called missing."""
 
 SILENT_MS: Final = int((MAX_PAST + MAX_FUTURE).total_seconds() * 1000)
 """A source that was silent for longer begins anew: whatever it sent before is too old to be accepted again."""
@@ -98,6 +100,21 @@ def decide(state: SourceState, event: SeqEvent, *, at_block_start: SourceState) 
     return state._replace(next_seq=max(state.next_seq, event.seq + 1), holes=(), last_at_ms=last_at_ms), True
 
 
+def pass_over(state: SourceState, event: SeqEvent) -> SourceState:
+    """Say where a source stands after a line that was rejected: its number is not missing, and counts if it comes."""
+    after = None if state.shared else _counted(state, event)
+    if after is None or after.shared:
+        return after or state
+    place = bisect_right(after.holes, event.seq, key=_first)
+    before, behind = after.holes[:place], after.holes[place:]
+    passed = Hole(event.seq, event.seq, UNVERIFIED, 0)
+    if before and before[-1].opened_offset == UNVERIFIED and before[-1].last == event.seq - 1:
+        before, passed = before[:-1], passed._replace(first=before[-1].first)
+    if behind and behind[0].opened_offset == UNVERIFIED and behind[0].first == event.seq + 1:
+        behind, passed = behind[1:], passed._replace(last=behind[0].last)
+    return after._replace(holes=_bounded((*before, passed, *behind)))
+
+
 def _counted(state: SourceState, event: SeqEvent) -> SourceState | None:
     """Give the state after a new event; None where the event is not new."""
     next_seq, holes, unsure = state.next_seq, state.holes, state.unsure
@@ -110,9 +127,19 @@ def _counted(state: SourceState, event: SeqEvent) -> SourceState | None:
         holes = (*holes[:place], *_without(event.seq, holes[place]), *holes[place + 1 :])
     else:
         return None
+    holes = _bounded(holes)
     shared = len(holes) > MAX_GAPS
     last_at_ms = max(state.last_at_ms, event.at_ms)
     return SourceState(next_seq, () if shared else holes, unsure, state.repeats, shared, state.first_offset, last_at_ms)
+
+
+def _bounded(holes: tuple[Hole, ...]) -> tuple[Hole, ...]:
+    """Where there are too many, leave out the first of those of which nothing is claimed."""
+    if len(holes) <= MAX_GAPS:
+        return holes
+    unclaimed = [hole for hole in holes if hole.opened_offset == UNVERIFIED]
+    left_out = set(unclaimed[: len(holes) - MAX_GAPS])
+    return tuple(hole for hole in holes if hole not in left_out)
 
 
 def _without(seq: int, hole: Hole) -> Iterator[Hole]:
