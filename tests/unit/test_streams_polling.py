@@ -1,4 +1,4 @@
-"""How long may a fetch wait at the broker? What is asked of aiokafka's fetcher, with a fetcher that only takes notes."""
+"""How long may a fetch wait at the broker? What is asked of aiokafka's fetcher, by one that only takes notes."""
 
 import asyncio
 from types import SimpleNamespace
