@@ -241,6 +241,28 @@ class TestWhatIsNotKnown:
         assert origin.base == 8
         assert self._unverified(shelf.start(origin), origin, [0, 4, 2, 6]) == ([4, 2, 6], {5})
 
+    def test_gaps_of_a_lost_part_are_let_go(self) -> None:
+        """What was missing where the lost part begins may have come in it: it is called missing no more, the alert is
+        resolved with these words, and what comes of it counts; a gap that is seen since is claimed as ever."""
+        shelf = Shelf()
+        told = [Sent(0, "a", 3, 3), Sent(1, "b", 0, 1)]
+        read_log(told, [], shelf, origin=origin_at(None, block_offsets=_BLOCK), end=_BLOCK)
+        events = [Sent(8, "a", 4, 4), Sent(9, "a", 6, 6), Sent(9, "a", 1, 7), Sent(9, "a", 5, 5), Sent(9, "a", 8, 8)]
+        origin = origin_at(8, block_offsets=_BLOCK, log_start=7)
+        fresh, said, accounts = read_log(events, [], shelf, origin=origin, end=10)
+        assert (fresh, accounts.missing) == (events, (1, 1))
+        (line,) = said[0].gaps
+        assert [(gap.first_seq, gap.last_seq) for gap in line.gaps] == [(7, 7)]
+        alerts = {alert.alert_id: alert for alert in said[0].alerts}
+        assert [(name, alert.state) for name, alert in alerts.items()] == [
+            (f"gap:{_KEPT}:1:9:a", "raised"),
+            (f"gap:{_KEPT}:1:0:a", "resolved"),
+        ]
+        assert alerts[f"gap:{_KEPT}:1:0:a"].message == (
+            "Part of the log is gone, so nobody knows any more whether what was missing of source a from seq 0 on "
+            "has come."
+        )
+
     def test_offsets_that_were_set_back_claim_nothing(self) -> None:
         """Where the entry below is removed, and one beyond shows that the source had begun, nothing is claimed."""
         shelf = Shelf()

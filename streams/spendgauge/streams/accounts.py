@@ -62,7 +62,9 @@ class Accounts:
         """Below this offset all contributions are written in this edition."""
         self._stream = origin.stream
         self._partition = partition
-        self._positions = Positions(start.known, unverified=start.unverified, acknowledged=origin.acknowledged)
+        self._positions = Positions(
+            start.known, unverified=start.unverified, acknowledged=origin.acknowledged, forgotten=start.forgotten
+        )
         self._kept_under = dict(start.kept_under)
         block = origin.base // origin.block_offsets
         self._superseded = deque((block, key) for key in start.superseded)

@@ -66,6 +66,8 @@ class Start:
     """The entry that each known state was read from; carried states have none yet."""
     superseded: tuple[bytes, ...] = ()
     """Keys of entries that nobody will ask for once this reading has committed."""
+    forgotten: Mapping[str, SourceState] = field(default_factory=dict)
+    """States with gaps of which nobody knows any more whether they are closed, as their entries say."""
 
 
 NOTHING_KNOWN: Final = Start()
@@ -120,6 +122,7 @@ def begin(entries: Entries, origin: Origin, *, carried: Start | None = None) -> 
             known[key.source] = state_of(entry, unsure=begun_late)
         elif key.source not in known and entry.first_offset < origin.base:
             known[key.source] = unseen(entry.first_offset, entry.last_at_ms, unsure=True)
+    kept = {source: entries.positions[key] for source, key in kept_under.items()}
     own = [key for key in editions if key.stream == origin.stream]
     superseded += [key.encode() for key in editions if key not in own[-1:]]
     recorded = any(entries.editions[key].unverified for key in editions)
@@ -131,6 +134,7 @@ def begin(entries: Entries, origin: Origin, *, carried: Start | None = None) -> 
         book=entries.editions[own[-1]] if own else _NO_BOOK,
         kept_under=kept_under,
         superseded=tuple(superseded),
+        forgotten={source: state_of(lost) for source, lost in kept.items() if begun_late and lost.gaps},
     )
 
 
@@ -156,8 +160,9 @@ def carry_over(states: Mapping[str, SourceState], *, unverified: bool) -> Start:
 
 
 def state_of(entry: SourcePosition, *, unsure: bool = False) -> SourceState:
-    """Read a state from its entry."""
+    """Read a state from its entry; ``unsure``: events that came since may be lost, so nothing is claimed."""
     gaps = [Hole(gap.first_seq, gap.last_seq, gap.opened_offset, gap.opened_at_ms) for gap in entry.gaps]
+    gaps = [gap._replace(opened_offset=UNVERIFIED, opened_at_ms=0) for gap in gaps] if unsure else gaps
     holes = sorted([*gaps, *(Hole(first, last, UNVERIFIED, 0) for first, last in entry.unverified)])
     return SourceState(
         entry.next_seq,

@@ -46,6 +46,11 @@ def gap_alerts(change: SourceChange, *, stream: str, partition: int) -> Iterator
     for gap in change.resolved:
         if change.state.shared:
             message = f"The sequence of source {change.source} is not to be trusted, so nothing is called missing."
+        elif change.forgotten and gap.opened_offset in {hole.opened_offset for hole in change.before.holes}:
+            message = (
+                f"Part of the log is gone, so nobody knows any more whether what was missing of source {change.source} "
+                f"from seq {gap.first} on has come."
+            )
         else:
             message = f"What was missing of source {change.source} from seq {gap.first} on has come."
         yield _alert(change, gap, state="resolved", place=place, message=message)

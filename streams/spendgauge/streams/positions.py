@@ -41,6 +41,8 @@ class SourceChange:
     state: SourceState
     opened: dict[int, Hole] = field(default_factory=dict)
     """The gaps that were opened, by the offset of the event that jumped."""
+    forgotten: bool = False
+    """Nobody knows any more whether the gaps that were open before are closed."""
 
     @property
     def raised(self) -> list[Hole]:
@@ -59,8 +61,16 @@ class SourceChange:
 class Positions:
     """Remembers where each source of one partition stands; a worker has one for each reading."""
 
-    def __init__(self, known: Mapping[str, SourceState], *, unverified: bool = False, acknowledged: int = 0) -> None:
-        """``known``: the states where the reading begins; ``unverified``: other sources may have sent before, too.
+    def __init__(
+        self,
+        known: Mapping[str, SourceState],
+        *,
+        unverified: bool = False,
+        acknowledged: int = 0,
+        forgotten: Mapping[str, SourceState] | None = None,
+    ) -> None:
+        """``known``: the states where the reading begins; ``unverified``: other sources may have sent before, too;
+        ``forgotten``: what was said of those whose gaps are not known any more.
 
         Changes below the ``acknowledged`` offset were reported before.
         """
@@ -70,7 +80,10 @@ class Positions:
         self._acknowledged = acknowledged
         self._at_block_start = {source: state for source, state in known.items() if state.unsure}
         self._ids = _EventIds()
-        self._changes: dict[str, SourceChange] = {}
+        self._changes = {
+            source: SourceChange(source, before, known[source], forgotten=True)
+            for source, before in (forgotten or {}).items()
+        }
         self._moved: set[str] = set()
 
     def __len__(self) -> int:
