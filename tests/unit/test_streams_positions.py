@@ -241,6 +241,14 @@ class TestWhatIsNotKnown:
         assert origin.base == 8
         assert self._unverified(shelf.start(origin), origin, [0, 4, 2, 6]) == ([4, 2, 6], {5})
 
+    def test_a_rejected_line_proves_nothing(self) -> None:
+        """Where the past is unknown, an event says where its source stands; a rejected line does not."""
+        origin = origin_at(7, block_offsets=_BLOCK)
+        events = [Sent(7, "a", 0, 1, rejected=True), Sent(8, "a", 4, 2), Sent(9, "a", 6, 3)]
+        fresh, said, accounts = read_log(events, [], Shelf(), origin=origin, end=10)
+        assert (fresh, accounts.missing) == (events[1:], (1, 1))
+        assert [(gap.first_seq, gap.last_seq) for line in said[0].gaps for gap in line.gaps] == [(5, 5)]
+
     def test_gaps_of_a_lost_part_are_let_go(self) -> None:
         """What was missing where the lost part begins may have come in it: it is called missing no more, the alert is
         resolved with these words, and what comes of it counts; a gap that is seen since is claimed as ever."""

@@ -211,10 +211,10 @@ class Positions:
 
     def _note(self, source: str, before: SourceState, after: SourceState, offset: int) -> None:
         """Remember for the next report what an event has changed, if that is worth a word."""
-        claimed = after.claimed
-        if (claimed, after.repeats, after.shared) == (before.claimed, before.repeats, before.shared):
+        if (after.holes, after.repeats, after.shared) == (before.holes, before.repeats, before.shared):
             return
         change = self._changes.setdefault(source, SourceChange(source, before, after))
+        claimed = after.claimed
         if after.next_seq > before.next_seq and claimed and claimed[-1].opened_offset == offset:
             change.opened.setdefault(offset, claimed[-1])
 

@@ -101,7 +101,10 @@ def decide(state: SourceState, event: SeqEvent, *, at_block_start: SourceState) 
 
 
 def pass_over(state: SourceState, event: SeqEvent) -> SourceState:
-    """Say where a source stands after a line that was rejected: its number is not missing, and counts if it comes."""
+    """Say where a source stands after a line that was rejected: its number is not missing, and counts if it comes.
+
+    Where the source stood before is as unsure as it was: a bad line is no proof.
+    """
     after = None if state.shared else _counted(state, event)
     if after is None or after.shared:
         return after or state
@@ -112,7 +115,7 @@ def pass_over(state: SourceState, event: SeqEvent) -> SourceState:
         before, passed = before[:-1], passed._replace(first=before[-1].first)
     if behind and behind[0].opened_offset == UNVERIFIED and behind[0].first == event.seq + 1:
         behind, passed = behind[1:], passed._replace(last=behind[0].last)
-    return after._replace(holes=_bounded((*before, passed, *behind)))
+    return after._replace(holes=_bounded((*before, passed, *behind)), unsure=state.unsure)
 
 
 def _counted(state: SourceState, event: SeqEvent) -> SourceState | None:
