@@ -15,7 +15,7 @@ from spendgauge.deploy.stack_spawn import spawn_command
 from spendgauge.schemas import KafkaSettings, UnavailableError
 from spendgauge.schemas.kafka import connect_admin
 
-__all__ = ["Brokers", "EmbeddedBroker", "frozen", "running_brokers"]
+__all__ = ["Brokers", "EmbeddedBroker", "down", "frozen", "running_brokers"]
 
 
 class Brokers(Protocol):
@@ -90,6 +90,17 @@ def frozen(brokers: Brokers, node: int) -> Iterator[None]:
         yield
     finally:
         brokers.resume(node)
+
+
+@contextmanager
+def down(brokers: ApacheKafka, node: int) -> Iterator[None]:
+    """Kill a broker for as long as the block takes, and start it again even where that fails."""
+    brokers.kill(node)
+    try:
+        yield
+    finally:
+        brokers.start(node)
+        brokers.wait(node)
 
 
 @contextmanager

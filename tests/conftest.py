@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 import structlog
+from tests.apache_kafka import require_tools
 from tests.stores import ask, running_store
 
 from spendgauge.deploy.broker import broker_command, free_port
@@ -22,6 +23,12 @@ def _logs_as_they_come() -> Iterator[None]:
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def java_and_maven() -> None:
+    """Skip where Apache Kafka cannot run, and fail there under ``CI=true``."""
+    require_tools()
 
 
 @pytest.fixture(scope="session")

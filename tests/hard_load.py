@@ -167,7 +167,7 @@ class HardLoad:
 
     def _call(self, number: int, at_ms: int) -> dict[str, Any]:
         draw = self._random
-        user = draw.randrange(60)
+        user = draw.randrange(40)
         sign = -1 if draw.random() < 0.01 else 1
         adjustment = {"kind": "adjustment", "adjusts": str(UUID(int=draw.getrandbits(128), version=4))}
         return {

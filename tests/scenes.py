@@ -14,7 +14,7 @@ from confluent_kafka import TopicPartition
 from tests.apache_kafka import ApacheKafka
 from tests.brokers import EmbeddedBroker
 from tests.findings import Findings
-from tests.fleets import Fleet, committed_offsets, until
+from tests.fleets import Fleet, FleetWorker, committed_offsets, until
 from tests.hard_load import BOOKS, HardLoad, Sender, price_file
 from tests.loads import differences
 from tests.naive import NaiveRates, Place, Prices, SourceName
@@ -84,9 +84,12 @@ class Scene:
         """Ask what the group has committed."""
         return committed_offsets(self.kafka, self.group, _PARTITIONS)
 
-    def until_started(self) -> None:
-        """Wait until the group has committed something of this topic."""
-        self._until(lambda: any(self.committed() or []), what="a first commit")
+    def start_workers(self) -> tuple[FleetWorker, FleetWorker]:
+        """Start two workers, and wait until they have rated some first events."""
+        workers = self.fleet.join(), self.fleet.join()
+        self.feed(1_000)
+        self.until_rated()
+        return workers
 
     def until_it_goes_on(self) -> None:
         """Wait until the group commits again, wherever it stands now."""

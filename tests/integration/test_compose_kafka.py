@@ -6,17 +6,14 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from tests.apache_kafka import fetch_jars, missing_tool
+from tests.apache_kafka import fetch_jars
 from tests.compose import compose_file
 
 from spendgauge.deploy.broker import free_port
 from spendgauge.schemas import KafkaSettings, SystemClock, UnavailableError, topic_specs
 from spendgauge.schemas.kafka import connect_admin, create_topics
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(missing_tool() is not None, reason=f"Apache Kafka needs {missing_tool()}"),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("java_and_maven")]
 
 SERVICE = compose_file()["services"]["kafka"]
 LOGGING = "Configuration: {Loggers: {Root: {level: WARN, AppenderRef: []}, Logger: []}}\n"

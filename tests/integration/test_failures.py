@@ -8,7 +8,7 @@ from time import sleep
 
 import pytest
 from tests.apache_kafka import ApacheKafka, require_tools
-from tests.brokers import EmbeddedBroker, frozen, running_brokers
+from tests.brokers import EmbeddedBroker, down, frozen, running_brokers
 from tests.scenes import SESSION_SECONDS, Scene, playing
 
 pytestmark = pytest.mark.integration
@@ -40,13 +40,10 @@ def test_workers_come_and_go(scene: Scene) -> None:
     """Two to four workers join, leave, are killed and replaced under load; one sleeps longer than its session and
     comes back as a zombie: everything is counted once, and nothing else is written."""
     fleet, draw = scene.fleet, scene.draw
-    with scene.feeding(12_000):
-        fleet.join()
-        fleet.join()
-        scene.until_started()
-        actions = ["join", "join", "leave", "kill", "kill"]
-        draw.shuffle(actions)
-        zombie = fleet.workers[0]
+    zombie, _ = scene.start_workers()
+    actions = ["join", "join", "leave", "kill", "kill"]
+    draw.shuffle(actions)
+    with scene.feeding(8_000):
         for place, action in enumerate(actions):
             if place == 1:
                 zombie.pause()
@@ -60,44 +57,27 @@ def test_workers_come_and_go(scene: Scene) -> None:
                 fleet.kill(draw.choice(others[:2]))
     scene.until_rated()
     zombie.resume()
-    scene.feed(2_000)
+    scene.feed(1_000)
     scene.finish()
     assert scene.verdict() == {}
 
 
-def test_a_frozen_broker_is_waited_for(scene: Scene) -> None:
-    """A broker that does not answer for longer than a session, in the middle of the work, loses and doubles nothing,
-    and no worker gives up."""
-    brokers, fleet, draw = scene.brokers, scene.fleet, scene.draw
-    fleet.join()
-    fleet.join()
+def test_brokers_fail(scene: Scene) -> None:
+    """A broker does not answer for longer than a session; then the one that coordinates the group is killed, and comes
+    back later. Both under load: nothing is lost or doubled, and no worker gives up.
+
+    (The embedded broker is only frozen: it keeps all in memory, and forgets everything when it is killed.)
+    """
+    brokers, draw = scene.brokers, scene.draw
+    scene.start_workers()
     with scene.feeding(6_000):
-        scene.until_started()
         sleep(draw.uniform(0, 1))
         with frozen(brokers, draw.choice(brokers.nodes)):
             sleep(SESSION_SECONDS + 1)
-    scene.finish()
-    assert scene.verdict() == {}
-
-
-def test_a_killed_coordinator_is_replaced(scene: Scene) -> None:
-    """The broker that coordinates the group is killed under load: the group goes on with another, and the broker may
-    come back. (The embedded broker keeps all in memory: who kills it has deleted the topics.)"""
-    if not isinstance(scene.brokers, ApacheKafka):
-        pytest.skip("the embedded broker forgets everything when it is killed")
-    brokers, fleet, draw = scene.brokers, scene.fleet, scene.draw
-    fleet.join()
-    fleet.join()
-    with scene.feeding(6_000):
-        scene.until_started()
-        sleep(draw.uniform(0, 1))
-        node = brokers.coordinator(scene.group)
-        brokers.kill(node)
-        try:
+        if isinstance(brokers, ApacheKafka):
             scene.until_it_goes_on()
-        finally:
-            brokers.start(node)
-            brokers.wait(node)
+            with down(brokers, brokers.coordinator(scene.group)):
+                scene.until_it_goes_on()
     scene.finish()
     assert scene.verdict() == {}
 
@@ -105,15 +85,11 @@ def test_a_killed_coordinator_is_replaced(scene: Scene) -> None:
 def test_a_recreated_topic_begins_anew(scene: Scene) -> None:
     """A topic that is deleted and created again under running workers is rated from its start; what was rated of the
     old one stays."""
-    fleet = scene.fleet
-    fleet.join()
-    fleet.join()
-    scene.feed(1_000)
-    scene.until_rated()
+    scene.start_workers()
     scene.feed(2_000)
     scene.until_rated()
     scene.recreate_topic()
-    scene.feed(4_000)
+    scene.feed(3_000)
     scene.finish()
     assert scene.verdict() == {}
 
@@ -122,15 +98,15 @@ def test_prices_change_between_crash_and_recovery(scene: Scene) -> None:
     """A worker is killed amid a block, and those that follow have other prices; another one with the old prices was
     frozen meanwhile and comes back. What is settled keeps its prices, and no block is priced by two books."""
     fleet, draw = scene.fleet, scene.draw
-    zombie, victim = fleet.join(), fleet.join()
-    with scene.feeding(5_000):
-        scene.until_started()
-        sleep(draw.uniform(0.5, 1.5))
+    zombie, victim = scene.start_workers()
+    with scene.feeding(3_000):
+        sleep(draw.uniform(0, 1.5))
         zombie.pause()
         fleet.kill(victim)
         committed = scene.committed()
         fleet.join(prices=scene.books[1])
         fleet.join(prices=scene.books[1])
+    scene.feed(500)
     scene.until_rated()
     assert scene.books_out_of_order(committed) == []
     zombie.resume()

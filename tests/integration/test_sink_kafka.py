@@ -5,7 +5,7 @@ from time import sleep
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
-from tests.apache_kafka import ApacheKafka, missing_tool
+from tests.apache_kafka import ApacheKafka
 from tests.loads import Load, send
 from tests.sink_runs import (
     books,
@@ -26,10 +26,7 @@ from spendgauge.schemas.kafka import connect_admin, create_topics, stream_ids
 from spendgauge.sinks.migrate import migrate
 from spendgauge.sinks.settings import SinkSettings
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(missing_tool() is not None, reason=f"Apache Kafka needs {missing_tool()}"),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("java_and_maven")]
 
 
 @pytest.fixture(scope="module")
