@@ -46,8 +46,10 @@ class FleetWorker:
         self.process.terminate()
 
     def last_words(self) -> dict[str, Any]:
-        """Wait until it has ended, and well; return what it says last."""
+        """Wait until it has ended, and well; return what it says last: nothing where it had not begun."""
         status = self.process.wait(60)
+        if status == -signal.SIGTERM and not self.said():
+            return {}
         assert status == 0, f"a worker ended with status {status}; its log ends: {self.said()[-2000:]}"
         last: dict[str, Any] = json.loads(self.said().splitlines()[-1])
         assert last["event"] == "stopped", last
