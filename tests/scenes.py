@@ -30,6 +30,8 @@ SESSION_SECONDS = 6
 _BLOCK_OFFSETS = 512
 _PARTITIONS = 5
 _BATCH = 100
+_POOLS = 12
+"""So many threads more may have who lived through all: pools fill when asked. A leak is one a rebalance."""
 _PAUSE_SECONDS = 0.1
 
 
@@ -51,6 +53,8 @@ class Scene:
     """Records that retention has removed since."""
     live_keys: int = 0
     """How many totals the workers held when they left at the end."""
+    threads: list[int] = field(default_factory=list)
+    """How many threads each of them had."""
 
     def feed(self, events: int) -> None:
         """Send so many events now."""
@@ -148,6 +152,7 @@ class Scene:
         self.until_rated()
         self.sender.send(self.load.farewells())
         self.until_rated()
+        self.threads = [worker.threads for worker in self.fleet.workers]
         self.live_keys = sum(int(last["live_keys"]) for last in self.fleet.leave_all())
 
     def verdict(self) -> dict[str, Any]:
@@ -165,6 +170,7 @@ class Scene:
             "open alerts": [] if found.open_alerts() == found.open_gaps() else [found.open_alerts(), found.open_gaps()],
             "commits": _unequal(dict(enumerate(self._ends(log))), dict(enumerate(self.committed() or []))),
             "live keys": self._live_keys_beyond(model),
+            "threads": self.threads if max(self.threads) - min(self.threads) > _POOLS else [],
             "entries": self._entries_beyond(found),
         }
         return {what: one for what, one in wrong.items() if one}

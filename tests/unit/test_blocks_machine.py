@@ -54,6 +54,7 @@ _sent = st.tuples(
     st.sampled_from([0, 5, 15, 200]),
     st.sampled_from(["", "ann", "bob"]),
     st.integers(-3, 1_000),
+    st.integers(0, 20),
 )
 
 
@@ -141,22 +142,24 @@ class _Lives(RuleBasedStateMachine):
         """Begin with a worker."""
         self.owner = _Worker(self.shelf, None, "cheap")
 
-    @rule(lines=st.lists(_sent, max_size=3))
-    def send(self, lines: list[tuple[str, str, int, str, int]]) -> None:
-        """Append a record to the log; one without lines is one that is rejected whole."""
-        for line, (kind, source, at_seconds, user, tokens) in enumerate(lines):
-            named = self._named(kind, source)
-            if named is not None:
-                self.log.append(_Event(self.end, *named, at_seconds, user, tokens, line, kind == "rejected"))
-        self.end += 1
+    @rule(records=st.lists(st.lists(_sent, max_size=2), min_size=1, max_size=5))
+    def send(self, records: list[list[tuple[str, str, int, str, int, int]]]) -> None:
+        """Append records to the log; one without lines is one that is rejected whole."""
+        for lines in records:
+            for line, (kind, source, at_seconds, user, tokens, back) in enumerate(lines):
+                named = self._named(kind, source, back)
+                if named is not None:
+                    self.log.append(_Event(self.end, *named, at_seconds, user, tokens, line, kind == "rejected"))
+            self.end += 1
 
-    def _named(self, kind: str, source: str) -> tuple[str, int | None, str] | None:
+    def _named(self, kind: str, source: str, back: int) -> tuple[str, int | None, str] | None:
         """Draw source, number and id of an event; None where nothing is sent."""
         if kind == "foreign":
             return "", None, next(self.ids)
         if kind == "repeat":
             sent = [event for event in self.log if event.source == source]
-            return (source, sent[-1].seq, sent[-1].event_id) if sent else None
+            repeated = sent[back % len(sent)] if sent else None
+            return (source, repeated.seq, repeated.event_id) if repeated else None
         if kind == "late":
             return self.skipped.pop(0) if self.skipped else None
         named = (source, self.next_seq[source], next(self.ids))
@@ -174,10 +177,11 @@ class _Lives(RuleBasedStateMachine):
 
     @rule(commits=st.booleans())
     def flush(self, commits: bool) -> None:
-        """Write all that changed; commit, or be too late for it."""
+        """Write all that changed; commit, or be too late for it; with the next flush, clear up behind it."""
         self._write(self.owner, tenths=10)
         if commits:
             self.committed = self.owner.committed = max(self.owner.blocks.next_offset, self.committed or 0)
+        self._write(self.owner, tenths=10)
 
     @rule(tenths=st.integers(0, 10), book=st.sampled_from(sorted(_PRICES)))
     def die(self, tenths: int, book: str) -> None:
@@ -255,3 +259,25 @@ class _Lives(RuleBasedStateMachine):
 
 TestLives = _Lives.TestCase
 TestLives.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+def test_an_entry_stays_while_a_rebuild_may_ask_for_it() -> None:
+    """Where the sources stood at the start of the block of the committed offset is known, though a later entry was
+    written; hypothesis comes upon it too seldom."""
+    #  offset     0 1 2 3 | 4 5 6 7 | 8
+    #  seq        0 1     | 2       | 0 again
+    #  committed            ^
+    lives = _Lives()
+    lives.first()
+    lives.send([[_next()], [_next()], [], []])
+    lives.read(4)
+    lives.flush(True)
+    lives.send([[_next()], [], [], []])
+    lives.read(4)
+    lives.flush(False)
+    lives.send([[("repeat", *_next()[1:])]])
+    lives.a_successor_makes_it_right()
+
+
+def _next() -> tuple[str, str, int, str, int, int]:
+    return "next", "a", 0, "", 7, 0
