@@ -16,7 +16,7 @@ from spendgauge.streams.accounts import Accounts, SourceWords
 from spendgauge.streams.entries import Start, carry_over, position_of, read_entries, state_of
 from spendgauge.streams.origins import Origin
 from spendgauge.streams.positions import Positions
-from spendgauge.streams.sources import SILENT_MS, UNVERIFIED, Hole, SourceState
+from spendgauge.streams.sources import SILENT_MS, UNVERIFIED, Hole, SeqEvent, SourceState, decide, pass_over
 
 _law = settings(deadline=None, max_examples=60)
 _BLOCK = 5
@@ -400,6 +400,29 @@ class TestSharedNames:
         assert len(fresh) == MAX_GAPS + 1
         assert [line.shared for words in said for line in words.gaps] == [False, True]
         assert _open_alerts(said) == set()
+
+
+def test_a_gap_that_a_dead_worker_spoke_of_is_resolved() -> None:
+    """Events out of order within one chunk of a worker, and cut apart between two chunks of one that died before it
+    could commit: the gap that the dead one raised is closed."""
+    events = [Sent(0, "a", 0, 1), Sent(1, "a", 2, 2), Sent(2, "a", 1, 3)]
+    dead = read_log(events, [1, 2], Shelf(), origin=origin_at(None, block_offsets=100), end=2)[1]
+    assert _open_alerts(dead)
+    after = read_log(events, [], Shelf(), origin=origin_at(1, block_offsets=100), end=3)[1]
+    assert _open_alerts(dead + after) == set()
+
+
+def test_the_largest_holes_are_kept() -> None:
+    """A source of which many lines were rejected, and whose past nobody knows, may still send all of its past."""
+    state = SourceState(
+        1000, (Hole(0, 999, UNVERIFIED, 0),), unsure=False, repeats=0, shared=False, first_offset=0, last_at_ms=0
+    )
+    for number in range(MAX_GAPS + 10):
+        rejected = SeqEvent(1001 + 2 * number, number, 0, id_known=False)
+        state = pass_over(decide(state, rejected._replace(seq=rejected.seq - 1), at_block_start=state)[0], rejected)
+    assert len(state.holes) == MAX_GAPS
+    assert state.expects(0)
+    assert not state.expects(1001)
 
 
 class TestEditions:

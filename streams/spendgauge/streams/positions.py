@@ -140,10 +140,10 @@ class Positions:
 
     def _follow(self, run: "_Run") -> bool:
         """Remember a source's events where they are just the next ones, each once; say whether they are."""
-        source, low, high, events, distinct, offset, _, at_ms = run
+        source, low, high, events, rising, offset, _, at_ms = run
         state = self._states.get(source) or unseen(offset, at_ms, unsure=self._unverified)
         next_seq, holes, unsure, repeats, shared, first_offset, last_at_ms = state
-        if not (low == next_seq and high - low + 1 == events == distinct):
+        if not (rising and low == next_seq and high - low + 1 == events):
             return False
         if shared or unsure or at_ms - last_at_ms > SILENT_MS:
             return False
@@ -246,7 +246,9 @@ class _Run(NamedTuple):
     low: int
     high: int
     events: int
-    distinct: int
+    rising: bool
+    """Each is the one before and 1. Others in between would be gaps that were open for a moment: a reading that cut
+    its chunks there may have said so, and the gap must be said to be closed."""
     first_offset: int
     last_offset: int
     last_at_ms: int
@@ -259,7 +261,7 @@ def _runs(numbered: pl.DataFrame) -> Iterator[_Run]:
         seq.min().alias("low"),
         seq.max().alias("high"),
         pl.len().alias("events"),
-        seq.n_unique().alias("distinct"),
+        (seq.diff() == 1).all().alias("rising"),
         pl.col("offset").first().alias("first_offset"),
         pl.col("offset").last().alias("last_offset"),
         pl.col("received_at_ms").max().alias("last_at_ms"),

@@ -137,10 +137,10 @@ def _counted(state: SourceState, event: SeqEvent) -> SourceState | None:
 
 
 def _bounded(holes: tuple[Hole, ...]) -> tuple[Hole, ...]:
-    """Where there are too many, leave out the first of those of which nothing is claimed."""
+    """Where there are too many, leave out the smallest of those of which nothing is claimed, the first among equals."""
     if len(holes) <= MAX_GAPS:
         return holes
-    unclaimed = [hole for hole in holes if hole.opened_offset == UNVERIFIED]
+    unclaimed = sorted((hole for hole in holes if hole.opened_offset == UNVERIFIED), key=_size)
     left_out = set(unclaimed[: len(holes) - MAX_GAPS])
     return tuple(hole for hole in holes if hole not in left_out)
 
@@ -155,3 +155,7 @@ def _without(seq: int, hole: Hole) -> Iterator[Hole]:
 
 def _first(hole: Hole) -> int:
     return hole.first
+
+
+def _size(hole: Hole) -> int:
+    return hole.last - hole.first
