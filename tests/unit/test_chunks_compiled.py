@@ -1,5 +1,6 @@
 """What is kept of compiled functions is used as long as it is true, and they work where nothing can be kept."""
 
+import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -38,3 +39,26 @@ def test_what_is_kept_names_its_sources(monkeypatch: pytest.MonkeyPatch, tmp_pat
     before = compiled._sources_digest.__wrapped__()
     (tmp_path / "tokens.py").write_text("something else")
     assert compiled._sources_digest.__wrapped__() != before
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", [b"", b"\0" * 64])
+def test_what_was_kept_and_is_damaged_is_compiled_again(tmp_path: Path, suffix: str, damage: bytes) -> None:
+    """A machine that loses power leaves empty files: they are replaced, and nobody meets them twice."""
+    (tmp_path / "doubling.py").write_text("def double(number):\n    return 2 * number\n")
+
+    def double_anew() -> int:
+        spec = importlib.util.spec_from_file_location("doubling", tmp_path / "doubling.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return int(compiled.kept(module.double)(21))
+
+    assert double_anew() == 42
+    (file,) = tmp_path.rglob(f"*.{suffix}")
+    whole = file.stat().st_size
+    file.write_bytes(damage)
+    assert double_anew() == 42
+    (again,) = tmp_path.rglob(f"*.{suffix}")
+    assert again.stat().st_size == whole

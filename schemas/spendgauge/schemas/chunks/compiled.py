@@ -5,6 +5,7 @@ and named tuples of them, and each other.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache, wraps
 from hashlib import sha256
 from pathlib import Path
@@ -60,9 +61,21 @@ def _kept(function: Callable[..., Any]) -> Any:
         dispatcher = _jit(nogil=True, cache=True, _nrt=False)(function)
     except RuntimeError:
         return compiled(function)
+    files = dispatcher._cache._cache_file
     # Numba looks at the function's own module alone, and would go on using what other modules said before.
-    dispatcher._cache._cache_file._source_stamp = _sources_digest()
+    files._source_stamp = _sources_digest()
+    _forget_damaged(files)
     return dispatcher
+
+
+def _forget_damaged(files: Any) -> None:
+    """Have it compiled again where what was kept cannot be read: a machine that loses power leaves empty files."""
+    try:
+        for name in files._load_index().values():
+            files._load_data(name)
+    except Exception:  # noqa: BLE001 - whatever unpickling stumbles over
+        with suppress(OSError):
+            files.flush()
 
 
 def interpreted(function: Callable[..., T]) -> Callable[..., T]:
