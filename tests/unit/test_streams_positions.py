@@ -16,7 +16,16 @@ from spendgauge.streams.accounts import Accounts, SourceWords
 from spendgauge.streams.entries import Start, carry_over, position_of, read_entries, state_of
 from spendgauge.streams.origins import Origin
 from spendgauge.streams.positions import Positions
-from spendgauge.streams.sources import SILENT_MS, UNVERIFIED, Hole, SeqEvent, SourceState, decide, pass_over
+from spendgauge.streams.sources import (
+    FORGOTTEN_MS,
+    SILENT_MS,
+    UNVERIFIED,
+    Hole,
+    SeqEvent,
+    SourceState,
+    decide,
+    pass_over,
+)
 
 _law = settings(deadline=None, max_examples=60)
 _BLOCK = 5
@@ -362,7 +371,7 @@ class TestEntries:
         assert positions.end_block()[1] == []
         assert len(positions.fresh(second.with_columns(at + SILENT_MS + 1))) == 1
         assert positions.end_block()[1] == []
-        assert len(positions.fresh(frame_of([Sent(7, "c", 0, 4)]).with_columns(at + 3 * SILENT_MS))) == 1
+        assert len(positions.fresh(frame_of([Sent(7, "c", 0, 4)]).with_columns(at + FORGOTTEN_MS + 1))) == 1
         changed, silent = positions.end_block()
         assert (sorted(changed), silent, len(positions)) == (["c"], ["b"], 2)
 
@@ -423,6 +432,14 @@ def test_the_largest_holes_are_kept() -> None:
     assert len(state.holes) == MAX_GAPS
     assert state.expects(0)
     assert not state.expects(1001)
+
+
+def test_an_alert_counts_all_that_a_record_jumped_over() -> None:
+    """A record of many events that jumps twice opens one gap: the alert says how many events are missing in all."""
+    events = [Sent(0, "a", seq, ident) for ident, seq in enumerate([0, 2, 10], start=1)]
+    (said,) = read_log(events, [], Shelf(), origin=origin_at(None, block_offsets=100), end=1)[1]
+    (alert,) = said.alerts
+    assert alert.message.startswith("8 events (seq 1 to 9) are missing of source a;")
 
 
 class TestEditions:

@@ -39,9 +39,8 @@ def gap_alerts(change: SourceChange, *, stream: str, partition: int) -> Iterator
     """
     place = f"{stream}:{partition}"
     for gap in change.raised:
-        count = gap.last - gap.first + 1
-        missing = f"{count} events (seq {gap.first} to {gap.last}) are" if count > 1 else f"seq {gap.first} is"
-        message = f"{missing} missing of source {change.source}; what followed came at {_text(gap.opened_at_ms)}."
+        since = _text(gap.opened_at_ms)
+        message = f"{_missing(change, gap)} missing of source {change.source}; what followed came at {since}."
         yield _alert(change, gap, state="raised", place=place, message=message)
     for gap in change.resolved:
         if change.state.shared:
@@ -54,6 +53,13 @@ def gap_alerts(change: SourceChange, *, stream: str, partition: int) -> Iterator
         else:
             message = f"What was missing of source {change.source} from seq {gap.first} on has come."
         yield _alert(change, gap, state="resolved", place=place, message=message)
+
+
+def _missing(change: SourceChange, gap: Hole) -> str:
+    """Say what is missing: a record of many events may jump more than once, and all it jumps over is one gap."""
+    parts = [hole for hole in change.state.claimed if hole.opened_offset == gap.opened_offset]
+    count = sum(part.last - part.first + 1 for part in parts)
+    return f"{count} events (seq {parts[0].first} to {parts[-1].last}) are" if count > 1 else f"seq {gap.first} is"
 
 
 def _alert(change: SourceChange, gap: Hole, *, state: Literal["raised", "resolved"], place: str, message: str) -> Alert:

@@ -159,9 +159,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """What this member knows of its group; read from another thread as it is, nothing is asked."""
         consumer: Any = self._consumer
         subscription = consumer and consumer._subscription.subscription
-        if not subscription or subscription.assignment is None:
+        assignment = subscription and subscription.assignment  # once: the other thread may put a new one in its place
+        if not assignment:
             return Membership(answered=False, settled=False, assigned=set(), ends={})
-        states = {TP(*tp): subscription.assignment.state_value(tp) for tp in subscription.assignment.tps}
+        states = {TP(*tp): assignment.state_value(tp) for tp in assignment.tps}
         told = {tp: state for tp, state in states.items() if state.highwater is not None}
         return Membership(
             answered=consumer._coordinator.coordinator_id is not None,
@@ -171,12 +172,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         )
 
     async def commit_with(self, offsets: Mapping[TP, OffsetAndMetadata]) -> bool:
-        """Commit; say whether it was done. What was not is tried again with the next commit."""
+        """Commit all of it, or nothing where any is no longer held; say whether it was done.
+
+        What was not is tried again with the next commit.
+        """
         return cast(bool, await self.call_thread(self._commit_with, offsets))
 
     async def _commit_with(self, offsets: Mapping[TP, OffsetAndMetadata]) -> bool:
         held = self.assignment()
-        wanted = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in held}
+        if not offsets.keys() <= held:
+            return False
+        wanted = {TopicPartition(*tp): offset for tp, offset in offsets.items()}
         try:
             await asyncio.wait_for(self._ensure_consumer().commit(wanted), ANSWER_SECONDS)
         except (CommitFailedError, IllegalStateError) as error:

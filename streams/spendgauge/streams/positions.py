@@ -17,7 +17,17 @@ from typing import NamedTuple
 
 import polars as pl
 
-from spendgauge.streams.sources import SILENT_MS, UNVERIFIED, Hole, SeqEvent, SourceState, decide, pass_over, unseen
+from spendgauge.streams.sources import (
+    FORGOTTEN_MS,
+    SILENT_MS,
+    UNVERIFIED,
+    Hole,
+    SeqEvent,
+    SourceState,
+    decide,
+    pass_over,
+    unseen,
+)
 
 __all__ = ["Positions", "RejectedSeq", "SourceChange"]
 
@@ -123,7 +133,7 @@ class Positions:
         that they are forgotten."""
         changed = {source: self._states[source] for source in self._at_block_start}
         now_ms = min((state.last_at_ms for state in changed.values()), default=0)
-        silent = [source for source, state in self._states.items() if now_ms - state.last_at_ms > 2 * SILENT_MS]
+        silent = [source for source, state in self._states.items() if now_ms - state.last_at_ms > FORGOTTEN_MS]
         for source in silent:
             del self._states[source]
             self._lacking.pop(source, None)

@@ -18,14 +18,30 @@ from typing import Final, NamedTuple
 from spendgauge.schemas.events import MAX_FUTURE, MAX_PAST
 from spendgauge.schemas.positions import MAX_GAPS
 
-__all__ = ["SILENT_MS", "UNVERIFIED", "Hole", "SeqEvent", "SourceState", "decide", "pass_over", "unseen"]
+__all__ = [
+    "FORGOTTEN_MS",
+    "SILENT_MS",
+    "UNVERIFIED",
+    "Hole",
+    "SeqEvent",
+    "SourceState",
+    "decide",
+    "pass_over",
+    "unseen",
+]
 
 UNVERIFIED: Final = -1
 """Opens the holes of which nothing is claimed, for they may have been counted, or were rejected: what comes is counted,
 nothing is called missing."""
 
-SILENT_MS: Final = int((MAX_PAST + MAX_FUTURE).total_seconds() * 1000)
-"""A source that was silent for longer begins anew: whatever it sent before is too old to be accepted again."""
+_ACCEPTED_MS: Final = int((MAX_PAST + MAX_FUTURE).total_seconds() * 1000)
+
+SILENT_MS: Final = 3 * _ACCEPTED_MS // 2
+"""A source that was silent for longer begins anew: whatever it sent before is too old to be accepted again, also where
+a clock went wrong by two weeks."""
+
+FORGOTTEN_MS: Final = 2 * _ACCEPTED_MS
+"""A source that was silent for longer is no longer kept. Known or not, it would begin anew."""
 
 
 class Hole(NamedTuple):
