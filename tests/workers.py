@@ -1,4 +1,4 @@
-"""How is a rates worker run for a test? As a process of its own, always stopped, and watched through what it writes."""
+"""How is a rates worker run for a test? As a process that ends with the test, and is watched through what it writes."""
 
 import os
 import subprocess
@@ -12,6 +12,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 from tests.loads import FollowedRates
 
+from spendgauge.deploy.stack_spawn import spawn_command
 from spendgauge.schemas import KafkaSettings
 
 __all__ = ["FAUST", "OURS", "committed", "running_worker", "until_rated"]
@@ -38,7 +39,12 @@ def running_worker(
     session = {"SPENDGAUGE_SESSION_TIMEOUT_SECONDS": str(_SESSION_SECONDS)}
     environment = {**os.environ, **kafka.environment(), **_SMALL, **session, **own}
     with subprocess.Popen(
-        command, env=environment, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+        spawn_command(command),
+        env=environment,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
     ) as process:
         try:
             yield process
