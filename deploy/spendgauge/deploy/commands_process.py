@@ -10,6 +10,7 @@ from spendgauge.deploy.options import Where, with_addresses
 
 __all__ = ["create_topics", "migrate", "sink", "store", "worker"]
 
+
 @with_addresses("kafka", "data")
 def worker(
     where: Where,

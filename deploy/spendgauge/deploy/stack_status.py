@@ -69,9 +69,7 @@ def read_status(data_dir: Path, kafka: KafkaSettings | None = None) -> StackStat
         kafka_answers=answers,
         clickhouse_answers=store_answers(state.addresses.clickhouse),
         uncounted=watch.lag(_default(WorkerSettings, "rates_group"), [topics.usage]) if answers else None,
-        unstored=watch.lag(_default(SinkSettings, "sink_group"), topics.stored)
-        if answers
-        else None,
+        unstored=watch.lag(_default(SinkSettings, "sink_group"), topics.stored) if answers else None,
         children=tuple(
             ChildStatus(
                 child.name,
