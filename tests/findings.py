@@ -98,18 +98,22 @@ class Findings:
             for one in lines
         }
 
-    def open_alerts(self) -> int:
-        """Count the gaps of which an alert was raised and none was resolved."""
+    def open_alerts(self) -> set[str]:
+        """Name the alerts that were raised and not resolved."""
         said: dict[str, set[str]] = defaultdict(set)
         for one in read_lines(self.kafka, self.kafka.topics.alerts):
             said[one["state"]].add(one["alert_id"])
-        return len(said["raised"] - said["resolved"])
+        return said["raised"] - said["resolved"]
 
-    def open_gaps(self) -> int:
-        """Count the gaps that are open by the lines of ``usage.gaps``; parts of one gap are one."""
+    def open_gaps(self) -> set[str]:
+        """Name the alerts of the gaps that are open by the lines of ``usage.gaps``; parts of one gap are one."""
         lines = sorted(read_lines(self.kafka, self.kafka.topics.gaps), key=lambda line: int(line["version"]))
         last = {(one["stream"], one["partition"], one["source"]): one["gaps"] for one in lines}
-        return len({(name, gap["opened_offset"]) for name, gaps in last.items() for gap in gaps})
+        return {
+            f"gap:{stream}:{partition}:{gap['opened_offset']}:{source}"
+            for (stream, partition, source), gaps in last.items()
+            for gap in gaps
+        }
 
 
 def _plain(stream: str) -> str:
