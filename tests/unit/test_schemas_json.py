@@ -9,12 +9,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from spendgauge.schemas import GAPS_SCHEMA, RATES_SCHEMA, REJECTED_SCHEMA, USAGE_SCHEMA, json_schemas
+from spendgauge.schemas import END_SCHEMA, GAPS_SCHEMA, RATES_SCHEMA, REJECTED_SCHEMA, USAGE_SCHEMA, json_schemas
 from spendgauge.schemas.alerts import ALERTS_SCHEMA
 from spendgauge.schemas.json_schemas import MODELS, main, published, schema_file_name, schema_text
 
 PUBLISHED = {
     "spendgauge.alerts-1.schema.json": "18479191fadf90edaa7d5cc3f7dec4b9bbfe7e9cdda9866c709c0996586af3e7",
+    "spendgauge.end-1.schema.json": "111e487f2212378afa1906c850a37fc460a6c388b014b6f46e5410a85fad4831",
     "spendgauge.gaps-1.schema.json": "27d85a29223d37a46ee876f9ca1907a898f4478dd1d3661a450c485868e29c07",
     "spendgauge.rates-1.schema.json": "a0677c57d3f4f16725fbf9a2a258d182dbd77bddf928faa55452acb94f32c8e0",
     "spendgauge.rejected-1.schema.json": "285432cea82eb8916bcb5c4929356ceaf80e2628dc123698707eaa2cc1db372e",
@@ -28,6 +29,12 @@ USAGE: dict[str, Any] = {
     "occurred_at": "2026-01-31T12:00:00.000Z",
     "provider": "anthropic",
     "model": "claude-sonnet-4-5",
+}
+END: dict[str, Any] = {
+    "schema": "spendgauge.end/1",
+    "source": "api/1",
+    "next_seq": 12,
+    "closed_at": "2026-01-31T12:00:00.000Z",
 }
 RATES: dict[str, Any] = {
     "series": "provider+model",
@@ -145,6 +152,18 @@ USAGE_CHANGES: list[tuple[dict[str, Any], bool]] = [
     ({"prompt": "hello"}, False),
 ]
 OTHER_CHANGES: list[tuple[str, dict[str, Any], bool]] = [
+    (END_SCHEMA, {}, True),
+    (END_SCHEMA, {"schema": "spendgauge.end/2"}, False),
+    (END_SCHEMA, {"source": "é" * 256}, True),
+    (END_SCHEMA, {"source": ""}, False),
+    (END_SCHEMA, {"source": "é" * 257}, False),
+    (END_SCHEMA, {"next_seq": 0}, True),
+    (END_SCHEMA, {"next_seq": -1}, False),
+    (END_SCHEMA, {"next_seq": 2**62 + 1}, True),
+    (END_SCHEMA, {"next_seq": 2**62 + 2}, False),
+    (END_SCHEMA, {"next_seq": None}, False),
+    (END_SCHEMA, {"closed_at": 1_769_860_800}, False),
+    (END_SCHEMA, {"seq": 11}, False),
     (RATES_SCHEMA, {}, True),
     (RATES_SCHEMA, {"cost_usd": "-99999999999999999999999999.000000000001"}, True),
     (RATES_SCHEMA, {"cost_usd": "1.5"}, False),
@@ -174,6 +193,7 @@ OTHER_CHANGES: list[tuple[str, dict[str, Any], bool]] = [
 ]
 EXAMPLES = {
     USAGE_SCHEMA: USAGE,
+    END_SCHEMA: END,
     RATES_SCHEMA: RATES,
     REJECTED_SCHEMA: REJECTED,
     ALERTS_SCHEMA: ALERT,

@@ -7,6 +7,7 @@ or ``sinks`` and are imported by name.
 
 from spendgauge.schemas.alerts import ALERTS_SCHEMA, Alert, Contributor
 from spendgauge.schemas.clock import Clock, SystemClock
+from spendgauge.schemas.ends import END_SCHEMA, SourceEnd
 from spendgauge.schemas.errors import ConfigurationError, PriceFileError, SpendgaugeError, UnavailableError
 from spendgauge.schemas.events import DIMENSIONS, LEAVES, USAGE_SCHEMA, UsageEvent
 from spendgauge.schemas.positions import GAPS_SCHEMA, SeqGap, SourceGaps
@@ -20,6 +21,7 @@ __all__ = [
     "ALERTS_SCHEMA",
     "DEFAULT_SERIES",
     "DIMENSIONS",
+    "END_SCHEMA",
     "GAPS_SCHEMA",
     "LEAVES",
     "MEASURES",
@@ -38,6 +40,7 @@ __all__ = [
     "RejectedEvent",
     "SeqGap",
     "SeriesSpec",
+    "SourceEnd",
     "SourceGaps",
     "SpendgaugeError",
     "SystemClock",

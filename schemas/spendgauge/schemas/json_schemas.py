@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import CoreSchema
 
 from spendgauge.schemas.alerts import ALERTS_SCHEMA, Alert
+from spendgauge.schemas.ends import END_SCHEMA, SourceEnd
 from spendgauge.schemas.events import USAGE_SCHEMA, UsageEvent
 from spendgauge.schemas.positions import GAPS_SCHEMA, SourceGaps
 from spendgauge.schemas.rates import RATES_SCHEMA, RateContribution
@@ -25,6 +26,7 @@ __all__ = ["MODELS", "main", "published", "schema_file_name", "schema_text"]
 
 MODELS: Final[dict[str, type[BaseModel]]] = {
     USAGE_SCHEMA: UsageEvent,
+    END_SCHEMA: SourceEnd,
     RATES_SCHEMA: RateContribution,
     REJECTED_SCHEMA: RejectedEvent,
     ALERTS_SCHEMA: Alert,
