@@ -11,6 +11,7 @@ from benchmarks.follow import FollowedRates
 from benchmarks.judgement import Sample, growth, judge
 from benchmarks.load import Load
 from benchmarks.probes import percentile
+from benchmarks.soak import by_minute
 
 from spendgauge.schemas import KafkaSettings, UsageEvent
 
@@ -38,6 +39,13 @@ def test_the_first_quarter_does_not_count() -> None:
     warm = judge(_samples([100, 150, 200, *[200] * 9]), sent=5, counted=5)
     assert warm.flat
     assert str(warm).startswith("flat: ")
+
+
+def test_a_minute_is_as_bad_as_its_worst_sample() -> None:
+    """The table shows a row a minute: six samples, the last of them told, and of each figure the greatest."""
+    first, second = by_minute(_samples([100, 300, 200, 100, 100, 100, 500], [1.0] * 5 + [2.0, 3.0]))
+    assert first == Sample(5 * EVERY, 300, 0.5, 2.0)
+    assert second == Sample(6 * EVERY, 500, 0.5, 3.0)
 
 
 @pytest.mark.parametrize(
