@@ -22,6 +22,7 @@ __all__ = [
     "NOW_MS",
     "chunk_of",
     "chunks",
+    "end_lines",
     "event_fields",
     "event_lines",
     "names",
@@ -136,6 +137,18 @@ def event_lines(draw: st.DrawFn) -> bytes:
     return _written(draw, document)
 
 
+@st.composite
+def end_lines(draw: st.DrawFn) -> bytes:
+    """Draw the line of a source's end, in any spelling."""
+    document = {
+        "schema": "spendgauge.end/1",
+        "source": draw(names.filter(bool)),
+        "next_seq": draw(st.integers(0, 2**62 + 1)),
+        "closed_at": draw(_spellings("closed_at"))("2026-09-21T14:13:20.000Z"),
+    }
+    return _written(draw, {name: document[name] for name in draw(st.permutations(list(document)))})
+
+
 def _written(draw: st.DrawFn, document: object) -> bytes:
     separators = draw(st.sampled_from([*[(",", ":")] * 3, *[(", ", ": ")] * 3, (" ,\t", " : "), (",\r", ":  ")]))
     text = json.dumps(document, ensure_ascii=draw(st.booleans()), separators=separators)
@@ -167,7 +180,7 @@ def _without_fraction(text: str) -> str:
 
 def spoiled_lines() -> st.SearchStrategy[bytes]:
     """Draw lines after some accidents: most of them bad, some still valid."""
-    return spoiled(event_lines())
+    return spoiled(st.one_of(event_lines(), event_lines(), end_lines()))
 
 
 @st.composite
@@ -175,7 +188,7 @@ def record_values(draw: st.DrawFn) -> bytes | None:
     """Draw a record's value: some lines, blank ones among them, ended by a newline or not; or none at all."""
     if draw(st.integers(0, 19)) == 0:
         return draw(st.sampled_from([None, b"", b"\n", b" \r\n\t", b"\xff\n", b"\xc2\xa0\n"]))
-    line = st.one_of(event_lines(), event_lines(), spoiled_lines(), st.sampled_from([b"", b" ", b"\r"]))
+    line = st.one_of(event_lines(), event_lines(), end_lines(), spoiled_lines(), st.sampled_from([b"", b" ", b"\r"]))
     return b"\n".join(draw(st.lists(line, min_size=1, max_size=3))) + draw(st.sampled_from([b"", b"\n", b"\r\n"]))
 
 

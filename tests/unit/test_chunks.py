@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -12,8 +13,9 @@ from polars.testing import assert_frame_equal
 from tests.odd_lines import ACCEPTED, AN_ID, FULL, GOOD, REJECTED, line
 from tests.strategies import NOW_MS, chunk_of, event_lines
 
-from spendgauge.schemas import RecordChunk, RejectedEvent, UsageEvent
-from spendgauge.schemas.chunks import FRAME_SCHEMA, DecodedChunk, decode, decode_chunk, prepare_decoder, slow
+from spendgauge.schemas import END_SCHEMA, RecordChunk, RejectedEvent, SourceEnd, UsageEvent
+from spendgauge.schemas.chunks import FRAME_SCHEMA, DecodedChunk, EndLine, decode, decode_chunk, prepare_decoder, slow
+from spendgauge.schemas.lines import end_line
 
 
 def among_good_ones(lines: list[bytes], *, per_record: int = 50) -> RecordChunk:
@@ -28,7 +30,7 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """List the lines that pydantic reads from now on."""
     seen: list[bytes] = []
 
-    def counted(raw: bytes, received_at_ms: int) -> tuple[Any, ...] | slow.Refusal:
+    def counted(raw: bytes, received_at_ms: int) -> tuple[Any, ...] | SourceEnd | slow.Refusal:
         seen.append(raw)
         return slow.read_line(raw, received_at_ms)
 
@@ -273,3 +275,61 @@ def test_a_missing_field_is_named() -> None:
     """A line that lacks a required field is told which."""
     (found,) = decode_chunk(chunk_of([b"{}"])).rejects
     assert found.detail == "event_id is missing; occurred_at is missing; provider is missing; and 1 more"
+
+
+END = end_line(
+    SourceEnd(schema=END_SCHEMA, source="s#0", next_seq=7, closed_at=datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC))
+)
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: text,
+        lambda text: json.dumps(json.loads(text), indent=None, separators=(" , ", " : ")).encode(),
+        lambda text: json.dumps(dict(reversed(json.loads(text).items()))).encode(),
+        lambda text: text.replace(b"end/1", b"end\\/1"),
+        lambda text: text.replace(b"schema", b"sch\\u0065ma"),
+    ],
+    ids=["ours", "spaces", "another order", "an escaped slash", "an escaped name"],
+)
+def test_a_source_that_ends_is_neither_row_nor_reject(spell: Callable[[bytes], bytes]) -> None:
+    """An end is told with its place, among events and alone, however it is spelt; its neighbours are read as ever."""
+    decoded = decode_chunk(chunk_of([b"\n".join([GOOD, spell(END), GOOD, spell(END)]), spell(END)]))
+    assert decoded.ends == [EndLine("s#0", 7, offset, line, NOW_MS) for offset, line in ((0, 1), (0, 3), (1, 0))]
+    assert (decoded.frame["line"].to_list(), decoded.rejects) == ([0, 2], [])
+
+
+def test_only_ends_cost_a_second_look(looked_at: list[bytes]) -> None:
+    """Events beside an end are read at once."""
+    decode_chunk(among_good_ones([END] * 50))
+    assert looked_at == [END] * 50
+
+
+@pytest.mark.parametrize(
+    ("bad", "detail"),
+    [
+        (END.replace(b"end/1", b"end/2"), "schema 'spendgauge.end/2': input should be 'spendgauge.end/1'"),
+        (END.replace(b":7,", b":-1,"), "next_seq -1: input should be greater than or equal to 0"),
+        (END.replace(b":7,", b':"7",'), "next_seq '7': input should be a valid integer"),
+        (END.replace(b'"next_seq":7,', b""), "next_seq is missing"),
+        (END.replace(b'"s#0"', b'""'), "source '': string should have at least 1 character"),
+        (END.replace(b'"next_seq"', b'"prompt":"secret","next_seq"'), "prompt is not a field of it"),
+        (END.replace(b"2026-09-21", b"yesterday "), "closed_at: 'yesterday T14:13:20.000Z' is not an RFC 3339 time"),
+        (b'{"source":"s#0","schema":"spendgauge.end/1"}', "next_seq is missing; closed_at is missing"),
+    ],
+)
+def test_an_end_that_breaks_its_rules_is_rejected(bad: bytes, detail: str) -> None:
+    """A line that says that it is an end, and is none, is rejected as one, in a sentence; it counts no event."""
+    decoded = decode_chunk(chunk_of([GOOD + b"\n" + bad]))
+    (found,) = decoded.rejects
+    assert (found.reason, decoded.ends, decoded.frame.height) == ("invalid_event", [], 1)
+    assert found.detail.startswith(f"a source's end: {detail}")
+
+
+def test_an_event_that_speaks_of_ends_is_an_event() -> None:
+    """Tags and names that say what an end's field says are what they are; another schema's name is no field."""
+    decoded = decode_chunk(chunk_of([line('"tags":{"schema":"spendgauge.end/1"}'), line('"team":"spendgauge.end/1"')]))
+    assert (decoded.frame.height, decoded.ends) == (2, [])
+    (found,) = decode_chunk(chunk_of([line('"schema":"another/1"')])).rejects
+    assert found.detail == "schema is not a field of a usage event"

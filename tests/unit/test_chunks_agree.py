@@ -4,6 +4,7 @@ The reference below is a plain loop over pydantic, written without the codec's o
 """
 
 import json
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.accidents import concocted, scrambled
 from tests.odd_lines import START
 from tests.strategies import NOW_MS, chunk_of, chunks, event_lines, spoiled_lines
 
-from spendgauge.schemas import RecordChunk, UsageEvent
+from spendgauge.schemas import RecordChunk, SourceEnd, UsageEvent
 from spendgauge.schemas.chunks import FRAME_SCHEMA, DecodedChunk, decode_chunk
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,10 +29,12 @@ def _milliseconds(time: datetime) -> int:
     return since.days * _DAY_MS + since.seconds * 1000 + since.microseconds // 1000
 
 
-def _verdict(raw: bytes, received_at_ms: int) -> str | dict[str, Any]:
-    """Say why the line is rejected, or give its row."""
+def _verdict(raw: bytes, received_at_ms: int) -> str | dict[str, Any] | SourceEnd:
+    """Say why the line is rejected, or give its row, or the end that it is."""
     if len(raw) > 8192:
         return "too_large"
+    with suppress(ValidationError):
+        return SourceEnd.model_validate_json(raw)
     try:
         event = UsageEvent.model_validate_json(raw)
     except ValidationError as error:
@@ -62,9 +65,12 @@ def _whole(value: bytes | None, headers: dict[str, bytes | None]) -> str | None:
     return None if value.strip(b" \t\r\n") else "empty_record"
 
 
-def _reference(chunk: RecordChunk) -> tuple[pl.DataFrame, list[tuple[int, int, str, bytes]]]:
+def _reference(
+    chunk: RecordChunk,
+) -> tuple[pl.DataFrame, list[tuple[int, int, str, bytes]], list[tuple[str, int, int, int, int]]]:
     rows: list[dict[str, Any]] = []
     rejects: list[tuple[int, int, str, bytes]] = []
+    ends: list[tuple[str, int, int, int, int]] = []
     records = zip(chunk.offsets, chunk.timestamps_ms, chunk.values, chunk.headers, strict=True)
     for offset, received_at_ms, value, headers in records:
         if reason := _whole(value, dict(headers)):
@@ -72,25 +78,29 @@ def _reference(chunk: RecordChunk) -> tuple[pl.DataFrame, list[tuple[int, int, s
             continue
         for line, raw in enumerate((value or b"").split(b"\n")):
             verdict = _verdict(raw, received_at_ms) if raw.strip(b" \t\r") else {}
-            if isinstance(verdict, str):
+            if isinstance(verdict, SourceEnd):
+                ends.append((verdict.source, verdict.next_seq, offset, line, received_at_ms))
+            elif isinstance(verdict, str):
                 rejects.append((offset, line, verdict, raw))
             elif verdict:
                 rows.append(verdict | {"offset": offset, "line": line, "received_at_ms": received_at_ms})
-    return pl.DataFrame(rows, schema=FRAME_SCHEMA), rejects
+    return pl.DataFrame(rows, schema=FRAME_SCHEMA), rejects, ends
 
 
 def _assert_agreement(chunk: RecordChunk) -> DecodedChunk:
     decoded = decode_chunk(chunk)
-    frame, rejects = _reference(chunk)
+    frame, rejects, ends = _reference(chunk)
     assert_frame_equal(decoded.frame, frame, check_exact=True)
     assert [(r.offset, r.line, r.reason, r.value) for r in decoded.rejects] == rejects
+    assert decoded.ends == ends
     return decoded
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(chunks())
 def test_any_chunk_is_read_as_pydantic_reads_it(chunk: RecordChunk) -> None:
-    """Whatever the records hold, the same rows are accepted and the same lines rejected for the same reasons."""
+    """Whatever the records hold, the same rows are accepted, the same ends told, and the same lines rejected for the
+    same reasons."""
     _assert_agreement(chunk)
 
 

@@ -1,9 +1,9 @@
 """How does a source say that it ends? By a line behind its events, with the number that it would have used next.
 
-A gap is seen by the event that jumps over it, so what is lost at a source's end would be missed by nobody. The end makes
-it a gap like any other: all below ``next_seq`` was sent, or will be. It is a line of ``usage.events`` like an event,
-in the same partition as the source's events and behind them, and it is no event: nothing is stored of it, nothing is
-rejected. Said again it changes nothing.
+A gap is seen by the event that jumps over it, so what is lost at a source's end would be missed by nobody. The end
+makes it a gap like any other: all below ``next_seq`` was sent, or will be. It is a line of ``usage.events``, in the
+same partition as the source's events and behind them, and it is no event: nothing is stored of it, nothing is rejected.
+Said again it changes nothing.
 """
 
 from typing import Annotated, Final, Literal
