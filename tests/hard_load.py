@@ -1,9 +1,10 @@
 """What do producers do to us? A load, drawn from a seed, in which everything happens that may happen to events.
 
 Of every hundred events about two are rubbish in place of an event, three rubbish beside one, four repeated at any
-later time, two held back and sent late, one never sent. Sources restart under a new boot id, two of them share one
-name, foreign writers have no ``seq``; clocks go wrong by minutes and days. What of it must count is written down while
-it is drawn (``meant``).
+later time, two held back and sent late, one never sent. Sources restart under a new boot id, and most of them say
+before that they end, some when their last events are lost; some say so and go on. Two of them share one name, foreign
+writers have no ``seq``; clocks go wrong by minutes and days. What of it must count is written down while it is drawn
+(``meant``).
 """
 
 import json
@@ -110,7 +111,7 @@ class HardLoad:
             if self._random.random() < 0.02:
                 yield from self._oddity()
             if self._random.random() < 0.003:
-                yield from self._close(source)
+                yield from self._end(source)
                 source.restart()
         yield from self._close_all()
 
@@ -119,7 +120,7 @@ class HardLoad:
         for source in self._sources:
             source.record += reversed(source.held)
             source.held = []
-        yield from self._close_all()
+            yield from self._end(source)
 
     def farewells(self) -> Iterator[Sending]:
         """Send one event to each partition, from nobody in particular."""
@@ -207,7 +208,7 @@ class HardLoad:
     def _oddity(self) -> Iterator[Sending]:
         """Draw something that only some producers do."""
         source = self._random.choice(self._sources)
-        match self._random.randrange(6):
+        match self._random.randrange(7):
             case 0:
                 yield Sending(source.partition, b"nobody", self._random.choice((b"", None, b" \n ")))
             case 1:
@@ -221,6 +222,9 @@ class HardLoad:
             case 5:
                 line, _ = self._event(_Source(source.number, source.partition))
                 yield Sending(source.partition, b"spoilt", self._spoil(line))
+            case 6:
+                ends = [self._end_line(source), self._spoilt_end(source)]
+                yield Sending(source.partition, source.name.encode(), b"\n".join(ends))
 
     def _wrong_clock(self, source: _Source) -> Iterator[Sending]:
         yield from self._close(source)
@@ -248,6 +252,28 @@ class HardLoad:
             self.meant.add(event["event_id"])
             lines.append(line)
         return Sending(0, b"twin#0", b"\n".join(lines))
+
+    def _end(self, source: _Source) -> Iterator[Sending]:
+        """Let a source end: with what it sends last, or apart, once or more, its last events lost, or in silence."""
+        source.next_seq += self._random.choice((0, 0, 0, 1, 3))
+        ends = [self._end_line(source)] * self._random.choice((0, 1, 1, 2))
+        if self._random.random() < 0.5:
+            source.record += ends[:1]
+            ends = ends[1:]
+        yield from self._close(source)
+        yield from (Sending(source.partition, source.name.encode(), end) for end in ends)
+
+    def _end_line(self, source: _Source) -> bytes:
+        closed_at = _rfc3339(SystemClock().now_ms())
+        return self._line(
+            {"schema": "spendgauge.end/1", "source": source.name, "next_seq": source.next_seq, "closed_at": closed_at}
+        )[0]
+
+    def _spoilt_end(self, source: _Source) -> bytes:
+        """Make an end that breaks its rules."""
+        spoilt = self._end_line(source).replace(b'"next_seq":', b'"next_seq":-1,"prompt":')
+        self.rubbish[spoilt] = "invalid_event"
+        return spoilt
 
     def _close(self, source: _Source) -> Iterator[Sending]:
         if source.record:

@@ -65,7 +65,9 @@ class NaiveRates:
             self._begin_block(stream, record)
             for line, text in self._lines(stream, record):
                 event = json.loads(text)
-                if self._is_timely((stream, record.partition, record.offset, line), text, event, record.timestamp_ms):
+                if event.get("schema") == "spendgauge.end/1":
+                    self._source(stream, record, event).end(event["next_seq"])
+                elif self._is_timely((stream, record.partition, record.offset, line), text, event, record.timestamp_ms):
                     self._read_event(stream, record, event)
                 else:
                     self._pass_over(stream, record, text)
@@ -135,12 +137,8 @@ class NaiveRates:
     def _source(self, stream: str, record: LogRecord, event: dict[str, Any]) -> NaiveSource:
         name = (stream, record.partition, event["source"])
         if name not in self._sources:
-            self._sources[name] = NaiveSource(base=self._first_base(stream, record.partition, event["seq"]))
+            self._sources[name] = NaiveSource(base=None if (stream, record.partition) in self.unverified else 0)
         return self._sources[name]
-
-    def _first_base(self, stream: str, partition: int, seq: int) -> int:
-        """Say from where on a source that is seen for the first time can have gaps."""
-        return seq if (stream, partition) in self.unverified else 0
 
     def _count(self, partition: int, event: dict[str, Any], prices: Prices) -> None:
         price = prices.get(event["model"])

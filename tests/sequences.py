@@ -10,22 +10,28 @@ import polars as pl
 from spendgauge.streams.accounts import Accounts, SourceWords
 from spendgauge.streams.entries import Start, begin, read_entries
 from spendgauge.streams.origins import Origin, resume
-from spendgauge.streams.positions import RejectedSeq
+from spendgauge.streams.runs import Remark
 
-__all__ = ["AT_MS", "PlainSequences", "Sent", "Shelf", "frame_of", "origin_at", "read_log", "rejected_of"]
+__all__ = ["AT_MS", "PlainSequences", "Sent", "Shelf", "frame_of", "origin_at", "read_log", "remarks_of"]
 
 AT_MS = 1_760_000_000_000
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What of an event matters to its source's sequence."""
+    """What of a line matters to its source's sequence."""
 
     offset: int
     source: str
     seq: int | None
     event_id: int
     rejected: bool = False
+    ended: bool = False
+    """It is no event: the source says that it ends, and that ``seq`` would have come next."""
+
+    @property
+    def is_event(self) -> bool:
+        return not (self.rejected or self.ended)
 
 
 @dataclass
@@ -38,6 +44,8 @@ class PlainSequences:
     shared: set[str] = field(default_factory=set)
     rejected: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     """Numbers of lines that were rejected: not counted, and not missing."""
+    reached: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    """One more than the highest number of an event, or what an end has said."""
 
     def __post_init__(self) -> None:
         self._block = -1
@@ -48,14 +56,14 @@ class PlainSequences:
             self._block = event.offset // self.block_offsets
             self._ids: set[int] = set()
             self._before = {source: frozenset(seqs) for source, seqs in self.counted.items()}
-        if event.rejected:
-            if event.seq is not None and event.source not in self.shared:
-                self.rejected[event.source].add(event.seq)
+        if not event.is_event:
+            self._heed(event)
             return False
         known = event.event_id in self._ids
         self._ids.add(event.event_id)
         if event.seq is None:
             return not known
+        self.reached[event.source] = max(self.reached[event.source], event.seq + 1)
         seqs = self.counted[event.source]
         new = event.seq not in seqs
         if not new and not known and event.seq not in self._before.get(event.source, ()):
@@ -65,10 +73,19 @@ class PlainSequences:
         self.repeats[event.source] += not new
         return new
 
+    def _heed(self, line: Sent) -> None:
+        """Follow the log by a line that is no event."""
+        if line.seq is None or line.source in self.shared:
+            return
+        if line.rejected:
+            self.rejected[line.source].add(line.seq)
+        else:
+            self.reached[line.source] = max(self.reached[line.source], line.seq)
+
     def missing(self, source: str) -> set[int]:
-        """List the numbers below the highest that never came."""
+        """List the numbers that were used and never came."""
         seen = self.counted[source] | self.rejected[source]
-        return set() if source in self.shared else set(range(max(seen, default=0))) - seen
+        return set() if source in self.shared else set(range(self.reached[source])) - seen
 
 
 @dataclass
@@ -110,18 +127,18 @@ def frame_of(events: Iterable[Sent]) -> pl.DataFrame:
             "received_at_ms": AT_MS,
         }
         for line, event in enumerate(events)
-        if not event.rejected
+        if event.is_event
     ]
     numbers = dict.fromkeys(("seq", "offset", "line", "received_at_ms"), pl.Int64)
     return pl.DataFrame(rows, schema={"source": pl.String, "event_id": pl.String, **numbers})
 
 
-def rejected_of(events: Iterable[Sent]) -> list[RejectedSeq]:
-    """List the numbers of the lines that are rejected."""
+def remarks_of(events: Iterable[Sent]) -> list[Remark]:
+    """List what the lines say that are no events."""
     return [
-        RejectedSeq(event.offset, line, event.source, event.seq, AT_MS)
+        Remark(event.offset, line, event.source, event.seq, AT_MS, event.ended)
         for line, event in enumerate(events)
-        if event.rejected and event.seq is not None
+        if not event.is_event and event.seq is not None
     ]
 
 
@@ -141,7 +158,7 @@ def read_log(
     inner = {*cuts, *(block * origin.block_offsets for block in ends)}
     for cut in [*sorted(cut for cut in inner if origin.base < cut < end), end]:
         part = [event for event in log if begins <= event.offset < cut]
-        kept = accounts.fresh(frame_of(part), rejected_of(part))["line"].to_list()
+        kept = accounts.fresh(frame_of(part), remarks_of(part))["line"].to_list()
         fresh += [part[row] for row in kept]
         if cut % origin.block_offsets == 0:
             accounts.end_block(cut // origin.block_offsets)

@@ -23,8 +23,8 @@ from tests.sequences import Shelf, origin_at
 from spendgauge.schemas import LEAVES, MEASURES
 from spendgauge.streams.accounts import Accounts
 from spendgauge.streams.blocks import BlockAggregator
-from spendgauge.streams.positions import RejectedSeq
 from spendgauge.streams.rates import rate_records
+from spendgauge.streams.runs import Remark
 from spendgauge.streams.series import SeriesPlan, parse_series
 
 _BLOCK = 4
@@ -35,7 +35,7 @@ _PRICES = {"cheap": 3, "dear": 1_000_000_007}
 
 @dataclass(frozen=True)
 class _Event:
-    """What of an event matters, and where it stands in the log."""
+    """What of a line matters, and where it stands in the log."""
 
     offset: int
     source: str
@@ -45,11 +45,15 @@ class _Event:
     user: str
     tokens: int
     line: int = 0
-    rejected: bool = False
+    kind: str = "next"
+
+    @property
+    def is_event(self) -> bool:
+        return self.kind not in {"rejected", "end"}
 
 
 _sent = st.tuples(
-    st.sampled_from(["next", "next", "next", "skip", "repeat", "late", "foreign", "rejected"]),
+    st.sampled_from(["next", "next", "next", "skip", "repeat", "late", "foreign", "rejected", "end"]),
     st.sampled_from(["a", "b"]),
     st.sampled_from([0, 5, 15, 200]),
     st.sampled_from(["", "ann", "bob"]),
@@ -77,7 +81,7 @@ def _frame(events: list[_Event], book: str) -> pl.DataFrame:
             "cost_picodollars": event.tokens * _PRICES[book],
         }
         for event in events
-        if not event.rejected
+        if event.is_event
     ]
     texts = dict.fromkeys(("kind", "status", "source", "event_id", "user_id"), pl.String)
     numbers = dict.fromkeys(
@@ -104,12 +108,12 @@ class _Worker:
         """Add up the log to ``end``."""
         if end > self.blocks.next_offset:
             events = [event for event in log if self.blocks.next_offset <= event.offset < end]
-            rejected = [
-                RejectedSeq(event.offset, event.line, event.source, event.seq, _EPOCH_MS)
+            remarks = [
+                Remark(event.offset, event.line, event.source, event.seq, _EPOCH_MS, event.kind == "end")
                 for event in events
-                if event.rejected and event.seq is not None
+                if not event.is_event and event.seq is not None
             ]
-            self.blocks.add(_frame(events, self.book), next_offset=end, rejected=rejected)
+            self.blocks.add(_frame(events, self.book), next_offset=end, remarks=remarks)
 
     def take(self) -> tuple[list[tuple[bytes, bytes | None]], list[dict[str, Any]]]:
         """Take what a flush writes, in this order: entries, then lines."""
@@ -149,7 +153,7 @@ class _Lives(RuleBasedStateMachine):
             for line, (kind, source, at_seconds, user, tokens, back) in enumerate(lines):
                 named = self._named(kind, source, back)
                 if named is not None:
-                    self.log.append(_Event(self.end, *named, at_seconds, user, tokens, line, kind == "rejected"))
+                    self.log.append(_Event(self.end, *named, at_seconds, user, tokens, line, kind))
             self.end += 1
 
     def _named(self, kind: str, source: str, back: int) -> tuple[str, int | None, str] | None:
@@ -163,6 +167,8 @@ class _Lives(RuleBasedStateMachine):
         if kind == "late":
             return self.skipped.pop(0) if self.skipped else None
         named = (source, self.next_seq[source], next(self.ids))
+        if kind == "end":
+            return named
         self.next_seq[source] += 1
         if kind in {"skip", "rejected"}:
             self.skipped.append(named)
@@ -242,8 +248,9 @@ class _Lives(RuleBasedStateMachine):
         sources: dict[str, NaiveSource] = defaultdict(NaiveSource)
         for event in self.log:
             block = event.offset // _BLOCK
-            if event.rejected:
-                sources[event.source].reject(event.seq or 0)
+            if not event.is_event:
+                source = sources[event.source]
+                (source.end if event.kind == "end" else source.reject)(event.seq or 0)
                 continue
             if event.seq is not None and not sources[event.source].is_new(block, event.seq, event.event_id):
                 continue

@@ -16,7 +16,7 @@ from spendgauge.schemas.json_schemas import MODELS, main, published, schema_file
 PUBLISHED = {
     "spendgauge.alerts-1.schema.json": "18479191fadf90edaa7d5cc3f7dec4b9bbfe7e9cdda9866c709c0996586af3e7",
     "spendgauge.end-1.schema.json": "111e487f2212378afa1906c850a37fc460a6c388b014b6f46e5410a85fad4831",
-    "spendgauge.gaps-1.schema.json": "27d85a29223d37a46ee876f9ca1907a898f4478dd1d3661a450c485868e29c07",
+    "spendgauge.gaps-1.schema.json": "40cb0aa2ffa55cb9b3c2c5fc456c8734abcac4d730a4b2e3b970c5f1e34cc16d",
     "spendgauge.rates-1.schema.json": "a0677c57d3f4f16725fbf9a2a258d182dbd77bddf928faa55452acb94f32c8e0",
     "spendgauge.rejected-1.schema.json": "285432cea82eb8916bcb5c4929356ceaf80e2628dc123698707eaa2cc1db372e",
     "spendgauge.usage-1.schema.json": "c6aa50e196f2a86bb23e806b645e58da25f18db5f79648743637b8e7e7a6c22d",

@@ -15,6 +15,7 @@ from spendgauge.schemas.positions import MAX_GAPS, PositionKey, PriceEdition, So
 from spendgauge.streams.accounts import Accounts, SourceWords
 from spendgauge.streams.entries import Start, carry_over, position_of, read_entries, state_of
 from spendgauge.streams.origins import Origin
+from spendgauge.streams.passed import MAX_RANGES
 from spendgauge.streams.positions import Positions
 from spendgauge.streams.sources import (
     FORGOTTEN_MS,
@@ -32,15 +33,16 @@ _BLOCK = 5
 _END = 25
 _KEPT = "topic-id:5"
 
+_placed = {"offset": st.integers(0, _END - 1), "source": st.sampled_from(["a", "b", 'c"\\'])}
 _events = st.builds(
     Sent,
-    offset=st.integers(0, _END - 1),
-    source=st.sampled_from(["a", "b", 'c"\\']),
+    **_placed,
     seq=st.none() | st.integers(0, 9),
     event_id=st.integers(1, 30),
     rejected=st.sampled_from([False, False, False, True]),
 )
-_steady = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 8)), max_size=30)
+_ends = st.builds(Sent, **_placed, seq=st.integers(0, 9), event_id=st.just(0), ended=st.just(True))
+_steady = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 10)), max_size=30)
 
 
 def _sorted(events: list[Sent]) -> list[Sent]:
@@ -48,16 +50,19 @@ def _sorted(events: list[Sent]) -> list[Sent]:
 
 
 def _counting(draws: list[tuple[str, int]]) -> list[Sent]:
-    """Make sources that mostly count on, and sometimes jump, repeat, fill or are rejected: 6 of 9 just count on."""
+    """Make sources that mostly count on, and sometimes jump, repeat, fill, are rejected, or end and go on: 6 of 11 just
+    count on; of those that end every other has lost what it sent last."""
     log, following = [], defaultdict[str, int](int)
     for number, (source, whim) in enumerate(draws):
-        seq = {0: max(following[source] - 2, 0), 1: following[source] + 2}.get(whim, following[source])
-        log.append(Sent(number * _END // len(draws), source, seq, hash((source, seq)) % 10**9, whim == 2))
-        following[source] = max(following[source], seq + 1)
+        after = following[source]
+        seq = {0: max(after - 2, 0), 1: after + 2, 10: after + 2}.get(whim, after)
+        identity = hash((source, seq)) % 10**9
+        log.append(Sent(number * _END // len(draws), source, seq, identity, whim == 2, whim > 8))
+        following[source] = max(after, seq if whim > 8 else seq + 1)
     return log
 
 
-_logs = st.lists(_events, max_size=40).map(_sorted) | _steady.map(_counting)
+_logs = st.lists(_events | _ends, max_size=40).map(_sorted) | _steady.map(_counting)
 _cuts = st.lists(st.integers(1, _END - 1), max_size=6)
 
 
@@ -84,13 +89,13 @@ def _open_alerts(said: list[SourceWords]) -> set[str]:
 @_law
 @given(_logs, _cuts)
 def test_new_events_are_those_of_the_plain_way(events: list[Sent], cuts: list[int]) -> None:
-    """Duplicates at any distance, late events, filled gaps, rejected lines and shared names: the new events, the
+    """Duplicates at any distance, late events, filled gaps, rejected lines, ends and shared names: the new events, the
     missing numbers and the repeats are those that sets of all numbers give, however the log is cut."""
     fresh, said, _ = read_log(events, cuts, Shelf(), origin=origin_at(None, block_offsets=_BLOCK), end=_END)
     new, plain = _plainly(events)
     assert fresh == new
     lines = _last_lines(said)
-    for source in plain.counted.keys() | plain.rejected.keys():
+    for source in plain.counted.keys() | plain.rejected.keys() | plain.reached.keys():
         missing = (
             {n for gap in lines[source].gaps for n in range(gap.first_seq, gap.last_seq + 1)}
             if source in lines
@@ -151,6 +156,9 @@ def test_alerts_stand_for_open_gaps(events: list[Sent], cuts: list[int], crash: 
                 Hole(ten * 5, ten * 5 + 2, *((ten, 7) if ten % 2 else (UNVERIFIED, 0))) for ten in sorted(tens)
             )
         ),
+        passed=st.lists(st.integers(0, 9), unique=True, max_size=4).map(
+            lambda tens: tuple((100 + ten * 5, 102 + ten * 5) for ten in sorted(tens))
+        ),
         unsure=st.booleans(),
         repeats=st.integers(0, 9),
         shared=st.booleans(),
@@ -178,9 +186,7 @@ class TestWhatIsSaid:
         alerts = [(alert.alert_id, alert.state) for words in said for alert in words.alerts]
         assert alerts == [("gap:topic-id:100:1:1:a", "raised"), ("gap:topic-id:100:1:1:a", "resolved")]
         (message,) = {alert.message for words in said for alert in words.alerts if alert.state == "raised"}
-        assert (
-            message == "3 events (seq 1 to 3) are missing of source a; what followed came at 2025-10-09 08:53:20+00:00."
-        )
+        assert message == "3 events (seq 1 to 3) are missing of source a; this was seen at 2025-10-09 08:53:20+00:00."
 
     def test_a_rejected_line_is_not_missing(self) -> None:
         """Numbers of rejected lines are neither missing nor counted, in a gap they close their part of it; what comes
@@ -197,7 +203,8 @@ class TestWhatIsSaid:
         assert (said[-1].gaps[0].repeats, accounts.missing, _open_alerts(said)) == (2, (0, 0), set())
 
     def test_rejected_numbers_do_not_end_the_trust(self) -> None:
-        """Of very many rejected numbers the first are forgotten and count as used; gaps are told as before."""
+        """Of very many rejected numbers those that are farthest from the next one are forgotten and count as used; gaps
+        are told as before."""
         events = [Sent(n, "a", n, n, rejected=n % 2 == 1) for n in range(3 * MAX_GAPS)]
         events += [Sent(len(events), "a", len(events) + 1, len(events))]
         events += [Sent(10**5, "a", 1, 1), Sent(10**5, "a", 3 * MAX_GAPS - 1, 3 * MAX_GAPS - 1)]
@@ -205,6 +212,19 @@ class TestWhatIsSaid:
         fresh, said, accounts = read_log(events, [], Shelf(), origin=origin, end=10**5 + 1)
         assert [event.seq for event in fresh[-2:]] == [3 * MAX_GAPS + 1, 3 * MAX_GAPS - 1]
         assert (said[-1].gaps[0].shared, accounts.missing) == (False, (1, 1))
+
+    def test_an_absurd_number_claims_nothing(self) -> None:
+        """A rejected line opens no gap, whatever number it names: an event or an end that goes on does."""
+        #  offset   0      1     2 3 4    5 6 7 8
+        #  seq      0  2**62     1 2 4*   5 6 8* 10 (end)      * rejected
+        log = [(0, False), (2**62, True), (1, False), (2, False), (4, True), (5, False), (6, False), (8, True)]
+        events = [Sent(n, "a", seq, n, rejected) for n, (seq, rejected) in enumerate(log)]
+        events.append(Sent(len(log), "a", 10, 0, ended=True))
+        fresh, said, accounts = read_log(events, [2], Shelf(), origin=origin_at(None, block_offsets=100), end=9)
+        assert [event.seq for event in fresh] == [0, 1, 2, 5, 6]
+        shown = [(gap.first_seq, gap.last_seq, gap.opened_offset) for line in said[-1].gaps for gap in line.gaps]
+        assert shown == [(3, 3, 5), (7, 7, 8), (9, 9, 8)]
+        assert (accounts.missing, len(_open_alerts(said))) == ((3, 3), 2)
 
     def test_nothing_is_said_of_sources_that_count(self) -> None:
         """A source that counts on from 0 is worth no word."""
@@ -308,7 +328,7 @@ class TestWhatIsNotKnown:
     def test_who_lived_through_it_knows(self) -> None:
         """A worker carries what it knows over to the recreated topic: repeats stay repeats, the next jump is a gap, and
         what was missing in the old topic counts without being called missing in the new one, also for a successor."""
-        state = SourceState(5, (Hole(1, 2, 9, 9),), False, 0, shared=False, first_offset=3, last_at_ms=AT_MS)
+        state = SourceState(5, (Hole(1, 2, 9, 9),), (), False, 0, shared=False, first_offset=3, last_at_ms=AT_MS)
         origin, shelf = origin_at(None, block_offsets=_BLOCK), Shelf()
         start = shelf.start(origin, carried=carry_over({"a": state}, unverified=False))
         assert self._unverified(start, origin, [4, 1, 6]) == ([1, 6], {5})
@@ -421,17 +441,14 @@ def test_a_gap_that_a_dead_worker_spoke_of_is_resolved() -> None:
     assert _open_alerts(dead + after) == set()
 
 
-def test_the_largest_holes_are_kept() -> None:
-    """A source of which many lines were rejected, and whose past nobody knows, may still send all of its past."""
-    state = SourceState(
-        1000, (Hole(0, 999, UNVERIFIED, 0),), unsure=False, repeats=0, shared=False, first_offset=0, last_at_ms=0
-    )
-    for number in range(MAX_GAPS + 10):
-        rejected = SeqEvent(1001 + 2 * number, number, 0, id_known=False)
-        state = pass_over(decide(state, rejected._replace(seq=rejected.seq - 1), at_block_start=state)[0], rejected)
-    assert len(state.holes) == MAX_GAPS
-    assert state.expects(0)
-    assert not state.expects(1001)
+def test_rejected_numbers_are_bounded() -> None:
+    """A source that sends bad lines for ever does not grow, and what nobody knows of its past stays open."""
+    state = SourceState(1000, (Hole(0, 999, UNVERIFIED, 0),), (), False, 0, shared=False, first_offset=0, last_at_ms=0)
+    for number in range(1000, 3000, 2):
+        state, _ = decide(state, SeqEvent(number, number, 0), at_block_start=state)
+        state = pass_over(state, SeqEvent(number + 1, number, 0))
+    assert len(state.passed) == MAX_RANGES
+    assert [state.expects(seq) for seq in (0, 1001, 2999 - 2 * MAX_RANGES, 2999)] == [True, False, False, True]
 
 
 def test_an_alert_counts_all_that_a_record_jumped_over() -> None:

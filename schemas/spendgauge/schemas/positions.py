@@ -1,7 +1,7 @@
 """Where does each source stand, and which of its events are missing? What is on ``usage.gaps``, ``usage.positions``.
 
 A source counts its events from 0 without a hole, and all of them lie in one partition of ``usage.events``. So a
-``seq`` below the next one is a repeat, unless it lies in a gap; a jump opens a gap.
+``seq`` below the next one is a repeat, unless it lies in a gap; a jump opens a gap, and so does an end that is one.
 
 ``usage.gaps`` says it to readers: one line whenever a source's gaps or repeats changed; of the lines of one
 (stream, partition, source) the highest version counts.
@@ -59,7 +59,8 @@ class SeqGap(_Wire):
     first_seq: _Seq = Field(description="The first missing sequence number.")
     last_seq: _Seq = Field(description="The last missing one; equal to first_seq where one event is missing.")
     opened_offset: _Offset = Field(
-        description="The offset of the event that jumped over them. Parts of one gap share it, so it names the gap."
+        description="The offset of the event that jumped over them, or of the source's end. Parts of one gap share it, "
+        "so it names the gap."
     )
     opened_at_ms: Total = Field(description="That record's broker timestamp, milliseconds since 1970 UTC.")
 
@@ -71,7 +72,7 @@ class SourceGaps(_Wire):
     stream: str = Field(min_length=1, description="As in a contribution: topic id and block size.")
     partition: int = Field(ge=0, le=2**31 - 1, description="Of usage.events.")
     version: _Offset = Field(description="The last offset included; the highest version wins.")
-    next_seq: int = Field(ge=0, le=2**62 + 1, description="One more than the highest sequence number seen.")
+    next_seq: int = Field(ge=0, le=2**62 + 1, description="The number that is expected next.")
     gaps: tuple[SeqGap, ...] = Field(max_length=MAX_GAPS, description="What is missing now, in order of first_seq.")
     repeats: _Offset = Field(description="How many events came again and were not counted again.")
     shared: bool = Field(
@@ -83,12 +84,17 @@ class SourceGaps(_Wire):
 class SourcePosition(_Wire):
     """Where one source stands: the value of an entry of ``usage.positions``."""
 
-    next_seq: int = Field(ge=0, le=2**62 + 1, description="One more than the highest sequence number seen.")
+    next_seq: int = Field(ge=0, le=2**62 + 1, description="The number that is expected next.")
     gaps: tuple[SeqGap, ...] = Field(default=(), description="What is missing, in order of first_seq.")
     unverified: tuple[tuple[_Seq, _Seq], ...] = Field(
         default=(),
         description="Ranges [first, last] of which nobody knows whether they were counted: what comes is counted, "
         "and what does not come is not called missing.",
+    )
+    passed: tuple[tuple[_Seq, _Seq], ...] = Field(
+        default=(),
+        description="Ranges [first, last] of numbers of rejected lines, some perhaps beyond next_seq: neither counted "
+        "nor missing.",
     )
     unsure: bool = Field(
         default=False,

@@ -21,7 +21,8 @@ from spendgauge.schemas.positions import MAX_EDITION, EditionKey, PositionKey, P
 from spendgauge.streams.entries import Start, position_of
 from spendgauge.streams.gaps import gap_alerts, gap_line
 from spendgauge.streams.origins import Origin
-from spendgauge.streams.positions import Positions, RejectedSeq
+from spendgauge.streams.positions import Positions
+from spendgauge.streams.runs import Remark
 from spendgauge.streams.sources import SourceState
 
 __all__ = ["Accounts", "SourceWords"]
@@ -82,9 +83,9 @@ class Accounts:
         """How many gaps are open, and how many events they lack; any thread may ask."""
         return self._positions.missing
 
-    def fresh(self, events: pl.DataFrame, rejected: Sequence[RejectedSeq] = ()) -> pl.DataFrame:
-        """Return the events that were not counted before, in order; all are of one block, as the rejected ones are."""
-        return self._positions.fresh(events, rejected)
+    def fresh(self, events: pl.DataFrame, remarks: Sequence[Remark] = ()) -> pl.DataFrame:
+        """Return the events that were not counted before, in order; all are of one block, as the remarks are."""
+        return self._positions.fresh(events, remarks)
 
     def end_block(self, following: int) -> None:
         """Note where the sources stand where the following block begins."""

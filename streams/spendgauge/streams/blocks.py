@@ -15,7 +15,7 @@ import polars as pl
 
 from spendgauge.streams.accounts import Accounts
 from spendgauge.streams.origins import Origin
-from spendgauge.streams.positions import RejectedSeq
+from spendgauge.streams.runs import Remark
 from spendgauge.streams.series import TOTALS_SCHEMA, SeriesPlan, merge
 
 __all__ = ["BlockAggregator", "Contributions"]
@@ -52,15 +52,15 @@ class BlockAggregator:
         self._ended: list[Contributions] = []
         self._start_block(origin.base // origin.block_offsets)
 
-    def add(self, priced: pl.DataFrame, *, next_offset: int, rejected: Sequence[RejectedSeq] = ()) -> int:
+    def add(self, priced: pl.DataFrame, *, next_offset: int, remarks: Sequence[Remark] = ()) -> int:
         """Include the log up to (not including) ``next_offset``; return how many of the events were duplicates.
 
         ``priced``: its accepted events in order of offset, as the codec and the price book give them. It may be
-        empty (all lines rejected), and may reach over the ends of blocks. ``rejected``: the numbers of other lines.
+        empty (no line is an event), and may reach over the ends of blocks. ``remarks``: what other lines say.
         """
         duplicates = 0
         for block, end, events in self._by_block(priced, next_offset):
-            fresh = self._accounts.fresh(events, [one for one in rejected if self.next_offset <= one.offset < end])
+            fresh = self._accounts.fresh(events, [one for one in remarks if self.next_offset <= one.offset < end])
             duplicates += len(events) - len(fresh)
             self._hold(fresh)
             self.next_offset = end

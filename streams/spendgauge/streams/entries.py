@@ -167,6 +167,7 @@ def state_of(entry: SourcePosition, *, unsure: bool = False) -> SourceState:
     return SourceState(
         entry.next_seq,
         tuple(holes),
+        entry.passed,
         entry.unsure or unsure,
         entry.repeats,
         entry.shared,
@@ -181,6 +182,7 @@ def position_of(state: SourceState) -> SourcePosition:
         next_seq=state.next_seq,
         gaps=tuple(gap_of(hole) for hole in state.claimed),
         unverified=tuple((hole.first, hole.last) for hole in state.holes if hole.opened_offset == UNVERIFIED),
+        passed=state.passed,
         unsure=state.unsure,
         repeats=state.repeats,
         shared=state.shared,

@@ -40,7 +40,7 @@ def gap_alerts(change: SourceChange, *, stream: str, partition: int) -> Iterator
     place = f"{stream}:{partition}"
     for gap in change.raised:
         since = _text(gap.opened_at_ms)
-        message = f"{_missing(change, gap)} missing of source {change.source}; what followed came at {since}."
+        message = f"{_missing(change, gap)} missing of source {change.source}; this was seen at {since}."
         yield _alert(change, gap, state="raised", place=place, message=message)
     for gap in change.resolved:
         if change.state.shared:

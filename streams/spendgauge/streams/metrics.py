@@ -52,6 +52,7 @@ class RatesMetrics:
         )
         rejects: Values = {(reason,): counts.rejects[reason] for reason in get_args(RejectReason)}
         yield counter(f"{_PREFIX}_rejects_total", "Lines that are no valid event.", rejects, labels=["reason"])
+        yield counter(f"{_PREFIX}_ends_total", "Lines that say that a source ends.", counts.ends)
         yield counter(f"{_PREFIX}_contributions_total", "Contributions written to cost.rates.", counts.contributions)
         yield counter(f"{_PREFIX}_rebalances_total", "How often partitions were shared out anew.", self._rebalances)
         yield gauge(f"{_PREFIX}_live_keys", "Totals in memory.", self._agent.live_keys)

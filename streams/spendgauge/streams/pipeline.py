@@ -6,13 +6,13 @@ No I/O and no event loop: the agent calls this from a thread, one call at a time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from spendgauge.schemas.chunks import decode_chunk
+from spendgauge.schemas.chunks import DecodedChunk, decode_chunk
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.schemas.rejects import RejectedEvent
 from spendgauge.streams.accounts import Accounts, SourceWords
 from spendgauge.streams.blocks import BlockAggregator, Contributions
-from spendgauge.streams.positions import RejectedSeq
 from spendgauge.streams.reading import Delivery, Reading, Receipt
+from spendgauge.streams.runs import Remark
 from spendgauge.streams.series import SeriesPlan
 
 __all__ = ["Changes", "Counts", "Pipeline"]
@@ -28,6 +28,7 @@ class Counts:
     duplicates: int = 0
     rejects: Counter[str] = field(default_factory=Counter)
     """By reason."""
+    ends: int = 0
     contributions: int = 0
 
 
@@ -93,7 +94,7 @@ class Pipeline:
             )
         decoded = decode_chunk(delivery)
         duplicates = partition.blocks.add(
-            self._book.price(decoded.frame), next_offset=delivery.next_offset, rejected=_numbers(decoded.rejects)
+            self._book.price(decoded.frame), next_offset=delivery.next_offset, remarks=_remarks(decoded)
         )
         acknowledged = delivery.reading.origin.acknowledged
         rejects = [reject for reject in decoded.rejects if reject.offset >= acknowledged]
@@ -104,6 +105,7 @@ class Pipeline:
         self.counts.events += len(decoded.frame)
         self.counts.duplicates += duplicates
         self.counts.rejects.update(reject.reason for reject in rejects)
+        self.counts.ends += len(decoded.ends)
 
     def take(self) -> list[Changes]:
         """Take what changed since the last time, reading by reading, of those that are still open."""
@@ -139,10 +141,12 @@ class Pipeline:
         return self._partitions[reading]
 
 
-def _numbers(rejects: list[RejectedEvent]) -> list[RejectedSeq]:
-    """List the numbers that can be read in rejected lines."""
-    return [
-        RejectedSeq(reject.offset, reject.line, *number, reject.received_at_ms)
-        for reject in rejects
+def _remarks(decoded: DecodedChunk) -> list[Remark]:
+    """List what the lines that are no events say of their sources' numbers, in the order of the log."""
+    passed = [
+        Remark(reject.offset, reject.line, *number, reject.received_at_ms)
+        for reject in decoded.rejects
         if (number := reject.number)
     ]
+    ends = [Remark(offset, line, source, seq, at_ms, True) for source, seq, offset, line, at_ms in decoded.ends]
+    return sorted(passed + ends)

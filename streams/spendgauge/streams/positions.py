@@ -1,22 +1,25 @@
 """Which events of a partition were counted already, and where does each of its sources stand?
 
-A well-behaved source goes on where it was: its events of a chunk are then the next numbers without a hole, found out
-with one group-by for all sources and remembered as two numbers. A source that sends again what it sent before the block
-is as quickly told. Only sources that do otherwise, or of which a line was rejected, are looked at event by event
-(``sources``). Events without a ``seq`` (foreign writers) are told apart by ``event_id`` within their block.
+A well-behaved source goes on where it was, and ends where it is: its events of a chunk are then the next numbers
+without a hole, found out with one group-by for all sources and remembered as two numbers. A source that sends again
+what it sent before the block is as quickly told. Only sources that do otherwise, or of which a line was rejected, are
+looked at line by line (``sources``). Events without a ``seq`` (foreign writers) are told apart by ``event_id`` within
+their block.
 
 What is known at a block's start is a function of the log before it, and each decision depends on that and on the
 block's events before it alone. So a rebuild from the block's start decides as the first reading did, however the log
 is cut into chunks.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import merge
-from typing import NamedTuple
 
 import polars as pl
 
+from spendgauge.streams.passed import first_not_in, overlaps
+from spendgauge.streams.runs import EventIds, Remark, Run, is_told, rows_of, runs_of
 from spendgauge.streams.sources import (
     FORGOTTEN_MS,
     SILENT_MS,
@@ -24,22 +27,13 @@ from spendgauge.streams.sources import (
     Hole,
     SeqEvent,
     SourceState,
+    close,
     decide,
     pass_over,
     unseen,
 )
 
-__all__ = ["Positions", "RejectedSeq", "SourceChange"]
-
-
-class RejectedSeq(NamedTuple):
-    """The number that a rejected line has used, and where it stood."""
-
-    offset: int
-    line: int
-    source: str
-    seq: int
-    at_ms: int
+__all__ = ["Positions", "SourceChange"]
 
 
 @dataclass
@@ -50,7 +44,7 @@ class SourceChange:
     before: SourceState
     state: SourceState
     opened: dict[int, Hole] = field(default_factory=dict)
-    """The gaps that were opened, by the offset of the event that jumped."""
+    """The gaps that were opened, by the offset of what opened them."""
     forgotten: bool = False
     """Nobody knows any more whether the gaps that were open before are closed."""
 
@@ -89,7 +83,7 @@ class Positions:
         self._unverified = unverified
         self._acknowledged = acknowledged
         self._at_block_start = {source: state for source, state in known.items() if state.unsure}
-        self._ids = _EventIds()
+        self._ids = EventIds()
         self._changes = {
             source: SourceChange(source, before, known[source], forgotten=True)
             for source, before in (forgotten or {}).items()
@@ -106,22 +100,19 @@ class Positions:
         holes = [hole for held in list(self._lacking.values()) for hole in held]
         return len(holes), sum(hole.last - hole.first + 1 for hole in holes)
 
-    def fresh(self, events: pl.DataFrame, rejected: Sequence[RejectedSeq] = ()) -> pl.DataFrame:
+    def fresh(self, events: pl.DataFrame, remarks: Sequence[Remark] = ()) -> pl.DataFrame:
         """Return the events that were not counted before, in order, and remember them. All are of one block.
 
-        ``rejected``: the numbers of the lines among them that were rejected, in order too.
+        ``remarks``: what the other lines among them say, in order too.
         """
-        if events.is_empty() and not rejected:
+        if events.is_empty() and not remarks:
             return events
         seen = events.select("source", "seq", "offset", "line", "received_at_ms", id=pl.col("event_id").hash())
         numbered = seen.filter(pl.col("seq").is_not_null()) if seen["seq"].null_count() else seen
-        unruly = {one.source for one in rejected}
-        others = [run for run in _runs(numbered) if run.source not in unruly and not self._follow(run)]
-        replayed = {run.source for run in others if self._replays(run)}
-        unruly.update(run.source for run in others if run.source not in replayed)
-        repeated = _rows_of(seen, replayed)
+        unruly, replayed = self._sort_out(runs_of(numbered), remarks)
+        repeated = rows_of(seen, replayed)
         if unruly or len(numbered) < len(seen):
-            repeated += self._repeated(seen, unruly, rejected)
+            repeated += self._repeated(seen, unruly, [one for one in remarks if one.source in unruly])
         self._ids.add(seen["id"])
         if not repeated:
             return events
@@ -138,7 +129,7 @@ class Positions:
             del self._states[source]
             self._lacking.pop(source, None)
         self._at_block_start = {}
-        self._ids = _EventIds()
+        self._ids = EventIds()
         return changed, silent
 
     def take(self) -> tuple[list[SourceChange], dict[str, SourceState]]:
@@ -148,27 +139,49 @@ class Positions:
         self._changes, self._moved = {}, set()
         return changes, moved
 
-    def _follow(self, run: "_Run") -> bool:
-        """Remember a source's events where they are just the next ones, each once; say whether they are."""
-        source, low, high, events, rising, offset, _, at_ms = run
+    def _sort_out(self, runs: Iterable[Run], remarks: Sequence[Remark]) -> tuple[set[str], set[str]]:
+        """Remember what is told at a glance; return the sources that must be looked at line by line, and those of which
+        all events are repeated."""
+        unruly = {one.source for one in remarks if not one.ended}
+        ends: dict[str, list[Remark]] = defaultdict(list)
+        for one in remarks:
+            if one.source not in unruly:
+                ends[one.source].append(one)
+        others = [run for run in runs if run.source not in unruly and not self._follow(run, ends.get(run.source, ()))]
+        replayed = {run.source for run in others if self._replays(run, ends.get(run.source, ()))}
+        unruly.update(run.source for run in others if run.source not in replayed)
+        unruly.update(source for source, told in ends.items() if not self._knows(told))
+        return unruly, replayed
+
+    def _follow(self, run: Run, ends: Sequence[Remark]) -> bool:
+        """Remember a source's events where they are just the next ones, each once, and the end says no more; say
+        whether that is so."""
+        source, low, high, events, rising, offset, _, _, at_ms = run
         state = self._states.get(source) or unseen(offset, at_ms, unsure=self._unverified)
-        next_seq, holes, unsure, repeats, shared, first_offset, last_at_ms = state
+        next_seq, holes, passed, unsure, repeats, shared, first_offset, last_at_ms = state
         if not (rising and low == next_seq and high - low + 1 == events):
             return False
         if shared or unsure or at_ms - last_at_ms > SILENT_MS:
             return False
+        if passed and overlaps(passed, low, high):
+            return False
+        if ends and not all(is_told(end, run, last_at_ms) for end in ends):
+            return False
         self._at_block_start.setdefault(source, state)
+        next_seq = first_not_in(passed, high + 1) if passed else high + 1
         last_at_ms = max(last_at_ms, at_ms)
-        self._keep(source, SourceState(high + 1, holes, unsure, repeats, shared, first_offset, last_at_ms))
+        self._keep(source, SourceState(next_seq, holes, passed, unsure, repeats, shared, first_offset, last_at_ms))
         return True
 
-    def _replays(self, run: "_Run") -> bool:
+    def _replays(self, run: Run, ends: Sequence[Remark]) -> bool:
         """Remember a source's events where all were counted before this block; say whether they were."""
         state = self._states.get(run.source)
         if state is None or state.shared or run.last_at_ms - state.last_at_ms > SILENT_MS:
             return False
         before = self._at_block_start.get(run.source, state)
-        if before.holes or run.high >= before.next_seq:
+        if before.holes or run.high >= before.next_seq or overlaps(before.passed, run.low, run.high):
+            return False
+        if not self._knows(ends):
             return False
         self._at_block_start.setdefault(run.source, state)
         repeats, last_at_ms = state.repeats + run.events, max(state.last_at_ms, run.last_at_ms)
@@ -178,41 +191,54 @@ class Positions:
             self._note(run.source, state, after, run.last_offset)
         return True
 
-    def _repeated(self, seen: pl.DataFrame, unruly: set[str], rejected: Sequence[RejectedSeq]) -> list[int]:
-        """Look at the events of unruly sources, and at those without a number, one by one; list the repeats' rows."""
+    def _knows(self, ends: Sequence[Remark]) -> bool:
+        """Say whether these ends of one source say nothing that is not known without them."""
+        state = self._states.get(ends[0].source) if ends else None
+        if state is None:
+            return not any(end.seq for end in ends)
+        since_ms = max(end.at_ms for end in ends) - state.last_at_ms
+        return since_ms <= SILENT_MS and (state.shared or max(end.seq for end in ends) <= state.next_seq)
+
+    def _repeated(self, seen: pl.DataFrame, unruly: set[str], remarks: Sequence[Remark]) -> list[int]:
+        """Look at the lines of unruly sources, and at events without a number, one by one; list the repeats' rows."""
         marked = seen.with_row_index("row").with_columns(known=~pl.col("id").is_first_distinct())
         marked = marked.filter(pl.col("seq").is_null() | pl.col("source").is_in(unruly))
         known = marked["known"] | self._ids.holds(marked["id"])
         lines = marked.select("offset", "line", "source", "seq", "received_at_ms", known, "row").iter_rows()
         repeated = []
-        for offset, _, source, seq, at_ms, *event in merge(lines, rejected):
-            if not event:
-                self._pass_over(source, SeqEvent(seq, offset, at_ms, id_known=False))
-            elif not self._is_new(source, SeqEvent(seq, offset, at_ms, id_known=event[0])):
-                repeated.append(event[1])
+        for offset, _, source, seq, at_ms, marked_so, *row in merge(lines, remarks):
+            if not row:
+                self._heed(source, SeqEvent(seq, offset, at_ms), close if marked_so else pass_over)
+            elif not self._is_new(source, SeqEvent(seq, offset, at_ms, id_known=marked_so)):
+                repeated += row
         return repeated
 
     def _is_new(self, source: str, event: SeqEvent) -> bool:
         if event.seq is None:
             return not event.id_known
-        before, at_block_start = self._before(source, event)
+        before = self._before(source, event)
+        at_block_start = self._at_block_start.setdefault(source, before)
         after, new = decide(before, event, at_block_start=at_block_start)
         self._move(source, before, after, event)
         return new
 
-    def _pass_over(self, source: str, event: SeqEvent) -> None:
-        before, _ = self._before(source, event)
-        self._move(source, before, pass_over(before, event), event)
+    def _heed(self, source: str, line: SeqEvent, says: Callable[[SourceState, SeqEvent], SourceState]) -> None:
+        """Take in a line that is no event; most ends change nothing."""
+        before = self._before(source, line)
+        after = says(before, line)
+        if after is not before:
+            self._at_block_start.setdefault(source, before)
+            self._move(source, before, after, line)
 
-    def _before(self, source: str, event: SeqEvent) -> tuple[SourceState, SourceState]:
-        """Say where a source stands before an event, and where it stood when the block began."""
+    def _before(self, source: str, event: SeqEvent) -> SourceState:
+        """Say where a source stands before a line."""
         before = self._states.get(source)
         if before is None or event.at_ms - before.last_at_ms > SILENT_MS:
-            before = unseen(event.offset, event.at_ms, unsure=self._unverified)
-        return before, self._at_block_start.setdefault(source, before)
+            return unseen(event.offset, event.at_ms, unsure=self._unverified)
+        return before
 
     def _move(self, source: str, before: SourceState, after: SourceState, event: SeqEvent) -> None:
-        """Remember where an event has brought its source."""
+        """Remember where a line has brought its source."""
         self._keep(source, after)
         if after.holes is not before.holes:
             self._lacking[source] = after.claimed
@@ -220,71 +246,17 @@ class Positions:
             self._note(source, before, after, event.offset)
 
     def _note(self, source: str, before: SourceState, after: SourceState, offset: int) -> None:
-        """Remember for the next report what an event has changed, if that is worth a word."""
+        """Remember for the next report what a line has changed, if that is worth a word."""
         if (after.holes, after.repeats, after.shared) == (before.holes, before.repeats, before.shared):
             return
         change = self._changes.setdefault(source, SourceChange(source, before, after))
         claimed = after.claimed
         if after.next_seq > before.next_seq and claimed and claimed[-1].opened_offset == offset:
-            change.opened.setdefault(offset, claimed[-1])
+            change.opened.setdefault(offset, _gaps(after)[offset])
 
     def _keep(self, source: str, state: SourceState) -> None:
         self._states[source] = state
         self._moved.add(source)
-
-
-class _EventIds:
-    """The event ids of a block, as 64-bit hashes: of a million ids, two are alike once in 10^7 blocks."""
-
-    def __init__(self) -> None:
-        self._parts: list[pl.Series] = []
-
-    def add(self, ids: pl.Series) -> None:
-        self._parts.append(ids)
-
-    def holds(self, ids: pl.Series) -> pl.Series:
-        """Say of each id whether it was added. The few are hashed and the many run past them, not the reverse."""
-        wanted = ids.implode()
-        found = [part.filter(part.is_in(wanted)) for part in self._parts]
-        return ids.is_in(pl.concat(found).implode()) if found else pl.repeat(False, len(ids), eager=True)
-
-
-class _Run(NamedTuple):
-    """The sequence numbers of one source in one chunk."""
-
-    source: str
-    low: int
-    high: int
-    events: int
-    rising: bool
-    """Each is the one before and 1. Others in between would be gaps that were open for a moment: a reading that cut
-    its chunks there may have said so, and the gap must be said to be closed."""
-    first_offset: int
-    last_offset: int
-    last_at_ms: int
-
-
-def _runs(numbered: pl.DataFrame) -> Iterator[_Run]:
-    """Describe each source, with one group-by for all."""
-    seq = pl.col("seq")
-    described = numbered.group_by("source").agg(
-        seq.min().alias("low"),
-        seq.max().alias("high"),
-        pl.len().alias("events"),
-        (seq.diff() == 1).all().alias("rising"),
-        pl.col("offset").first().alias("first_offset"),
-        pl.col("offset").last().alias("last_offset"),
-        pl.col("received_at_ms").max().alias("last_at_ms"),
-    )
-    return map(_Run._make, described.rows())
-
-
-def _rows_of(seen: pl.DataFrame, sources: set[str]) -> list[int]:
-    """List the rows of the numbered events of these sources."""
-    if not sources:
-        return []
-    wanted = pl.col("source").is_in(sources) & pl.col("seq").is_not_null()
-    return seen.select(wanted.arg_true()).to_series().to_list()
 
 
 def _gaps(state: SourceState) -> dict[int, Hole]:

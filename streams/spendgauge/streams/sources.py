@@ -6,17 +6,18 @@ below it, of which there are normally none:
     seq      0 1 2 3 4 5 6 7 8 9
     seen     x x x . . x x . x       next_seq 9, holes [3, 4] and [7, 7]
 
-A ``seq`` from ``next_seq`` on, or in a hole, is new. All else is a repeat, whatever its age. A line that was rejected
-is not missing, and was not counted: its number is a hole of which nothing is claimed. A state is a value, and each
-decision is a function of the state and the event: the same log gives the same states to whoever reads it.
+A ``seq`` from ``next_seq`` on, or in a hole, is new. All else is a repeat, whatever its age. A source's end says what
+is next as an event with that number would, and is none. The number of a line that was rejected is passed over: it is
+neither missing nor counted, and opens no hole, for a bad line proves nothing. A state is a value, and each decision is
+a function of the state and the line: the same log gives the same states to whoever reads it.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from spendgauge.schemas.events import MAX_FUTURE, MAX_PAST
 from spendgauge.schemas.positions import MAX_GAPS
+from spendgauge.streams.passed import Ranges, first_not_in, holds, pieces_between, with_number, without_number
 
 __all__ = [
     "FORGOTTEN_MS",
@@ -25,14 +26,15 @@ __all__ = [
     "Hole",
     "SeqEvent",
     "SourceState",
+    "close",
     "decide",
     "pass_over",
     "unseen",
 ]
 
 UNVERIFIED: Final = -1
-"""Opens the holes of which nothing is claimed, for they may have been counted, or were rejected: what comes is counted,
-nothing is called missing."""
+"""Opens the holes of which nothing is claimed, for they may have been counted: what comes is counted, nothing is called
+missing."""
 
 _ACCEPTED_MS: Final = int((MAX_PAST + MAX_FUTURE).total_seconds() * 1000)
 
@@ -50,19 +52,20 @@ class Hole(NamedTuple):
     first: int
     last: int
     opened_offset: int
-    """The offset of the event that jumped, or ``UNVERIFIED``."""
+    """The offset of the event that jumped, or of the end, or ``UNVERIFIED``."""
     opened_at_ms: int
-    """When the broker received that event; 0 where it is not known."""
+    """When the broker received that; 0 where it is not known."""
 
 
 class SeqEvent(NamedTuple):
-    """What of an event decides whether it is new."""
+    """What of a line decides about its source."""
 
     seq: int
+    """Its number; of an end the one that would have followed."""
     offset: int
     at_ms: int
     """When the broker received it."""
-    id_known: bool
+    id_known: bool = False
     """Whether its ``event_id`` came before in the same block."""
 
 
@@ -71,6 +74,8 @@ class SourceState(NamedTuple):
 
     next_seq: int
     holes: tuple[Hole, ...]
+    passed: Ranges
+    """The numbers of rejected lines, of which some may lie beyond ``next_seq``."""
     unsure: bool
     """Events may have come that this state does not know: the next jump opens an unverified hole."""
     repeats: int
@@ -81,7 +86,7 @@ class SourceState(NamedTuple):
 
     def expects(self, seq: int) -> bool:
         """Say whether this sequence number would be new."""
-        return seq >= self.next_seq or self.hole_of(seq) is not None
+        return seq >= self.next_seq or self.hole_of(seq) is not None or holds(self.passed, seq)
 
     def hole_of(self, seq: int) -> int | None:
         """Find the hole that a sequence number lies in."""
@@ -96,7 +101,7 @@ class SourceState(NamedTuple):
 
 def unseen(offset: int, at_ms: int, *, unsure: bool) -> SourceState:
     """Make the state of a source before its first event, which this is."""
-    return SourceState(0, (), unsure, 0, shared=False, first_offset=offset, last_at_ms=at_ms)
+    return SourceState(0, (), (), unsure, 0, shared=False, first_offset=offset, last_at_ms=at_ms)
 
 
 def decide(state: SourceState, event: SeqEvent, *, at_block_start: SourceState) -> tuple[SourceState, bool]:
@@ -113,43 +118,64 @@ def decide(state: SourceState, event: SeqEvent, *, at_block_start: SourceState) 
     last_at_ms = max(state.last_at_ms, event.at_ms)
     if event.id_known or not state.shared:
         return state._replace(repeats=state.repeats + 1, last_at_ms=last_at_ms), False
-    return state._replace(next_seq=max(state.next_seq, event.seq + 1), holes=(), last_at_ms=last_at_ms), True
+    next_seq = max(state.next_seq, event.seq + 1)
+    return state._replace(next_seq=next_seq, holes=(), passed=(), last_at_ms=last_at_ms), True
+
+
+def close(state: SourceState, end: SeqEvent) -> SourceState:
+    """Say where a source stands after its end; what it says twice, or late, changes nothing."""
+    if state.shared or end.seq <= state.next_seq:
+        return state
+    return _settled(state, end, next_seq=end.seq, holes=_holes_below(state, end), passed=state.passed, unsure=False)
 
 
 def pass_over(state: SourceState, event: SeqEvent) -> SourceState:
     """Say where a source stands after a line that was rejected: its number is not missing, and counts if it comes.
 
-    Where the source stood before is as unsure as it was: a bad line is no proof.
+    A number beyond the next one opens no gap: that is left to the next event, or the end.
     """
-    after = None if state.shared else _counted(state, event)
-    if after is None or after.shared:
-        return after or state
-    place = bisect_right(after.holes, event.seq, key=_first)
-    before, behind = after.holes[:place], after.holes[place:]
-    passed = Hole(event.seq, event.seq, UNVERIFIED, 0)
-    if before and before[-1].opened_offset == UNVERIFIED and before[-1].last == event.seq - 1:
-        before, passed = before[:-1], passed._replace(first=before[-1].first)
-    if behind and behind[0].opened_offset == UNVERIFIED and behind[0].first == event.seq + 1:
-        behind, passed = behind[1:], passed._replace(last=behind[0].last)
-    return after._replace(holes=_bounded((*before, passed, *behind)), unsure=state.unsure)
+    seq, holes = event.seq, state.holes
+    place = state.hole_of(seq)
+    if place is not None and holes[place].opened_offset != UNVERIFIED:
+        holes = _without(holes, place, seq)
+    elif state.shared or seq < state.next_seq or holds(state.passed, seq):
+        return state
+    passed = with_number(state.passed, seq, next_seq=state.next_seq)
+    return _settled(state, event, next_seq=state.next_seq, holes=holes, passed=passed, unsure=state.unsure)
 
 
 def _counted(state: SourceState, event: SeqEvent) -> SourceState | None:
     """Give the state after a new event; None where the event is not new."""
-    next_seq, holes, unsure = state.next_seq, state.holes, state.unsure
+    next_seq, holes, passed, unsure = state[:4]
     if event.seq >= next_seq:
-        if event.seq > next_seq:
-            opened = (UNVERIFIED, 0) if unsure else (event.offset, event.at_ms)
-            holes = (*holes, Hole(next_seq, event.seq - 1, *opened))
-        next_seq, unsure = event.seq + 1, False
+        next_seq, holes, unsure = event.seq + 1, _holes_below(state, event), False
     elif (place := state.hole_of(event.seq)) is not None:
-        holes = (*holes[:place], *_without(event.seq, holes[place]), *holes[place + 1 :])
-    else:
+        holes = _without(holes, place, event.seq)
+    elif not holds(passed, event.seq):
         return None
+    passed = without_number(passed, event.seq, next_seq=next_seq)
+    return _settled(state, event, next_seq=next_seq, holes=holes, passed=passed, unsure=unsure)
+
+
+def _holes_below(state: SourceState, line: SeqEvent) -> tuple[Hole, ...]:
+    """Give the holes after a line that proves that all numbers below its own were used."""
+    if line.seq == state.next_seq:
+        return state.holes
+    opened = (UNVERIFIED, 0) if state.unsure else (line.offset, line.at_ms)
+    lacking = pieces_between(state.next_seq, line.seq - 1, state.passed)
+    return (*state.holes, *(Hole(first, last, *opened) for first, last in lacking))
+
+
+def _settled(
+    state: SourceState, line: SeqEvent, *, next_seq: int, holes: tuple[Hole, ...], passed: Ranges, unsure: bool
+) -> SourceState:
+    """Keep a state within its bounds; numbers that were passed over are not waited for."""
     holes = _bounded(holes)
-    shared = len(holes) > MAX_GAPS
-    last_at_ms = max(state.last_at_ms, event.at_ms)
-    return SourceState(next_seq, () if shared else holes, unsure, state.repeats, shared, state.first_offset, last_at_ms)
+    if shared := len(holes) > MAX_GAPS:
+        holes = passed = ()
+    next_seq = first_not_in(passed, next_seq)
+    last_at_ms = max(state.last_at_ms, line.at_ms)
+    return SourceState(next_seq, holes, passed, unsure, state.repeats, shared, state.first_offset, last_at_ms)
 
 
 def _bounded(holes: tuple[Hole, ...]) -> tuple[Hole, ...]:
@@ -161,12 +187,11 @@ def _bounded(holes: tuple[Hole, ...]) -> tuple[Hole, ...]:
     return tuple(hole for hole in holes if hole not in left_out)
 
 
-def _without(seq: int, hole: Hole) -> Iterator[Hole]:
-    """Give what is left of a hole when one of its events has come: at most two."""
-    if hole.first < seq:
-        yield hole._replace(last=seq - 1)
-    if seq < hole.last:
-        yield hole._replace(first=seq + 1)
+def _without(holes: tuple[Hole, ...], place: int, seq: int) -> tuple[Hole, ...]:
+    """Take a number out of the hole that it lies in: at most two are left of that."""
+    hole = holes[place]
+    left = (hole._replace(last=seq - 1), hole._replace(first=seq + 1))
+    return (*holes[:place], *(part for part in left if part.first <= part.last), *holes[place + 1 :])
 
 
 def _first(hole: Hole) -> int:

@@ -1,0 +1,141 @@
+"""What is said of a step? The alert for ``cost.alerts``: what is usual, what was seen, why, and who.
+
+The id is a function of rule, key and onset, so what is said again is the same again.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
+
+from spendgauge.schemas.alerts import Alert, Contributor
+from spendgauge.schemas.money import usd_text
+from spendgauge.streams.spikes.detector import SpikeStep
+from spendgauge.streams.spikes.incidents import Incidents
+from spendgauge.streams.spikes.lanes import SpikeKey
+from spendgauge.streams.spikes.parameters import SpikeParameters
+
+__all__ = ["Excess", "SpikeAlerts", "alert_id", "driver"]
+
+Driver = Literal["requests", "size", "both", "none"]
+Excess = tuple[SpikeKey, int]
+"""A key that is part of another, and what it cost above its usual in the alert's window: picodollars."""
+
+_ORDER: Final = {"resolved": 0, "raised": 1, "escalated": 2}
+_MOST_NAME: Final = 200
+
+
+class SpikeAlerts:
+    """Turns the detector's steps into alerts, and alarms that belong together into incidents."""
+
+    def __init__(
+        self,
+        parameters: SpikeParameters,
+        *,
+        contributors: Callable[[SpikeStep], Sequence[Excess]],
+        unit: Literal["USD", "output tokens"] = "USD",
+    ) -> None:
+        """``contributors`` gives the parts of a key that may have caused the step, in any order."""
+        self._window = parameters.window_minutes
+        self._contributors = contributors
+        self._unit = unit
+        self.incidents = Incidents()
+
+    def alerts(self, steps: Sequence[SpikeStep]) -> list[Alert]:
+        """Write the alerts of some steps, in the order of their minutes, containing keys first."""
+        return [self._alert(step) for step in sorted(steps, key=_order)]
+
+    def _alert(self, step: SpikeStep) -> Alert:
+        name = alert_id(self._rule, step.key, onset=step.onset * 60)
+        excess = step.seen - step.usual
+        return Alert(
+            alert_id=name,
+            incident_id=self._incident(step, name),
+            rule=self._rule,
+            state=step.state,
+            severity=step.severity,
+            series=step.key[0],
+            key=step.key[1],
+            onset=step.onset * 60,
+            evaluated_at=(step.minute + 1) * 60,
+            window_seconds=self._window * 60,
+            usual_usd=self._money(step.usual),
+            seen_usd=self._money(step.seen),
+            excess_usd=self._money(excess),
+            excess_usd_per_hour=self._money(excess * 60 // self._window),
+            since_onset_usd=self._money(step.since_onset),
+            driver=driver(step),
+            contributors=self._top(step),
+            message=self._message(step),
+        )
+
+    @property
+    def _rule(self) -> str:
+        return "spike" if self._unit == "USD" else "token_spike"
+
+    def _incident(self, step: SpikeStep, name: str) -> str:
+        if step.state == "raised":
+            return self.incidents.join(step.key, name, step.minute)
+        return (self.incidents.leave if step.state == "resolved" else self.incidents.of)(step.key, name)
+
+    def _money(self, amount: int) -> str:
+        return usd_text(amount if self._unit == "USD" else 0)
+
+    def _top(self, step: SpikeStep) -> tuple[Contributor, ...]:
+        parts = [(excess, key) for key, excess in self._contributors(step) if excess > 0]
+        top = sorted(parts, key=lambda part: (-part[0], part[1]))[:3]
+        return tuple(Contributor(series=key[0], key=key[1], excess_usd=self._money(excess)) for excess, key in top)
+
+    def _message(self, step: SpikeStep) -> str:
+        who = _who(step.key)
+        seen, usual = (self._amount(amount) for amount in (step.seen, step.usual))
+        if step.state == "resolved":
+            since = self._amount(step.since_onset)
+            return (
+                f"{who} is back at {seen} {self._unit} in {self._window} minutes; {since} were spent above the usual."
+            )
+        known = f"usually {usual}" if step.usual else "and nothing is usual yet"
+        return f"{who} spends {seen} {self._unit} in {self._window} minutes, {known}{_WHY[driver(step)]}."
+
+    def _amount(self, amount: int) -> str:
+        if self._unit != "USD":
+            return f"{amount:,}"
+        cents = (amount + 5 * 10**9) // 10**10
+        return f"{'-' * (cents < 0)}{abs(cents) // 100:,}.{abs(cents) % 100:02}"
+
+
+_WHY: Final[dict[Driver, str]] = {
+    "requests": "; there are more requests",
+    "size": "; the requests are larger",
+    "both": "; there are more requests, and larger ones",
+    "none": "",
+}
+
+
+def alert_id(rule: str, key: SpikeKey, *, onset: int) -> str:
+    """Name an alert: the same step always has the same name, and no two keys share one."""
+    return f"{rule}:{key[0]}:{json.dumps(key[1], ensure_ascii=False, separators=(',', ':'))}:{onset}"
+
+
+def driver(step: SpikeStep) -> Driver:
+    """Say whether more requests or larger ones made it: at least three quarters of the rise, in orders of magnitude.
+
+    The cost of a window is requests times size, so the rise is the product of both rises.
+    """
+    if step.usual <= 0 or step.seen <= step.usual or step.usual_requests <= 0 or step.seen_requests <= 0:
+        return "none"
+    rise, requests = step.seen / step.usual, step.seen_requests / step.usual_requests
+    if requests**4 >= rise**3:
+        return "requests"
+    return "size" if requests**4 <= rise else "both"
+
+
+def _order(step: SpikeStep) -> tuple[int, int, int, SpikeKey]:
+    return step.minute, _ORDER[step.state], len(step.key[1]), step.key
+
+
+def _who(key: SpikeKey) -> str:
+    series, values = key
+    if series == "total":
+        return "Everything together"
+    named = ", ".join(f"{name} {value!r}" for name, value in zip(series.split("+"), values, strict=True))
+    return named if len(named) <= _MOST_NAME else f"{named[:_MOST_NAME]}..."

@@ -1,0 +1,44 @@
+"""How unusual is a window? 1 raises, and less than 0.7 is calm.
+
+    z = (x - fast mean) / fast deviation        rec = x / record        score = max(rec / 1.5 if z >= 3, z / 12)
+
+and 0 below twice the slow mean. A key of less than a day has no record yet; what it may cost is capped instead. In its
+first hour it has nothing but the cap.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from spendgauge.streams.spikes.decay import Floats, Integers
+from spendgauge.streams.spikes.parameters import SpikeParameters
+from spendgauge.streams.spikes.state import Rows
+
+__all__ = ["levels", "score", "usual"]
+
+
+def usual(rows: Rows, parameters: SpikeParameters) -> Integers:
+    """Say what a window usually costs: whole picodollars, 0 as long as nothing is usual."""
+    known = rows["seen"] >= parameters.silent_minutes
+    whole: Integers = np.where(known, np.floor(rows["slow_mean"]), 0).astype(np.int64)
+    return whole
+
+
+def score(rows: Rows, window: Floats, parameters: SpikeParameters, *, cap: Integers) -> Floats:
+    """Score windows against rows that have not absorbed them yet."""
+    deviation = np.sqrt(rows["fast_variance"])
+    z = (window - rows["fast_mean"]) / np.maximum(deviation, 1)
+    known = rows["seen"] >= parameters.silent_minutes
+    grown = rows["seen"] >= parameters.record_minutes
+    scores = np.where(known, z / parameters.z_factor, 0)
+    record = window / (parameters.record_factor * np.maximum(rows["record"], 1))
+    scores = np.maximum(scores, np.where(grown & (z >= parameters.record_min_z), record, 0))
+    scores = np.maximum(scores, np.where(grown, 0, window / np.maximum(cap, 1)))
+    high: Floats = np.where(~known | (window >= parameters.min_ratio * rows["slow_mean"]), scores, 0)
+    return high
+
+
+def levels(scores: Floats, excess: Integers, *, floor: Integers, page: Integers) -> npt.NDArray[np.uint8]:
+    """Say what a minute is worth: 0 nothing, 1 info, 2 warn, 3 page."""
+    worth = 1 + (excess >= floor).astype(np.uint8) + (excess >= np.maximum(page, floor))
+    found: npt.NDArray[np.uint8] = np.where((scores >= 1) & (excess > 0), worth, 0).astype(np.uint8)
+    return found
