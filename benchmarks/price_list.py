@@ -9,8 +9,7 @@ from typing import Final
 from benchmarks.contestants.task import Prices, Tariff
 from spendgauge.deploy.simulation_world import load_world
 from spendgauge.schemas import SystemClock
-from spendgauge.schemas.prices import PriceBook, Quote
-from spendgauge.schemas.prices.segments import Key
+from spendgauge.schemas.prices import Key, PriceBook, Quote
 
 __all__ = ["price_list"]
 

@@ -22,7 +22,12 @@ EXTRAS = {
 }
 """What is installed where a room runs ("" alone: the base install). The Dockerfile installs deploy's."""
 
-NEEDS_EXTRA = ("spendgauge.schemas.chunks", "spendgauge.schemas.monitor", "spendgauge.schemas.prices")
+NEEDS_EXTRA = (
+    "spendgauge.schemas.chunks",
+    "spendgauge.schemas.monitor",
+    "spendgauge.schemas.prices.book",
+    "spendgauge.schemas.prices.columns",
+)
 """Modules of the light room that belong to the extras ``streams`` and ``sinks``; they are imported by name only."""
 
 EMBEDDED = ("spendgauge.deploy.store_server",)

@@ -19,6 +19,7 @@ from spendgauge.schemas.events import MAX_TOKENS
 from spendgauge.schemas.money import picodollars, usd_text
 from spendgauge.schemas.prices import Key, PriceBook
 from spendgauge.schemas.prices import book as book_module
+from spendgauge.schemas.prices import tariff as tariff_module
 from spendgauge.schemas.prices.units import MAX_USD_PER_1000, MAX_USD_PER_MTOK, rates_of, round_half_even
 
 CLAUDE = ("anthropic", "claude-sonnet-4-5-20250929")
@@ -280,13 +281,15 @@ def test_threads_agree(book: PriceBook) -> None:
 
 def test_names_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """A book forgets when it knows too many names, and still prices what it is given."""
-    monkeypatch.setattr(book_module, "_MAX_KEYS", 10)
+    for module in (book_module, tariff_module):
+        monkeypatch.setattr(module, "MAX_KEYS", 10)
     small = PriceBook.load()
     for start in range(0, 100, 25):
         junk = [call("anthropic", f"made-up-{start + i}") for i in range(25)]
         costs = small.price(frame_of([*junk, call(*HAIKU, input_tokens=1)]))["cost_picodollars"].to_list()
         assert costs == [*[None] * 25, 10**6]
-    assert len(small._compiled.segments) <= 26
+    assert len(small._compiled) <= 26
+    assert small._table.select("model").n_unique() <= 26
 
 
 def test_the_catalogue_is_read_when_a_book_is_loaded() -> None:

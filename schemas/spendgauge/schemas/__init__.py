@@ -1,7 +1,7 @@
 """What is on the wire? All that the rooms must agree on: events, contributions, gaps, rejects, alerts, topics, money.
 
 Light on purpose: the base install has pydantic and nothing heavier. ``schemas.chunks`` (the chunk codec),
-``schemas.monitor`` (what processes tell over HTTP) and ``schemas.prices`` (the price book) need the extras ``streams``
+``schemas.monitor`` (what processes tell over HTTP) and the price book of ``schemas.prices`` need the extras ``streams``
 or ``sinks`` and are imported by name.
 """
 

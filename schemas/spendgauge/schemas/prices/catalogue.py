@@ -146,6 +146,17 @@ class Catalogue:
         """Whether any listed provider answers to this name."""
         return self._provider_id(provider) is not None
 
+    def names(self, model: str) -> tuple[str, str] | None:
+        """Find (provider, model) for a model that is named alone, with its provider before a slash or without."""
+        prefix, slash, rest = model.partition("/")
+        if slash and self.resolve(prefix, rest) is not None:
+            return prefix, rest
+        try:
+            provider = self._snapshot.find_provider(model.lower(), None, None).id
+        except LookupError:
+            return None
+        return (provider, model) if self.resolve(provider, model) is not None else None
+
     def resolve(self, provider: str, model: str) -> Offer | None:
         """Find what the library finds for these names; None where it finds nothing.
 

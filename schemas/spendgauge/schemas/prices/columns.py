@@ -11,14 +11,14 @@ from typing import Final
 import polars as pl
 
 from spendgauge.schemas.events import LEAVES
-from spendgauge.schemas.prices.segments import DAY_MS, Key, Segment
-from spendgauge.schemas.prices.units import YOCTODOLLARS_PER_PICODOLLAR
+from spendgauge.schemas.prices.billables import Key
+from spendgauge.schemas.prices.segments import DAY_MS, Segment
+from spendgauge.schemas.prices.units import INPUT_LEAVES, YOCTODOLLARS_PER_PICODOLLAR
 
 __all__ = ["KEY_COLUMNS", "priced_frame", "segment_table"]
 
 KEY_COLUMNS: Final = list(Key._fields)
 
-_INPUT_LEAVES: Final = [leaf for leaf in LEAVES if leaf.startswith(("input_", "cache_"))]
 _UNITS: Final = (*LEAVES, "reasoning_tokens", "request")
 _WHOLE: Final = {unit: f"whole_{unit}" for unit in _UNITS}
 _REST: Final = {unit: f"rest_{unit}" for unit in _UNITS}
@@ -48,7 +48,7 @@ def priced_frame(frame: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame | Non
         "reasoning_tokens",
         "occurred_at_ms",
         request=((pl.col("kind") == "usage") & (pl.col("status") != "error")).cast(pl.Int64),
-        size=pl.sum_horizontal(_INPUT_LEAVES).abs(),
+        size=pl.sum_horizontal(INPUT_LEAVES).abs(),
     )
     table = _touched(table, rows)
     joined = rows.join(table, on=KEY_COLUMNS, how="left", maintain_order="left")

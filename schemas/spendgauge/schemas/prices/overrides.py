@@ -136,6 +136,11 @@ class Overrides:
     version: str = ""
     entries: tuple[PriceEntry, ...] = ()
 
+    def provider_of(self, model: str) -> str | None:
+        """Name the provider of the last entry that this model fits, if it is a name and no pattern."""
+        named = (entry for entry in reversed(self.entries) if not is_pattern(entry.provider))
+        return next((entry.provider for entry in named if fnmatchcase(model.lower(), entry.model.lower())), None)
+
     def reject(self, entry: PriceEntry, reason: str) -> NoReturn:
         """Raise ``PriceFileError`` about one entry."""
         raise PriceFileError(f"{self.name}, {_who(self.entries.index(entry), entry.model_dump())}: {reason}.")

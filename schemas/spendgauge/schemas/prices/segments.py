@@ -11,12 +11,13 @@ from itertools import pairwise, product
 from typing import Final, NamedTuple
 
 from spendgauge.schemas.events import LEAVES
+from spendgauge.schemas.prices.billables import Key
 from spendgauge.schemas.prices.catalogue import Catalogue, Offer
 from spendgauge.schemas.prices.overrides import Overrides, PriceEntry
 from spendgauge.schemas.prices.supplements import Supplements
 from spendgauge.schemas.prices.units import TOKEN_PRICES, Rates, rates_of
 
-__all__ = ["DAY_MS", "UNPRICED", "Key", "PriceSources", "Segment"]
+__all__ = ["DAY_MS", "UNPRICED", "PriceSources", "Segment"]
 
 DAY_MS: Final = 86_400_000
 _FIRST_MS: Final = -(2**62)
@@ -24,14 +25,6 @@ _LAST_MS: Final = 2**62
 _LARGEST: Final = 2**62
 
 UNPRICED: Final = Rates((None,) * len(LEAVES), 0, 0)
-
-
-class Key(NamedTuple):
-    """What a price is looked up by, as the event spells it."""
-
-    provider: str
-    model: str
-    service_tier: str
 
 
 @dataclass(frozen=True)
@@ -81,6 +74,13 @@ class PriceSources:
     def fresh(self) -> "PriceSources":
         """Drop what the library remembers of names that it was asked for."""
         return replace(self, catalogue=self.catalogue.fresh())
+
+    def names(self, model: str) -> tuple[str, str] | None:
+        """Find (provider, model) for a model that is named alone: in the catalogue, else in the user's file."""
+        found = self.catalogue.names(model)
+        if found is None and (provider := self.overrides.provider_of(model)):
+            return provider, model
+        return found
 
     def segments(self, key: Key) -> tuple[Segment, ...]:
         """List the segments of one key."""

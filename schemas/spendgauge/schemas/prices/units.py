@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from spendgauge.schemas.events import LEAVES
 
 __all__ = [
+    "INPUT_LEAVES",
     "MAX_USD_PER_1000",
     "MAX_USD_PER_MTOK",
     "PRICE_CHAINS",
@@ -47,6 +48,9 @@ PRICE_CHAINS: Final[Mapping[str, tuple[str, ...]]] = {
     "web_search_requests": ("web_search",),
 }
 """Which prices a leaf can be charged at, most specific first."""
+
+INPUT_LEAVES: Final = tuple(leaf for leaf in LEAVES if leaf.startswith(("input_", "cache_")))
+"""Their sum chooses the long-context tier."""
 
 _PER_1000: Final = ("web_search", "request")
 TOKEN_PRICES: Final = (
