@@ -5,6 +5,7 @@ from decimal import Decimal
 from hashlib import sha256
 from importlib.metadata import version
 from importlib.resources import as_file, files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -320,10 +321,17 @@ def test_every_addition_names_its_source_and_day() -> None:
         assert {ratio.price, ratio.of, ratio.beside} <= set(TOKEN_PRICES)
 
 
-def test_the_page_on_prices_says_what_happens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The price file in docs/prices.md loads, and its example prints what the page says."""
+def test_the_page_on_prices_says_what_happens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The price file in docs/prices.md loads, and its examples print what the page says."""
+    monkeypatch.delenv("SPENDGAUGE_PRICES", raising=False)
     page = next(page for page in pages() if page.name == "docs/prices.md")
-    blocks = {block.language: block.text for block in page.blocks()}
-    load(tmp_path, blocks["toml"])
-    exec(compile(blocks["python"], page.name, "exec"), {})
-    assert capsys.readouterr().out == blocks["text"].replace("0.2.3", version("genai-prices"))
+    blocks = list(page.blocks())
+    (own,) = [block for block in blocks if block.language == "toml"]
+    load(tmp_path, own.text)
+    shown = [(code, text) for code, text in pairwise(blocks) if (code.language, text.language) == ("python", "text")]
+    assert len(shown) == 2
+    for code, text in shown:
+        exec(compile(code.text, page.name, "exec"), {})
+        assert capsys.readouterr().out == text.text.replace("0.2.3", version("genai-prices"))

@@ -157,6 +157,7 @@ def test_the_rooms_names() -> None:
     assert spendgauge.producers.__all__ == [
         "BulkSource",
         "BulkWriter",
+        "CallCost",
         "DeliverySettings",
         "InvalidEventError",
         "InvalidRow",
@@ -166,5 +167,7 @@ def test_the_rooms_names() -> None:
         "RecordingProducer",
         "UsageEmitter",
         "UsageProducer",
+        "calculate_cost",
         "create_producer",
+        "estimate_tokens",
     ]

@@ -6,6 +6,9 @@
 ``emit`` never blocks and never raises. Importing this has no effect and pulls neither Faust, ClickHouse nor Polars.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
 from spendgauge.producers.bulk import BulkSource, BulkWriter
 from spendgauge.producers.doubles import NullProducer, RecordingProducer
 from spendgauge.producers.emitter import ProducerStats, UsageEmitter
@@ -14,9 +17,14 @@ from spendgauge.producers.invalid import InvalidEventError, InvalidRow
 from spendgauge.producers.producer import UsageProducer
 from spendgauge.producers.settings import DeliverySettings, ProducerSettings
 
+if TYPE_CHECKING:
+    from spendgauge.producers.adapters.estimates import estimate_tokens
+    from spendgauge.producers.cost import CallCost, calculate_cost
+
 __all__ = [
     "BulkSource",
     "BulkWriter",
+    "CallCost",
     "DeliverySettings",
     "InvalidEventError",
     "InvalidRow",
@@ -26,5 +34,16 @@ __all__ = [
     "RecordingProducer",
     "UsageEmitter",
     "UsageProducer",
+    "calculate_cost",
     "create_producer",
+    "estimate_tokens",
 ]
+
+_HOMES: Final = {"CallCost": "cost", "calculate_cost": "cost", "estimate_tokens": "adapters.estimates"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is asked for: a service that only emits loads neither prices nor adapters."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
