@@ -6,7 +6,8 @@
       └── cooldown ◀─────────────┘ calm for 10 minutes, or what caused it was taken back
 
 An alarm is calm when its score is low and more than half of its excess is gone: the score alone falls within minutes,
-because a spike widens the variance and sets the record that it is measured by.
+because a spike widens the variance and sets the record that it is measured by. What stays high becomes usual within a
+day or two, and is over then.
 """
 
 from typing import Any, Final
@@ -30,10 +31,11 @@ _MOST_SPENT: Final = 8 * 10**18
 """What is spent since onset stops counting there (8 million USD), rather than turn negative in 64 bits."""
 
 
-def advance(rows: Rows, scores: Floats, worth: _Bytes, *, window: Integers, parameters: SpikeParameters) -> _Bytes:
+def advance(rows: Rows, scores: Floats, worth: _Bytes, *, excess: Integers, parameters: SpikeParameters) -> _Bytes:
     """Move each row's alarm on by its minute, in place, and say what happened: 0, or one of the steps above.
 
-    ``worth``: the level of the minute. A resolved row keeps its level until ``finish``.
+    ``worth``: the level of the minute; ``excess``: of its window, above what is usual by now. A resolved row keeps its
+    level until ``finish``.
     """
     confirmed = np.minimum(rows["previous"], worth)
     firing = rows["level"] > 0
@@ -41,7 +43,7 @@ def advance(rows: Rows, scores: Floats, worth: _Bytes, *, window: Integers, para
     quiet = (rows["minute"] <= rows["quiet_until"]) & (confirmed <= rows["quiet_level"])
     raised = ~firing & (confirmed > 0) & ~quiet
     escalated = firing & (confirmed > rows["level"])
-    gone = 2 * (window - rows["usual"]) < rows["excess"]
+    gone = 2 * excess < rows["excess"]
     rows["calm"] = np.where(firing & gone & (scores < parameters.resolve_score), rows["calm"] + 1, 0)
     resolved = firing & ~escalated & ((rows["calm"] >= parameters.resolve_minutes) | _taken_back(rows, parameters))
     rows["previous"] = worth

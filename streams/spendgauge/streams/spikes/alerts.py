@@ -90,9 +90,7 @@ class SpikeAlerts:
         seen, usual = (self._amount(amount) for amount in (step.seen, step.usual))
         if step.state == "resolved":
             since = self._amount(step.since_onset)
-            return (
-                f"{who} is back at {seen} {self._unit} in {self._window} minutes; {since} were spent above the usual."
-            )
+            return f"{who} is back at {seen} {self._unit} in {self._window} minutes, after {since} above the usual."
         known = f"usually {usual}" if step.usual else "and nothing is usual yet"
         return f"{who} spends {seen} {self._unit} in {self._window} minutes, {known}{_WHY[driver(step)]}."
 

@@ -196,8 +196,9 @@ class SpikeDetector:
         window = rows["costs"][:, -parameters.window_minutes :].sum(axis=1)
         signal, normal = window.astype(np.float64), usual(rows, parameters)
         scores = score(rows, signal, parameters, cap=limits["cap"])
-        worth = levels(scores, window - normal, floor=limits["floor"], page=limits["page"])
-        codes = advance(rows, scores, worth, window=window, parameters=parameters)
+        excess = window - normal
+        worth = levels(scores, excess, floor=limits["floor"], page=limits["page"])
+        codes = advance(rows, scores, worth, excess=excess, parameters=parameters)
         begin(rows, np.flatnonzero(codes == RAISED), usual=normal, window=window, parameters=parameters)
         steps = [self._told(rows[i], lanes[i], codes[i], int(window[i])) for i in np.flatnonzero(codes)]
         finish(rows, np.flatnonzero(codes == RESOLVED), parameters)

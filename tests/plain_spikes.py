@@ -1,0 +1,119 @@
+"""What would the detector say, written the plain way? One key, every minute a step, no folding, no arrays.
+
+The second route to every alarm: lists and loops, the means from their definitions, the rules from ``docs/spikes.md``.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from spendgauge.streams.spikes import Limits, SpikeParameters
+
+__all__ = ["USD", "PlainKey", "PlainStep", "plain_steps"]
+
+USD = 10**12
+
+_NAMES = {1: "info", 2: "warn", 3: "page"}
+
+PlainStep = tuple[int, str, str, int, int, int, int]
+"""minute, state, severity, onset, usual, seen, since_onset"""
+
+
+def plain_steps(costs: dict[int, int], until: int, parameters: SpikeParameters, limits: Limits) -> list[PlainStep]:
+    """Give the steps of one key that cost so much in these minutes (the first one begins it)."""
+    key = PlainKey(parameters, limits)
+    return [step for minute in range(min(costs), until) for step in key.minute(minute, costs.get(minute, 0))]
+
+
+@dataclass
+class PlainKey:
+    """One key."""
+
+    parameters: SpikeParameters
+    limits: Limits
+    history: list[int] = field(default_factory=list)
+    windows: list[int] = field(default_factory=list)
+    fast: tuple[float, float] = (0.0, 0.0)
+    """Mean, and mean of squares."""
+    slow: float = 0.0
+    record: float = 0.0
+    worths: list[int] = field(default_factory=lambda: [0])
+    level: int = 0
+    calm: int = 0
+    quiet: tuple[int, int] = (-1, 0)
+    raised: tuple[int, int, int] = (0, 0, 0)
+    """onset, usual, excess"""
+
+    def minute(self, minute: int, cost: int) -> Iterable[PlainStep]:
+        """Judge a minute."""
+        self.history.append(cost)
+        seen = len(self.history) - 1
+        window = sum(self.history[-self.parameters.window_minutes :])
+        usual = math.floor(self.slow) if seen >= self.parameters.silent_minutes else 0
+        score = self._score(seen, window)
+        self.worths.append(self._worth(score, window - usual))
+        found = list(self._step(minute, score, window, usual))
+        self._absorb(seen + 1, window)
+        return found
+
+    def _score(self, seen: int, window: int) -> float:
+        p = self.parameters
+        mean, squares = self.fast
+        z = (window - mean) / max(math.sqrt(max(squares - mean * mean, 0)), 1)
+        if seen < p.silent_minutes:
+            return window / self.limits.cap
+        if window < p.min_ratio * self.slow:
+            return 0
+        if seen < p.record_minutes:
+            return max(z / p.z_factor, window / self.limits.cap)
+        record = window / max(self.record, 1) / p.record_factor
+        return max(z / p.z_factor, record if z >= p.record_min_z else 0)
+
+    def _worth(self, score: float, excess: int) -> int:
+        if score < 1 or excess <= 0:
+            return 0
+        return 3 if excess >= self.limits.page else 2 if excess >= self.limits.floor else 1
+
+    def _step(self, minute: int, score: float, window: int, usual: int) -> Iterable[PlainStep]:
+        sure = min(self.worths[-2:])
+        excess = self.raised[2]
+        if not self.level:
+            if sure and not (minute <= self.quiet[0] and sure <= self.quiet[1]):
+                self.level, self.calm = sure, 0
+                self.raised = (self._onset(minute, usual), usual, window - usual)
+                yield self._said(minute, "raised", window)
+        elif sure > self.level:
+            self.level = sure
+            self.calm = self.calm + 1 if score < self.parameters.resolve_score else 0
+            yield self._said(minute, "escalated", window)
+        else:
+            gone = window - usual < excess / 2
+            self.calm = self.calm + 1 if gone and score < self.parameters.resolve_score else 0
+            if self.calm >= self.parameters.resolve_minutes:
+                yield self._said(minute, "resolved", window)
+                self.quiet = (minute + self.parameters.cooldown_minutes, self.level)
+                self.level = 0
+
+    def _onset(self, minute: int, usual: int) -> int:
+        length = self.parameters.window_minutes
+        for back in range(length, 0, -1):
+            if back < len(self.history) and self.history[-1 - back] * length > self.parameters.min_ratio * usual:
+                return minute - back
+        return minute - 1
+
+    def _said(self, minute: int, state: str, window: int) -> PlainStep:
+        onset, usual, _ = self.raised
+        minutes = minute - onset + 1
+        since = sum(self.history[-minutes:]) - usual * minutes // self.parameters.window_minutes
+        return minute, state, _NAMES[self.level], onset, usual, window, since
+
+    def _absorb(self, number: int, window: int) -> None:
+        p = self.parameters
+        weight = max(1 - 0.5 ** (1 / p.fast_half_life_minutes), 1 / number)
+        mean, squares = self.fast
+        self.fast = (mean + weight * (window - mean), squares + weight * (window * window - squares))
+        weight = max(1 - 0.5 ** (1 / p.slow_half_life_minutes), 1 / number)
+        self.slow += weight * (window - self.slow)
+        self.windows.append(window)
+        late = self.windows[-1 - p.record_lag_minutes] if len(self.windows) > p.record_lag_minutes else 0
+        self.record = max(self.record * 0.5 ** (1 / p.record_half_life_minutes), late)
