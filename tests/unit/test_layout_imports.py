@@ -18,7 +18,7 @@ EXTRAS = {
     "streams": ("streams",),
     "sinks": ("sinks",),
     "insights": ("insights", "sinks"),
-    "deploy": ("streams", "sinks", "insights", "deploy"),
+    "deploy": ("streams", "sinks", "insights", "deploy", "gateway"),
 }
 """What is installed where a room runs ("" alone: the base install). The Dockerfile installs deploy's."""
 
@@ -32,6 +32,9 @@ NEEDS_EXTRA = (
 
 EMBEDDED = ("spendgauge.deploy.store_server",)
 """Modules that speak aiohttp, which the extra ``local`` has. Broker and engine are looked for when they start."""
+
+GATEWAY = "spendgauge.producers.gateway"
+"""The part of the light room that belongs to the extra ``gateway``."""
 
 
 def _absent(extras: tuple[str, ...]) -> list[str]:
@@ -53,7 +56,7 @@ def _import_all(names: list[str], absent: list[str], *, root: Path = ROOT) -> li
 @pytest.mark.parametrize("room", EXTRAS)
 def test_a_room_needs_only_its_extra(room: str) -> None:
     """A room's modules import with nothing installed but what its extra names; a light room's with the base install."""
-    names = [module.name for module in modules(room) if not module.name.startswith((*NEEDS_EXTRA, *EMBEDDED))]
+    names = [module.name for module in modules(room) if not module.name.startswith((*NEEDS_EXTRA, *EMBEDDED, GATEWAY))]
     _import_all(names, _absent(EXTRAS[room]))
 
 
@@ -62,6 +65,14 @@ def test_the_heavier_schemas_need_only_streams_or_sinks() -> None:
     names = [module.name for module in modules("schemas")]
     for extra in ("streams", "sinks"):
         _import_all(names, _absent((extra,)))
+
+
+def test_the_gateway_needs_only_its_extra() -> None:
+    """The gateway imports with nothing installed but the base and its extra; its settings with the base alone."""
+    names = [module.name for module in modules("producers") if module.name.startswith(GATEWAY)]
+    assert len(names) > 10
+    _import_all(names, _absent(("gateway",)))
+    _import_all([f"{GATEWAY}.settings"], _absent(("",)))
 
 
 def test_importing_has_no_effect() -> None:

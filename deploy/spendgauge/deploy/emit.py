@@ -1,7 +1,6 @@
 """How do events get in from a pipe? JSON lines on standard input, each the fields of one event."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from io import BufferedReader
 from typing import Any, Final
 
@@ -9,7 +8,7 @@ import orjson
 
 from spendgauge.deploy.replay_batches import Problem
 from spendgauge.producers import BulkSource
-from spendgauge.schemas.events import MAX_FUTURE, MAX_PAST
+from spendgauge.producers.timely import untimely
 
 __all__ = ["send_lines"]
 
@@ -49,20 +48,4 @@ def _object(line: bytes, now_ms: int) -> dict[str, Any] | str:
         return f"it is not JSON: {error}"
     if not isinstance(value, dict):
         return "it is not a JSON object"
-    return _untimely(value.get("occurred_at"), now_ms) or value
-
-
-def _untimely(occurred_at: Any, now_ms: int) -> str | None:
-    """Say why consumers would reject an event of this time; a time that cannot be read is left to the producer."""
-    try:
-        age = datetime.fromtimestamp(now_ms / 1000, UTC) - datetime.fromisoformat(occurred_at)
-    except (TypeError, ValueError):
-        return None
-    if age > MAX_PAST:
-        return (
-            f"occurred_at {occurred_at} is {age.days} days ago, and events of more than {MAX_PAST.days} days ago are "
-            "rejected; `spendgauge replay` brings the times of a log up to now"
-        )
-    if -age > MAX_FUTURE:
-        return f"occurred_at {occurred_at} is more than {MAX_FUTURE // timedelta(seconds=1)} seconds ahead of now"
-    return None
+    return untimely(value.get("occurred_at"), now_ms) or value

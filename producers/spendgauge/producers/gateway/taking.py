@@ -1,0 +1,98 @@
+"""How does an item become an event that is safe? Through the key and the producer; an id back means safe."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from spendgauge.producers.emitter import UsageEmitter
+from spendgauge.producers.gateway.keys import Key
+from spendgauge.producers.invalid import InvalidEventError
+from spendgauge.producers.lane import Lane
+from spendgauge.producers.timely import untimely
+from spendgauge.schemas import Clock
+
+__all__ = ["Fate", "Item", "Taker", "Verdict"]
+
+Fate = Literal["taken", "known", "refused", "unsafe"]
+"""Safe now; safe before, under the same id; no valid event; valid, and not safe: to be sent again."""
+
+Item = Mapping[str, Any] | str
+"""The fields of an event as a sender gave them, or why there are none."""
+
+_REMEMBERED: Final = 100_000
+_TROUBLE_SECONDS: Final = 1.0
+_UNSAFE: Final = "it could not be stored safely now; send it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of an item."""
+
+    fate: Fate
+    event_id: str = ""
+    reason: str = ""
+
+
+class Taker:
+    """Gives items to a producer, and remembers the last ids that senders chose: a repeated request adds nothing.
+
+    May be called by several threads. After an event that could not be made safe nothing is tried for a second, so that
+    senders who come again in an outage do not have each event in memory many times.
+    """
+
+    def __init__(self, producer: UsageEmitter, *, clock: Clock) -> None:
+        self._producer = producer
+        self._clock = clock
+        self._judge = Lane("gateway", defaults={"service": "gateway"}, max_events=1, max_bytes=1)
+        self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._lock = threading.Lock()
+        self._trouble_until = 0.0
+
+    @property
+    def troubled(self) -> bool:
+        """Whether an event could not be made safe a moment ago."""
+        return self._clock.monotonic() < self._trouble_until
+
+    def take(self, items: Iterable[Item], key: Key | None) -> list[Verdict]:
+        """Take what is valid, each item by itself, in order."""
+        return [Verdict("refused", reason=item) if isinstance(item, str) else self._one(item, key) for item in items]
+
+    def _one(self, given: Mapping[str, Any], key: Key | None) -> Verdict:
+        now_ms = self._clock.now_ms()
+        try:
+            fields = given if key is None else key.applied(given)
+        except InvalidEventError as error:
+            return Verdict("refused", reason=str(error))
+        late = untimely(fields.get("occurred_at"), now_ms)
+        if late is not None:
+            return Verdict("refused", reason=late)
+        own = fields.get("event_id")
+        mark = (key.name if key else "", own.lower()) if isinstance(own, str) else None
+        if mark is not None and mark in self._known:
+            return Verdict("known", mark[1])
+        event_id = None if self.troubled else self._producer.emit(**fields)
+        if event_id is None:
+            return self._why_not(fields, now_ms)
+        if mark is not None:
+            self._remember(mark)
+        return Verdict("taken", event_id.lower())
+
+    def _why_not(self, fields: Mapping[str, Any], now_ms: int) -> Verdict:
+        """Find out whether the event is invalid, or the producer could not make it safe."""
+        try:
+            self._judge.line(("00000000-0000-7000-8000-000000000001", now_ms, fields))
+        except InvalidEventError as error:
+            return Verdict("refused", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - what a sender wrote must not spoil its neighbours
+            return Verdict("refused", reason=f"it cannot be read: {type(error).__name__}")
+        if not self.troubled:
+            self._trouble_until = self._clock.monotonic() + _TROUBLE_SECONDS
+        return Verdict("unsafe", reason=_UNSAFE)
+
+    def _remember(self, mark: tuple[str, str]) -> None:
+        with self._lock:
+            self._known[mark] = None
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
