@@ -92,7 +92,7 @@ def _is_at_work(stack: RunningStack) -> bool:
 
 def start_stack(**settings: str) -> subprocess.Popen[str]:
     """Start ``python -m spendgauge.deploy.stack``; its output and errors are one stream."""
-    own = {"kafka_port": "0", "clickhouse_port": "0", "session_timeout_seconds": "3", **settings}
+    own = {"kafka_port": "0", "clickhouse_port": "0", "gateway_port": "0", "session_timeout_seconds": "3", **settings}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SPENDGAUGE_")}
     environment |= {f"SPENDGAUGE_{name.upper()}": value for name, value in own.items()}
     return subprocess.Popen(

@@ -31,7 +31,11 @@ def plan(tmp_path: Path, kafka: KafkaSettings, clickhouse: ClickHouseSettings) -
         (tmp_path / folder).mkdir()
     return make_plan(
         StackSettings(
-            data=tmp_path, kafka=kafka.kafka, topic_prefix=kafka.topic_prefix, clickhouse=clickhouse.clickhouse
+            data=tmp_path,
+            kafka=kafka.kafka,
+            topic_prefix=kafka.topic_prefix,
+            clickhouse=clickhouse.clickhouse,
+            gateway_port=0,
         )
     )
 

@@ -28,7 +28,7 @@ RUNS: dict[str, Sequence[str | Path]] = {
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Run a stack of its own for the pages; give the environment in which a reader would type."""
     data = tmp_path_factory.mktemp("stack")
-    state = start_detached(StackSettings(data=data, kafka_port=0, clickhouse_port=0))
+    state = start_detached(StackSettings(data=data, kafka_port=0, clickhouse_port=0, gateway_port=0))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SPENDGAUGE_")}
     try:
         yield inherited | {
@@ -37,6 +37,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "SPENDGAUGE_DATA": str(data),
             "SPENDGAUGE_KAFKA": state.addresses.kafka,
             "SPENDGAUGE_CLICKHOUSE": state.addresses.clickhouse,
+            "SPENDGAUGE_GATEWAY": state.addresses.gateway,
         }
     finally:
         stop_stack(data, urgent=True)

@@ -29,7 +29,7 @@ def test_two_stacks_cannot_share_a_directory(tmp_path: Path) -> None:
     with running_stack(tmp_path) as stack:
         said = refusal(tmp_path)
         with pytest.raises(ConfigurationError, match=r"a stack runs on .* already"):
-            start_detached(StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0))
+            start_detached(StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0, gateway_port=0))
         assert stack.sql("SELECT 1") == "1"
     assert said == (
         f"spendgauge up: a stack runs on {tmp_path} already; stop it with `spendgauge down --data {tmp_path}`, "
@@ -39,7 +39,11 @@ def test_two_stacks_cannot_share_a_directory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "server", "flag"),
-    [("kafka_port", "Kafka", "--kafka-port"), ("clickhouse_port", "ClickHouse", "--clickhouse-port")],
+    [
+        ("kafka_port", "the embedded Kafka", "--kafka-port"),
+        ("clickhouse_port", "the embedded ClickHouse", "--clickhouse-port"),
+        ("gateway_port", "the gateway", "--gateway-port"),
+    ],
 )
 def test_a_port_in_use_names_its_flag(tmp_path: Path, setting: str, server: str, flag: str) -> None:
     """The port, who wants it, and the flag that changes it."""
@@ -47,7 +51,7 @@ def test_a_port_in_use_names_its_flag(tmp_path: Path, setting: str, server: str,
         port = str(taken.getsockname()[1])
         said = refusal(tmp_path, **{setting: port})
     assert said == (
-        f"spendgauge up: port {port}, which the embedded {server} wants, is in use; stop what uses it, "
+        f"spendgauge up: port {port}, which {server} wants, is in use; stop what uses it, "
         f"or choose another port with {flag} (0: any free one)\n"
     )
 
@@ -60,6 +64,7 @@ def test_a_port_in_use_names_its_flag(tmp_path: Path, setting: str, server: str,
         ("prices", "/none.toml", "/none.toml"),
         ("series", "nonsense:10", "'nonsense' in the series 'nonsense:10' is no dimension of an event"),
         ("flush_seconds", "-1", "SPENDGAUGE_FLUSH_SECONDS='-1' cannot be used"),
+        ("gateway_items", "0", "SPENDGAUGE_GATEWAY_ITEMS='0' cannot be used"),
         ("workers", "0", "SPENDGAUGE_WORKERS='0' cannot be used"),
         ("data", "/dev/null/x", "the directory /dev/null/x cannot be used (Not a directory); choose one with --data"),
     ],
@@ -83,13 +88,13 @@ def test_what_cannot_work_leaves_no_directory(tmp_path: Path) -> None:
 
 def test_a_detached_stack_starts_reports_and_stops(tmp_path: Path) -> None:
     """``start_detached`` returns when all is at work, ``read_status`` sees it, ``stop_stack`` ends it."""
-    settings = StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0)
+    settings = StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0, gateway_port=0)
     state = start_detached(settings)
     try:
         status = read_status(tmp_path)
         assert status.addresses == state.addresses
         assert (status.is_well, status.uncounted, status.unstored) == (True, 0, 0)
-        assert [child.name for child in status.children] == ["broker", "clickhouse", "worker-0", "sink"]
+        assert [child.name for child in status.children] == ["broker", "clickhouse", "worker-0", "sink", "gateway"]
     finally:
         assert stop_stack(tmp_path)
     assert (read_status(tmp_path).phase, stop_stack(tmp_path)) == ("stopped", False)
@@ -97,7 +102,7 @@ def test_a_detached_stack_starts_reports_and_stops(tmp_path: Path) -> None:
 
 def test_a_stack_that_does_not_react_can_be_stopped(tmp_path: Path) -> None:
     """``down --now`` ends a supervisor that is stuck, and everything with it."""
-    state = start_detached(StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0))
+    state = start_detached(StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0, gateway_port=0))
     os.kill(state.supervisor.pid, signal.SIGSTOP)
     assert stop_stack(tmp_path, urgent=True)
     assert [child.name for child in state.children if child.process and child.process.is_alive] == []
@@ -106,6 +111,6 @@ def test_a_stack_that_does_not_react_can_be_stopped(tmp_path: Path) -> None:
 
 def test_a_detached_stack_that_fails_says_why(tmp_path: Path) -> None:
     """What goes wrong in the background is raised in the foreground."""
-    settings = StackSettings(data=tmp_path, kafka="127.0.0.1:1", clickhouse_port=0)
+    settings = StackSettings(data=tmp_path, kafka="127.0.0.1:1", clickhouse_port=0, gateway_port=0)
     with pytest.raises(UnavailableError, match=r"^no Kafka broker answers at 127\.0\.0\.1:1"):
         start_detached(settings)

@@ -19,7 +19,7 @@ from spendgauge.schemas import ClickHouseSettings, KafkaSettings, logs
 
 COMMANDS = (
     *("up", "down", "status", "demo", "simulate", "replay", "emit", "report", "sql", "tail", "reconcile"),
-    *("worker", "sink", "store", "migrate", "topics create"),
+    *("worker", "sink", "store", "migrate", "topics create", "gateway", "gateway key"),
 )
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.compose import compose_file
 from tests.rooms import ROOMS, ROOT
 
-OURS = ("topics", "migrate", "worker", "sink")
+OURS = ("topics", "migrate", "worker", "sink", "gateway")
 SERVERS = ("kafka", "clickhouse")
 
 services: dict[str, dict[str, Any]] = compose_file()["services"]
@@ -136,6 +136,19 @@ def test_servers_keep_their_data_in_volumes() -> None:
         assert len(services[name]["volumes"]) == 1
     folder = services["kafka"]["volumes"][0].partition(":")[2]
     assert services["kafka"]["environment"]["KAFKA_LOG_DIRS"].startswith(folder)
+
+
+def test_the_gateway_keeps_what_it_answered_for() -> None:
+    """Spool and keys are in a volume, whose folder belongs to the user of the image; it starts on demand, with keys."""
+    gateway = services["gateway"]
+    (volume,) = gateway["volumes"]
+    folder = volume.partition(":")[2]
+    assert gateway["command"][-1].startswith(f"{folder}/")
+    assert gateway["environment"]["SPENDGAUGE_GATEWAY_KEYS"].startswith(f"{folder}/")
+    assert "--open" not in gateway["command"]
+    assert gateway["profiles"] == ["gateway"]
+    made = next(rest for word, rest in _dockerfile() if word == "RUN" and "useradd" in rest)
+    assert made.endswith(f"install --directory --owner=10001 --group=10001 {folder}")
 
 
 def test_the_image_is_pinned_and_not_root() -> None:

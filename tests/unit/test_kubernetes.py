@@ -12,6 +12,7 @@ from tests.rooms import ROOT
 from typer.main import get_command
 
 from spendgauge.deploy.cli import create_cli
+from spendgauge.producers.gateway.settings import GatewaySettings
 from spendgauge.schemas.monitor import ALIVE_SECONDS, Vitals, answer
 from spendgauge.sinks.settings import SinkSettings
 from spendgauge.streams.settings import WorkerSettings
@@ -30,6 +31,7 @@ def _manifests() -> dict[str, dict[str, Any]]:
 
 MANIFESTS = _manifests()
 DEPLOYMENTS = ("Deployment/spendgauge-sink", "Deployment/spendgauge-worker")
+GATEWAY = "StatefulSet/spendgauge-gateway"
 
 
 def _pod(name: str) -> dict[str, Any]:
@@ -71,14 +73,14 @@ def test_containers_run_commands_that_there_are() -> None:
         assert container["image"] == compose_file()["services"]["worker"]["image"]
         assert container["args"][0] in commands
         assert container["envFrom"] == [{"configMapRef": {"name": "spendgauge"}}, {"secretRef": {"name": "spendgauge"}}]
-    assert len(list(_containers())) == 4
+    assert len(list(_containers())) == 5
 
 
-@pytest.mark.parametrize("name", DEPLOYMENTS)
+@pytest.mark.parametrize("name", [*DEPLOYMENTS, GATEWAY])
 def test_probes_ask_what_is_answered(name: str) -> None:
     """Liveness asks /healthz and readiness /readyz, on the port that the image listens on, and not too impatiently."""
     (container,) = _pod(name)["containers"]
-    (port,) = container["ports"]
+    (port,) = (port for port in container["ports"] if port["name"] == "monitor")
     assert f"SPENDGAUGE_MONITOR_PORT={port['containerPort']}" in (ROOT / "deploy" / "Dockerfile").read_text(
         encoding="utf-8"
     )
@@ -113,6 +115,23 @@ def test_one_pod_goes_at_a_time_and_has_time(name: str) -> None:
     budget = MANIFESTS[name.replace("Deployment", "PodDisruptionBudget")]["spec"]
     assert budget == {"maxUnavailable": 1, "selector": spec["selector"]}
     assert spec["template"]["metadata"]["labels"] == spec["selector"]["matchLabels"]
+
+
+def test_a_gateway_keeps_its_spool_and_has_keys() -> None:
+    """What it answered for is on a disk of its own; it is told its keys, and its service leads to its port."""
+    (container,) = _pod(GATEWAY)["containers"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    options = dict(zip(container["args"][1::2], container["args"][2::2], strict=True))
+    assert [claim["metadata"]["name"] for claim in MANIFESTS[GATEWAY]["spec"]["volumeClaimTemplates"]] == ["spool"]
+    assert options["--spool"].startswith(f"{mounts['spool']}/")
+    assert options["--keys"].startswith(f"{mounts['keys']}/")
+    service = MANIFESTS["Service/spendgauge-gateway"]["spec"]
+    assert service["selector"] == MANIFESTS[GATEWAY]["spec"]["selector"]["matchLabels"]
+    assert {port["name"]: port["containerPort"] for port in container["ports"]}[service["ports"][0]["targetPort"]] == (
+        GatewaySettings.model_fields["gateway_port"].default
+    )
+    budget = MANIFESTS["PodDisruptionBudget/spendgauge-gateway"]["spec"]
+    assert budget == {"maxUnavailable": 1, "selector": MANIFESTS[GATEWAY]["spec"]["selector"]}
 
 
 def test_containers_can_do_little() -> None:

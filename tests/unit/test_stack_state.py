@@ -24,7 +24,7 @@ from spendgauge.deploy.stack_state import (
 )
 from spendgauge.schemas import ClickHouseSettings, ConfigurationError, KafkaSettings
 
-ADDRESSES = StackAddresses("127.0.0.1:9", "http://default@127.0.0.1:8/spendgauge")
+ADDRESSES = StackAddresses("127.0.0.1:9", "http://default@127.0.0.1:8/spendgauge", "http://127.0.0.1:7")
 
 
 def state(supervisor: ProcessMark) -> StackState:
@@ -98,18 +98,22 @@ def test_one_stop_drains_two_are_urgent() -> None:
 
 
 def test_a_plan_has_embedded_servers_by_default(tmp_path: Path) -> None:
-    """Broker, database, workers and sink, each with its log; addresses of this machine."""
-    plan = make_plan(StackSettings(data=tmp_path, kafka_port=7001, clickhouse_port=7002, workers=2), {})
-    assert plan.addresses == StackAddresses("127.0.0.1:7001", "http://default@127.0.0.1:7002/spendgauge")
-    specs = [plan.broker, plan.store, *plan.workers, plan.sink]
-    assert [s.name for s in specs if s] == ["broker", "clickhouse", "worker-0", "worker-1", "sink"]
+    """Broker, database, workers, sink and gateway, each with its log; addresses of this machine."""
+    plan = make_plan(
+        StackSettings(data=tmp_path, kafka_port=7001, clickhouse_port=7002, gateway_port=7003, workers=2), {}
+    )
+    here = ("127.0.0.1:7001", "http://default@127.0.0.1:7002/spendgauge", "http://127.0.0.1:7003")
+    assert plan.addresses == StackAddresses(*here)
+    specs = [plan.broker, plan.store, *plan.workers, plan.sink, plan.gateway]
+    assert [s.name for s in specs if s] == ["broker", "clickhouse", "worker-0", "worker-1", "sink", "gateway"]
     assert {s.log.parent for s in specs if s} == {tmp_path / "logs"}
 
 
 def test_your_own_servers_take_the_place_of_embedded_ones(tmp_path: Path) -> None:
     """An address given is used as it is, and no process is planned for it."""
     plan = make_plan(StackSettings(data=tmp_path, kafka="k:1", clickhouse="http://me@c:2/x"), {})
-    assert (plan.broker, plan.store, plan.addresses) == (None, None, StackAddresses("k:1", "http://me@c:2/x"))
+    assert (plan.broker, plan.store) == (None, None)
+    assert plan.addresses == StackAddresses("k:1", "http://me@c:2/x", "http://127.0.0.1:8318")
 
 
 def test_children_are_told_where_things_are_and_nothing_that_is_one_each(tmp_path: Path) -> None:
@@ -117,6 +121,8 @@ def test_children_are_told_where_things_are_and_nothing_that_is_one_each(tmp_pat
     given = {
         "SPENDGAUGE_SINK_GROUP": "mine",
         "SPENDGAUGE_MONITOR_PORT": "1",
+        "SPENDGAUGE_SERVICE": "my-own",
+        "SPENDGAUGE_DURABILITY": "memory",
         "SPENDGAUGE_SERIES": "total:10",
         "PATH": "/bin",
     }
@@ -133,6 +139,8 @@ def test_children_are_told_where_things_are_and_nothing_that_is_one_each(tmp_pat
     )
     assert sink["SPENDGAUGE_PRICES"] == str(Path("p.toml").absolute())
     assert sink["SPENDGAUGE_CLICKHOUSE"] == "http://default:p%3A%2F%3F%23@127.0.0.1:7002/spendgauge"
+    assert {"SPENDGAUGE_SERVICE", "SPENDGAUGE_DURABILITY"}.isdisjoint(plan.gateway.environment)
+    assert plan.gateway.command[-3:] == ("--open", "--spool", str(tmp_path / "spool"))
     assert plan.workers[0].environment["SPENDGAUGE_HEARTBEAT"] != sink["SPENDGAUGE_HEARTBEAT"]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from spendgauge.deploy import commands_feed, commands_process, commands_read, commands_stack
+from spendgauge.deploy import commands_feed, commands_gateway, commands_process, commands_read, commands_stack
 from spendgauge.deploy.interrupts import interrupted_once
 
 __all__ = ["LogLevel", "create_cli", "main"]
@@ -49,6 +49,10 @@ def create_cli() -> typer.Typer:
     topics = typer.Typer(no_args_is_help=True, help="Prepare the topics.")
     topics.command("create", help=_help(commands_process.create_topics))(commands_process.create_topics)
     cli.add_typer(topics, name="topics", rich_help_panel="Run the parts")
+    gateway = typer.Typer(invoke_without_command=True, help=_help(commands_gateway.gateway))
+    gateway.callback()(commands_gateway.gateway)
+    gateway.command("key", help=_help(commands_gateway.create_key))(commands_gateway.create_key)
+    cli.add_typer(gateway, name="gateway", rich_help_panel="Run the parts")
     return cli
 
 

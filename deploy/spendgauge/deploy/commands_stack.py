@@ -23,12 +23,13 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Go on in the background; stop it with `down`.")] = False,
     kafka_port: Port = None,
     clickhouse_port: Port = None,
+    gateway_port: Port = None,
     workers: Annotated[int | None, typer.Option(min=1, max=64, help="Rates workers that share the load.")] = None,
     prices: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Your own prices, over the built-in ones.")
     ] = None,
 ) -> None:
-    """Run everything on this machine: broker, ClickHouse, worker and sink, looked after until Ctrl-C.
+    """Run everything on this machine: broker, ClickHouse, worker, sink and gateway, looked after until Ctrl-C.
 
     Ctrl-C stores first what was sent, twice stops at once. With --kafka or --clickhouse your own takes the place of the
     embedded one. The embedded broker keeps all in memory; ClickHouse keeps its data under --data.
@@ -49,6 +50,7 @@ def up(
         clickhouse=where.clickhouse,
         kafka_port=kafka_port,
         clickhouse_port=clickhouse_port,
+        gateway_port=gateway_port,
         workers=workers,
         prices=prices,
     )
@@ -131,6 +133,7 @@ def _described(found: "StackStatus") -> Iterator[str]:
     clickhouse = parse_address(found.addresses.clickhouse)
     yield f"Kafka       {found.addresses.kafka}, {_answers(found.kafka_answers)}"
     yield f"ClickHouse  {clickhouse}/{clickhouse.database}, {_answers(found.clickhouse_answers)}"
+    yield f"gateway     {found.addresses.gateway}, {_answers(found.gateway_answers)}"
     yield f"to do       {_records(found.uncounted)} to count, {_records(found.unstored)} to store"
     for child in found.children:
         state = f"process {child.pid}" if child.pid else "not running, will be started again"

@@ -141,6 +141,7 @@ def _description(plan: StackPlan) -> Iterator[str]:
     yield "spendgauge runs"
     yield f"  Kafka       {plan.kafka.kafka}{' (embedded, in memory)' if plan.broker else ''}"
     yield f"  ClickHouse  {address}{parts.path}{' (embedded, on disk)' if plan.store else ''}"
+    yield f"  gateway     {plan.gateway_url} (HTTP: /v1/usage, /v1/traces)"
     yield f"  workers     {len(plan.workers)}"
     yield f"  data        {plan.data}"
     yield f"  logs        {plan.data / 'logs'}"

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from spendgauge.schemas import KafkaSettings, UnavailableError
 from spendgauge.schemas.kafka import connect_admin, read_ends
 
-__all__ = ["KafkaWatch", "store_answers"]
+__all__ = ["KafkaWatch", "http_answers"]
 
 _ANSWER_SECONDS: Final = 5.0
 _OFFSET_SPEC: Final[Any] = getattr(kafka_admin, "OffsetSpec")  # noqa: B009, it is public, but its types are not
@@ -75,13 +75,13 @@ class KafkaWatch:
         return sum(max(end - max(positions.get(at, -1), starts[at]), 0) for at, end in ends.items())
 
 
-def store_answers(url: str, *, timeout_seconds: float = _ANSWER_SECONDS) -> bool:
-    """Whether the ClickHouse at an ``http(s)://`` address answers ``/ping``."""
+def http_answers(url: str, path: str, *, timeout_seconds: float = _ANSWER_SECONDS) -> bool:
+    """Whether the server at an ``http(s)://`` address answers a path with 200; ClickHouse has ``/ping``."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=timeout_seconds)
     try:
-        connection.request("GET", "/ping")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False

@@ -14,6 +14,7 @@ from spendgauge.deploy.stack_children import ChildSpec
 from spendgauge.deploy.stack_settings import EMBEDDED_HOST, StackSettings
 from spendgauge.deploy.stack_state import StackAddresses
 from spendgauge.deploy.store import store_command
+from spendgauge.producers.gateway.settings import GatewaySettings
 from spendgauge.schemas import ClickHouseSettings, ConfigurationError, KafkaSettings
 from spendgauge.sinks.settings import SinkSettings
 from spendgauge.streams.settings import WorkerSettings
@@ -24,10 +25,14 @@ _SESSION_SECONDS: Final = "6"
 """The embedded broker lets a consumer join its group after half of this."""
 
 _NOT_FOR_CHILDREN: Final = (
+    "SPENDGAUGE_DIMENSIONS",
+    "SPENDGAUGE_DURABILITY",
+    "SPENDGAUGE_GATEWAY_KEYS",
     "SPENDGAUGE_HEARTBEAT",
     "SPENDGAUGE_INSTANCE_ID",
     "SPENDGAUGE_MONITOR_PORT",
     "SPENDGAUGE_RATES_GROUP",
+    "SPENDGAUGE_SERVICE",
     "SPENDGAUGE_SINK_GROUP",
 )
 """What would be one for all children, or another than the stack watches."""
@@ -46,6 +51,8 @@ class StackPlan:
     """None: the database is somebody else's."""
     workers: tuple[ChildSpec, ...]
     sink: ChildSpec
+    gateway: ChildSpec
+    gateway_url: str
     partitions: int
     block_offsets: int
     drain_seconds: float
@@ -55,13 +62,14 @@ class StackPlan:
     @property
     def addresses(self) -> StackAddresses:
         """Where clients reach it."""
-        return StackAddresses(self.kafka.kafka, self.clickhouse.clickhouse)
+        return StackAddresses(self.kafka.kafka, self.clickhouse.clickhouse, self.gateway_url)
 
 
 def make_plan(settings: StackSettings, environment: Mapping[str, str] | None = None) -> StackPlan:
     """Decide on ports and addresses, and write down every process."""
     kafka_port = settings.kafka_port or free_port()
     store_port = settings.clickhouse_port or free_port()
+    gateway_port = settings.gateway_port or free_port()
     user = f"default:{quote(settings.store_password, safe='')}" if settings.store_password else "default"
     kafka = _kafka(settings, f"{EMBEDDED_HOST}:{kafka_port}")
     clickhouse = ClickHouseSettings(
@@ -79,6 +87,8 @@ def make_plan(settings: StackSettings, environment: Mapping[str, str] | None = N
         store=None if settings.clickhouse else make.child("clickhouse", make.store(store_port), stop_seconds=30),
         workers=tuple(make.looping(f"worker-{n}", "worker") for n in range(settings.workers)),
         sink=make.looping("sink", "sink"),
+        gateway=make.gateway(gateway_port),
+        gateway_url=f"http://{EMBEDDED_HOST}:{gateway_port}",
         partitions=settings.partitions,
         block_offsets=settings.block_offsets,
         drain_seconds=settings.drain_seconds,
@@ -86,10 +96,11 @@ def make_plan(settings: StackSettings, environment: Mapping[str, str] | None = N
 
 
 def check_children(settings: StackSettings, environment: Mapping[str, str] | None = None) -> None:
-    """Raise ``ConfigurationError`` where the environment or the price file would end every worker or sink at once."""
+    """Raise ``ConfigurationError`` where the environment or the price file would end the children at once."""
     known = _without_common(os.environ if environment is None else environment)
     worker = WorkerSettings.from_environment(known)
     SinkSettings.from_environment(known)
+    GatewaySettings.from_environment(known, gateway_open=True, gateway_host=EMBEDDED_HOST, spool_dir="spool")
     if worker.series:
         from spendgauge.streams.series import parse_series
 
@@ -101,13 +112,16 @@ def check_children(settings: StackSettings, environment: Mapping[str, str] | Non
 
 
 def check_ports(settings: StackSettings) -> None:
-    """Raise ``ConfigurationError`` where an embedded server's port is taken."""
-    wanted = [] if settings.kafka else [("Kafka", settings.kafka_port, "--kafka-port")]
-    wanted += [] if settings.clickhouse else [("ClickHouse", settings.clickhouse_port, "--clickhouse-port")]
+    """Raise ``ConfigurationError`` where the port of an embedded server or of the gateway is taken."""
+    wanted = [] if settings.kafka else [("the embedded Kafka", settings.kafka_port, "--kafka-port")]
+    wanted += (
+        [] if settings.clickhouse else [("the embedded ClickHouse", settings.clickhouse_port, "--clickhouse-port")]
+    )
+    wanted.append(("the gateway", settings.gateway_port, "--gateway-port"))
     for name, port, flag in wanted:
         if port and not _is_free(port):
             raise ConfigurationError(
-                f"port {port}, which the embedded {name} wants, is in use; stop what uses it, or choose another port "
+                f"port {port}, which {name} wants, is in use; stop what uses it, or choose another port "
                 f"with {flag} (0: any free one)"
             )
 
@@ -130,8 +144,13 @@ class _Maker:
             stop_seconds=stop_seconds,
         )
 
-    def looping(self, name: str, command: str) -> ChildSpec:
-        return self.child(name, (sys.executable, "-m", "spendgauge.deploy", command), stop_seconds=20, heartbeat=True)
+    def looping(self, name: str, *command: str) -> ChildSpec:
+        return self.child(name, (sys.executable, "-m", "spendgauge.deploy", *command), stop_seconds=20, heartbeat=True)
+
+    def gateway(self, port: int) -> ChildSpec:
+        spool = self.settings.data.absolute() / "spool"
+        host = ("--host", EMBEDDED_HOST, "--port", str(port))
+        return self.looping("gateway", "gateway", *host, "--open", "--spool", str(spool))
 
     def store(self, port: int) -> Sequence[str]:
         return store_command(path=self.settings.data.absolute() / "clickhouse", port=port, host=EMBEDDED_HOST)

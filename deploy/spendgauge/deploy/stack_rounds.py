@@ -7,7 +7,7 @@ everything are the same code:
 2. broker up but topics missing: create them;
 3. database up but not migrated yet: migrate;
 4. both there: settle what streams of a broker that is gone left behind (``stack_settle``);
-5. workers run once there are topics, the sink once all is settled.
+5. workers and gateway run once there are topics, the sink once all is settled.
 
 The embedded broker keeps all in memory. If it dies its topics are gone, so workers and sink are ended with it and
 begin again on new topics, whose streams have other ids: nothing is counted twice. What had not reached ClickHouse is
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from spendgauge.deploy.stack_children import Child
-from spendgauge.deploy.stack_health import KafkaWatch, store_answers
+from spendgauge.deploy.stack_health import KafkaWatch, http_answers
 from spendgauge.deploy.stack_plan import StackPlan
 from spendgauge.deploy.stack_settle import StreamLedger, settle_streams
 from spendgauge.schemas import Clock, UnavailableError, topic_specs
@@ -47,6 +47,7 @@ class Rounds:
         self.store = Child(plan.store, clock) if plan.store else None
         self.workers = [Child(spec, clock) for spec in plan.workers]
         self.sink = Child(plan.sink, clock)
+        self.gateway: Child | None = Child(plan.gateway, clock)
         self._watch = KafkaWatch(plan.kafka)
         self._has_topics = self._has_tables = self._is_settled = False
         self._ledger = StreamLedger(plan.data / "streams.json")
@@ -57,7 +58,12 @@ class Rounds:
     @property
     def children(self) -> list[Child]:
         """All processes, in the order in which they need each other."""
-        return [child for child in (self.broker, self.store, *self.workers, self.sink) if child]
+        return [child for child in (self.broker, self.store, *self._looping) if child]
+
+    @property
+    def _looping(self) -> list[Child]:
+        """Those that touch a heartbeat."""
+        return [*self.workers, self.sink, *([self.gateway] if self.gateway else [])]
 
     def turn(self) -> None:
         """Look at everything once, and do what is missing.
@@ -73,8 +79,8 @@ class Rounds:
         self._create_topics()
         self._migrate()
         self._settle()
-        for worker in self.workers if self._has_topics else []:
-            worker.start_if_due()
+        for child in [c for c in self._looping if c is not self.sink] if self._has_topics else []:
+            child.start_if_due()
         if self._is_settled:
             self.sink.start_if_due()
         if self._clock.monotonic() >= self._next_check:
@@ -86,8 +92,7 @@ class Rounds:
         for child in (self.broker, self.store):
             if child and not child.is_running:
                 yield child
-        looping = (*self.workers, self.sink)
-        silent = [child for child in looping if not (child.is_running and child.has_beaten)]
+        silent = [child for child in self._looping if not (child.is_running and child.has_beaten)]
         yield from silent
         if not silent and not self._watch.is_joined(self._plan.worker_group):
             yield self.workers[0]
@@ -120,7 +125,7 @@ class Rounds:
 
     def _migrate(self) -> None:
         address = self._plan.clickhouse.clickhouse
-        if self._has_tables or not _is_up(self.store, lambda: store_answers(address, timeout_seconds=0.5)):
+        if self._has_tables or not _is_up(self.store, lambda: http_answers(address, "/ping", timeout_seconds=0.5)):
             return
         migrate(self._plan.clickhouse)
         self._has_tables = True
@@ -168,8 +173,8 @@ class Rounds:
             self._unstored = self.unstored(exact=False) if answers else self._unstored
         if self._has_tables and (self.store is None or self.store.is_running):
             address = self._plan.clickhouse.clickhouse
-            self._on_answer("clickhouse", self.store, store_answers(address, timeout_seconds=_ANSWER_SECONDS))
-        for child in (*self.workers, self.sink):
+            self._on_answer("clickhouse", self.store, http_answers(address, "/ping", timeout_seconds=_ANSWER_SECONDS))
+        for child in self._looping:
             if child.is_running:
                 self._on_answer(child.spec.name, child, (child.heartbeat_age() or 0.0) <= _SILENT_SECONDS)
 

@@ -45,6 +45,12 @@ class StackSettings(KafkaSettings, ClickHouseSettings):
     clickhouse_port: int = Field(
         default=8123, ge=0, le=65_535, description="The embedded ClickHouse's port on 127.0.0.1. 0: any free one."
     )
+    gateway_port: int = Field(
+        default=8318,
+        ge=0,
+        le=65_535,
+        description="The gateway's port on 127.0.0.1, where it takes events without keys. 0: any free one.",
+    )
     store_password: str = Field(default="", description="The embedded ClickHouse's password. Empty: none is asked for.")
     workers: int = Field(
         default=1, ge=1, le=64, description="How many rates workers share the partitions. More than cores: slower."

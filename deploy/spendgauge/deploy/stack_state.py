@@ -65,6 +65,7 @@ class StackAddresses:
 
     kafka: str
     clickhouse: str
+    gateway: str
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from spendgauge.deploy.stack_health import KafkaWatch, store_answers
+from spendgauge.deploy.stack_health import KafkaWatch, http_answers
 from spendgauge.deploy.stack_state import StackAddresses, load_state
 from spendgauge.schemas import KafkaSettings, TopicNames
 from spendgauge.sinks.settings import SinkSettings
@@ -35,6 +35,7 @@ class StackStatus:
     addresses: StackAddresses | None = None
     kafka_answers: bool = False
     clickhouse_answers: bool = False
+    gateway_answers: bool = False
     uncounted: int | None = None
     """Usage records that no worker has counted yet; None: not known."""
     unstored: int | None = None
@@ -45,7 +46,7 @@ class StackStatus:
     def is_well(self) -> bool:
         """Whether everything that should run does, and answers."""
         running = self.phase == "running" and all(child.pid is not None for child in self.children)
-        return running and self.kafka_answers and self.clickhouse_answers
+        return running and self.kafka_answers and self.clickhouse_answers and self.gateway_answers
 
 
 def read_status(data_dir: Path, kafka: KafkaSettings | None = None) -> StackStatus:
@@ -67,7 +68,8 @@ def read_status(data_dir: Path, kafka: KafkaSettings | None = None) -> StackStat
         since_ms=state.since_ms,
         addresses=state.addresses,
         kafka_answers=answers,
-        clickhouse_answers=store_answers(state.addresses.clickhouse),
+        clickhouse_answers=http_answers(state.addresses.clickhouse, "/ping"),
+        gateway_answers=http_answers(state.addresses.gateway, "/readyz"),
         uncounted=watch.lag(_default(WorkerSettings, "rates_group"), [topics.usage]) if answers else None,
         unstored=watch.lag(_default(SinkSettings, "sink_group"), topics.stored) if answers else None,
         children=tuple(

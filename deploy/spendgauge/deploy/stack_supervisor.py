@@ -58,7 +58,9 @@ class Supervisor:
             self._clock.sleep(_ROUND_SECONDS)
 
     def drain(self, stop: StopRequest) -> None:
-        """Wait until all that was sent is counted and stored, or until time or patience runs out."""
+        """Close the gateway, then wait until all that was sent is counted and stored, or time or patience runs out."""
+        self._save("draining")
+        self._end_gateway(stop)
         deadline = self._clock.monotonic() + self._plan.drain_seconds
         while not stop.is_urgent and self._clock.monotonic() < deadline:
             self._try_turn("draining")
@@ -74,6 +76,7 @@ class Supervisor:
         """End the processes in order, so that each can hand on what it holds: workers, sink, database, broker."""
         self._save("stopping")
         rounds = self._rounds
+        self._end_gateway(stop)
         self._end(rounds.workers, stop)
         deadline = self._clock.monotonic() + _LAST_RATES_SECONDS
         while rounds.sink.is_running and not stop.is_urgent and self._clock.monotonic() < deadline:
@@ -102,6 +105,12 @@ class Supervisor:
             if str(error) != self._complained:
                 self._say(str(error))
             self._complained = str(error)
+
+    def _end_gateway(self, stop: StopRequest) -> None:
+        """End it before the others: what it holds is sent, and it takes nothing more."""
+        if self._rounds.gateway is not None:
+            self._end([self._rounds.gateway], stop)
+            self._rounds.gateway = None
 
     def _end(self, children: Iterable[Child], stop: StopRequest) -> None:
         """Ask processes to stop, all at once, and wait; kill those that take too long."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from spendgauge.schemas import DIMENSIONS, LEAVES
+from spendgauge.schemas import DIMENSIONS, END_SCHEMA, LEAVES
 
 __all__ = ["readable"]
 
@@ -23,6 +23,8 @@ def readable(topic: str, line: bytes) -> str:
 
 
 def _usage(event: Mapping[str, Any]) -> str:
+    if event.get("schema") == END_SCHEMA:
+        return f"{event['closed_at']} source {event['source']} ends, next_seq {event['next_seq']}"
     taken = sum(event.get(name, 0) for name in _INPUT)
     given = sum(event.get(name, 0) for name in _OUTPUT)
     who = " ".join(f"{name}={event[name]}" for name in DIMENSIONS if event.get(name))

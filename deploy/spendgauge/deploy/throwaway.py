@@ -29,7 +29,7 @@ def throwaway_stack(clock: Clock) -> Iterator[StackAddresses]:
     """
     with tempfile.TemporaryDirectory(prefix="spendgauge-", ignore_cleanup_errors=True) as folder:
         data = Path(folder)
-        settings = StackSettings(data=data, kafka_port=0, clickhouse_port=0, drain_seconds=0)
+        settings = StackSettings(data=data, kafka_port=0, clickhouse_port=0, gateway_port=0, drain_seconds=0)
         process = _start(settings)
         try:
             yield _addresses(process, data, clock)
