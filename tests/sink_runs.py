@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.loads import Load
+from tests.processes import running
 from tests.sinks import event
 from tests.stores import ask
 
@@ -140,17 +141,9 @@ def uncommitted(settings: SinkSettings) -> int:
 
 @contextmanager
 def sink_process(settings: SinkSettings) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a sink as a process; stop it at the end, by force if it does not stop by itself."""
-    command = [sys.executable, "-m", "spendgauge.sinks"]
-    with subprocess.Popen(command, env=settings.environment(), stdout=subprocess.DEVNULL) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            finally:
-                process.kill()
+    """Run a sink as a process."""
+    with running((sys.executable, "-m", "spendgauge.sinks"), environment=settings.environment()) as process:
+        yield process
 
 
 def eventually(check: Callable[[], bool], *, seconds: float = 30) -> bool:
@@ -166,16 +159,9 @@ def eventually(check: Callable[[], bool], *, seconds: float = 30) -> bool:
 @contextmanager
 def store_on(port: int, path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """Run a store on a given port and directory."""
-    with subprocess.Popen(store_command(path=path, port=port), stdout=subprocess.DEVNULL) as process:
-        try:
-            assert eventually(lambda: _answers(port))
-            yield process
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            finally:
-                process.kill()
+    with running(store_command(path=path, port=port)) as process:
+        assert eventually(lambda: _answers(port))
+        yield process
 
 
 def _answers(port: int) -> bool:

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tests.processes import running
+
 from spendgauge.deploy.broker import free_port
-from spendgauge.deploy.stack_spawn import spawn_command
 from spendgauge.deploy.store import store_command
 
 
@@ -46,20 +47,12 @@ class HttpReply:
 
 @contextmanager
 def running_store(path: Path, *, environment: Mapping[str, str] | None = None) -> Iterator[RunningStore]:
-    """Run a store on a directory; stop it at the end, by force if it does not stop by itself."""
+    """Run a store on a directory."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = spawn_command(store_command(path=path, port=port))  # it dies with pytest, however that ends
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment) as process:
-        try:
-            _wait_for_ping(f"{url}/ping", process)
-            yield RunningStore(url, process)
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=20)
-            finally:
-                process.kill()
+    with running(store_command(path=path, port=port), environment=environment) as process:
+        _wait_for_ping(f"{url}/ping", process)
+        yield RunningStore(url, process)
 
 
 def ask(
