@@ -131,7 +131,8 @@ def test_missing_numbers_are_found(client: Client) -> None:
 
 
 def test_what_the_workers_miss_too_is_said(client: Client) -> None:
-    """A gap is unseen where the workers miss all of its numbers; what they have counted, the log had."""
+    """A gap is unseen where the workers miss all of its numbers; what they have counted, the log had, and a source of
+    which nothing is stored is told too."""
     kept = [line for seq, line in enumerate(EVENTS) if seq not in (0, 4, 5, 6, 9)]
     write(client, kept, rates_of(kept))
     missed = [{"first_seq": 0, "last_seq": 0}, {"first_seq": 4, "last_seq": 5}, {"first_seq": 9, "last_seq": 12}]
@@ -141,7 +142,36 @@ def test_what_the_workers_miss_too_is_said(client: Client) -> None:
         Gap("api@h#1", 0, 0, unseen=True),
         Gap("api@h#1", 4, 6),
         Gap("api@h#1", 9, 9, unseen=True),
+        Gap("other", 0, 12),
     ]
+
+
+def test_what_a_source_lost_at_its_end_is_missing(client: Client) -> None:
+    """What the workers miss behind the last event, as its source's end tells, is missing; a source that lost all that
+    it sent is told as well."""
+    kept = EVENTS[:18] + EVENTS[20:]
+    write(client, kept, rates_of(kept))
+    tail, whole = ({"first_seq": first, "last_seq": 19} for first in (18, 0))
+    lines = gaps(source="api@h#1", next_seq=20, gaps=[tail]), gaps(source="lost@h#1", next_seq=20, gaps=[whole])
+    store(client, [chunk("usage.gaps", *lines)], book=BOOK)
+    books = fetch_books(client)
+    assert (books.missing, books.gaps) == (
+        22,
+        [Gap("api@h#1", 18, 19, unseen=True), Gap("lost@h#1", 0, 19, unseen=True)],
+    )
+    assert fetch_books(client, period=Period(since_ms=NOON * 1000)).balanced
+
+
+def test_a_rejected_number_proves_nothing(client: Client) -> None:
+    """A rejected line with an absurd number makes nothing missing; behind the last event it accounts for its own."""
+    numbers = [(b"api@h#1", 20), (b"api@h#1", 4 * 10**18), (b"api@h#2", 10**9), (b"bad@h#1", 10**9)]
+    values = [b'{"source": "%s", "seq": %d}' % one for one in numbers]
+    bad = [reject(offset=offset, value=value, reason="invalid_event") for offset, value in enumerate(values)]
+    write(client, EVENTS, rates_of(EVENTS), *bad)
+    books = fetch_books(client)
+    assert books.balanced
+    assert books.sources[0] == SourceBook("api@h#1", last_seq=20, stored=20, rejected=1)
+    assert [book.source for book in books.sources] == ["api@h#1", "api@h#2", "own@h#1"]
 
 
 def test_rejected_lines_fill_their_gaps(client: Client) -> None:

@@ -77,6 +77,14 @@ def test_rejected_events_are_counted_and_left_out(book: PriceBook, drawn: Record
     assert batch.rejected_events == len(expected.rejects)
 
 
+def test_a_source_that_ends_is_counted_and_leaves_no_row(book: PriceBook) -> None:
+    """Each line of the events is a row, a reject or an end: none is counted twice, and none is lost."""
+    end = b'{"schema":"spendgauge.end/1","source":"a","next_seq":2,"closed_at":"2026-09-21T14:13:20Z"}'
+    batch = decode_chunks([chunk("usage.events", event(1) + b"\n" + end, b"{", end)], book=book, topics=TOPICS)
+    assert [(rows.table, rows.frame.height) for rows in batch.rows] == [(USAGE_EVENTS, 1)]
+    assert (batch.rejected_events, batch.ends) == (1, 2)
+
+
 def test_a_reject_keeps_its_bytes(book: PriceBook) -> None:
     """A worker's dead letter arrives whole: reason, place, key, value and headers, whatever bytes they are."""
     line = reject(value=b"\xff\x00{", key=None, headers=(("h", b"\xfe"), ("h", None)), offset=9, line=4)

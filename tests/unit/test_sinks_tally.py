@@ -1,5 +1,7 @@
 """Does the sink say what it did, no more often than is useful?"""
 
+from collections import Counter
+
 from structlog.testing import capture_logs
 
 from spendgauge.sinks.tally import Tally
@@ -8,7 +10,8 @@ from spendgauge.sinks.writer import Written
 
 def written(rows: int) -> Written:
     """Make the outcome of a batch."""
-    return Written({}, rejected_events=1, rows={"usage_events": rows}, bytes=10 * rows, retries=2)
+    others = Counter(rejected_events=1, ends=3)
+    return Written({}, rows={"usage_events": rows}, bytes=10 * rows, retries=2, lines_without_row=others)
 
 
 def test_a_line_says_what_came_since_the_last() -> None:
@@ -28,4 +31,4 @@ def test_a_line_says_what_came_since_the_last() -> None:
         ("stored", 4, 40, None),
     ]
     assert tally.totals["retries"] == 4
-    assert tally.totals["rejected_events"] == 2
+    assert (tally.totals["rejected_events"], tally.totals["ends"]) == (2, 6)

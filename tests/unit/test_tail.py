@@ -15,6 +15,12 @@ def test_an_event_reads_as_who_used_how_much() -> None:
     )
 
 
+def test_an_end_reads_as_who_ends_where() -> None:
+    """A source's end tells when, whose and how far it came."""
+    line = b'{"schema":"spendgauge.end/1","source":"api@h#1","next_seq":7,"closed_at":"2026-01-01T12:00:00.000Z"}'
+    assert readable("usage", line) == "2026-01-01T12:00:00.000Z source api@h#1 ends, next_seq 7"
+
+
 def test_a_contribution_reads_as_what_a_pane_costs() -> None:
     """A rates line tells the pane, the key, calls, tokens and cost, and what has no price."""
     counts = ",".join(

@@ -53,11 +53,21 @@ _UNNUMBERED: Final = """(
 """Rejected lines in which no number can be read; the record's key says whose they are."""
 
 
+_KNOWN: Final = f"""(
+    SELECT source, seq, is_stored, 0 AS is_missed FROM {_NUMBERED}
+    UNION ALL
+    SELECT toString(g.source) AS source, g.last_seq AS seq, 0 AS is_stored, 1 AS is_missed FROM gaps AS g
+)"""
+"""The same, and the last number of each run that the workers miss: of what was lost at a source's end, or of all that
+it sent, the ledger knows nothing."""
+
+
 def source_books(period: Period = ALWAYS) -> Query:
     """Ask where each source's numbers are.
 
     Columns: ``first_seq`` and ``last_seq`` judged, ``stored`` events, how many numbers are ``distinct_stored`` and
-    ``accounted`` for, and rejected lines that are ``unnumbered``.
+    ``accounted`` for, and rejected lines that are ``unnumbered``. The last number is one that was stored, or that the
+    workers miss, or that was rejected just behind those: a bad line proves nothing by itself.
     """
     judged = """
 INNER JOIN (
@@ -66,22 +76,32 @@ INNER JOIN (
     WHERE e.seq IS NOT NULL AND $within
     GROUP BY source
 ) AS j ON n.source = j.source
-WHERE n.seq BETWEEN j.first_seq AND j.last_seq"""
+WHERE n.seq BETWEEN j.first_seq AND j.last_seq AND n.is_missed = 0"""
     always = period == ALWAYS
     return _about(
         period,
         "occurred_at",
         f"""SELECT
-    n.source AS source,
-    {"toInt64(0)" if always else "any(j.first_seq)"} AS first_seq,
-    max(n.seq) AS last_seq,
-    sum(n.is_stored) AS stored,
-    groupBitmapIf(toUInt64(n.seq), n.is_stored = 1) AS distinct_stored,
-    groupBitmap(toUInt64(n.seq)) AS accounted,
-    ifNull(any(u.lines), 0) AS unnumbered
-FROM {_NUMBERED} AS n
-LEFT JOIN {_UNNUMBERED} AS u ON n.source = u.source{"" if always else judged}
-GROUP BY source
+    source, first_seq, stored, distinct_stored, unnumbered,
+    toUInt64(last_known + 1) AS after,
+    bitmapCardinality(bitmapSubsetInRange(numbers, after, toUInt64(bitmapMax(numbers) + 1))) AS behind,
+    bitmapToArray(bitmapSubsetInRange(numbers, after, after + behind)) AS plausible,
+    if(empty(plausible), last_known, toInt64(arrayMax(plausible))) AS last_seq,
+    bitmapCardinality(bitmapSubsetInRange(numbers, toUInt64(first_seq), toUInt64(last_seq + 1))) AS accounted
+FROM (
+    SELECT
+        n.source AS source,
+        {"toInt64(0)" if always else "any(j.first_seq)"} AS first_seq,
+        max(if(n.is_stored + n.is_missed > 0, n.seq, -1)) AS last_known,
+        groupBitmapStateIf(toUInt64(n.seq), n.is_missed = 0) AS numbers,
+        sum(n.is_stored) AS stored,
+        groupBitmapIf(toUInt64(n.seq), n.is_stored = 1) AS distinct_stored,
+        ifNull(any(u.lines), 0) AS unnumbered
+    FROM {_KNOWN} AS n
+    LEFT JOIN {_UNNUMBERED} AS u ON n.source = u.source{"" if always else judged}
+    GROUP BY source
+)
+WHERE last_seq >= first_seq
 ORDER BY source""",
     )
 
@@ -95,10 +115,15 @@ FROM (
     SELECT source, seq, transform(source, {{sources:Array(String)}}, {{firsts:Array(Int64)}}, toInt64(0)) AS first_seq,
         lagInFrame(seq, 1, first_seq - 1)
             OVER (PARTITION BY source ORDER BY seq ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS previous
-    FROM {_NUMBERED}
+    FROM (
+        SELECT source, seq FROM {_NUMBERED}
+        UNION ALL
+        SELECT one.1 AS source, one.2 + 1 AS seq
+        FROM (SELECT arrayJoin(arrayZip({{sources:Array(String)}}, {{lasts:Array(Int64)}})) AS one)
+    )
     WHERE has({{sources:Array(String)}}, source)
         AND seq >= transform(source, {{sources:Array(String)}}, {{firsts:Array(Int64)}}, toInt64(0))
-        AND seq <= transform(source, {{sources:Array(String)}}, {{lasts:Array(Int64)}}, toInt64(0))
+        AND seq <= transform(source, {{sources:Array(String)}}, {{lasts:Array(Int64)}}, toInt64(0)) + 1
 )
 WHERE seq > previous + 1
 ORDER BY source, first

@@ -70,6 +70,7 @@ class SinkMetrics:
         yield counter(
             f"{_PREFIX}_rejected_events_total", "Lines of usage.events that are no event.", totals["rejected_events"]
         )
+        yield counter(f"{_PREFIX}_ends_total", "Lines of usage.events that say that a source ends.", totals["ends"])
         yield counter(f"{_PREFIX}_rebalances_total", "How often partitions were shared out anew.", held.rebalances)
         yield gauge(f"{_PREFIX}_buffered_records", "Records read and not yet sent to ClickHouse.", held.records)
         yield gauge(f"{_PREFIX}_buffered_bytes", "Bytes read and not yet sent to ClickHouse.", held.bytes)

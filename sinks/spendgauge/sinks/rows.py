@@ -45,17 +45,21 @@ class Decoded:
     rows: tuple[Rows, ...]
     rejected_events: int
     """Lines of ``usage.events`` that are no events; the workers dead-letter them."""
+    ends: int
+    """Lines that say that a source ends: nothing is stored of them."""
 
 
 def decode_chunks(chunks: Sequence[RecordChunk], *, book: PriceBook, topics: TopicNames) -> Decoded:
     """Decode and price a batch. *shape*: tables without rows are left out; rows stand in the order of the chunks."""
     frames: dict[Table, list[pl.DataFrame]] = {table: [] for table in TABLES}
-    rejected_events = 0
+    rejected_events = ends = 0
     for number, chunk in enumerate(chunks):
         refused: list[Row] = []
         if chunk.topic == topics.usage:
-            frame, rejected = _usage(chunk, book)
-            rejected_events += rejected
+            decoded = decode_chunk(chunk)
+            rejected_events += len(decoded.rejects)
+            ends += len(decoded.ends)
+            frame = _events(chunk, book.price(decoded.frame))
             frames[USAGE_EVENTS].append(_kept(chunk, _traced(frame, number), USAGE_EVENTS, refused))
         elif chunk.topic == topics.rates:
             frame = _contributions(chunk, refused)
@@ -67,7 +71,7 @@ def decode_chunks(chunks: Sequence[RecordChunk], *, book: PriceBook, topics: Top
             refused = _rejected(chunk)
         frames[USAGE_REJECTED].append(_traced(_rejected_frame(refused), number))
     rows = (Rows(table, pl.concat(parts)) for table, parts in frames.items() if parts)
-    return Decoded(tuple(found for found in rows if found.frame.height), rejected_events)
+    return Decoded(tuple(found for found in rows if found.frame.height), rejected_events, ends)
 
 
 def refused_rows(chunks: Sequence[RecordChunk], frame: pl.DataFrame, *, detail: str) -> Rows:
@@ -76,15 +80,13 @@ def refused_rows(chunks: Sequence[RecordChunk], frame: pl.DataFrame, *, detail: 
     return Rows(USAGE_REJECTED, _traced(_rejected_frame(refused), 0))
 
 
-def _usage(chunk: RecordChunk, book: PriceBook) -> tuple[pl.DataFrame, int]:
-    decoded = decode_chunk(chunk)
-    frame = book.price(decoded.frame).with_columns(
+def _events(chunk: RecordChunk, priced: pl.DataFrame) -> pl.DataFrame:
+    return priced.with_columns(
         pl.lit(chunk.stream).alias("stream"),
         pl.lit(chunk.partition, pl.Int64).alias("partition"),
         pl.col("offset").alias("record_offset"),
         pl.col("line").alias("record_line"),
     )
-    return frame, len(decoded.rejects)
 
 
 def _contributions(chunk: RecordChunk, refused: list[Row]) -> pl.DataFrame:

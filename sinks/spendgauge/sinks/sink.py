@@ -137,7 +137,9 @@ class _Work:
     def store(self, chunks: Sequence[RecordChunk]) -> Written:
         """Decode, price and insert. Raises ``AbandonedError``."""
         decoded = decode_chunks(chunks, book=self.book, topics=self.topics)
-        return self.writer.write(Batch(chunks, decoded.rows, positions_of(chunks), decoded.rejected_events))
+        written = self.writer.write(Batch(chunks, decoded.rows, positions_of(chunks)))
+        written.lines_without_row.update(rejected_events=decoded.rejected_events, ends=decoded.ends)
+        return written
 
 
 class _Sink:

@@ -26,12 +26,12 @@ class Tally:
     def add(self, written: Written) -> None:
         """Count a batch that is stored and committed."""
         self.totals.update(written.rows)
+        self.totals.update(written.lines_without_row)
         self.totals.update(
             batches=1,
             bytes=written.bytes,
             refused=written.refused,
             retries=written.retries,
-            rejected_events=written.rejected_events,
         )
 
     def report(self, now: float, *, lag: Callable[[], int] | None) -> None:

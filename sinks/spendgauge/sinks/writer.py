@@ -1,5 +1,6 @@
 """How does a batch reach its tables? Slice by slice, the dead letters last; one function sends."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -36,7 +37,6 @@ class Batch:
     chunks: Sequence[RecordChunk]
     rows: Sequence[Rows]
     positions: Positions
-    rejected_events: int = 0
 
 
 @dataclass
@@ -46,9 +46,10 @@ class Written:
     positions: Positions
     rows: dict[str, int] = field(default_factory=dict)
     bytes: int = 0
-    rejected_events: int = 0
     refused: int = 0
     retries: int = 0
+    lines_without_row: Counter[str] = field(default_factory=Counter)
+    """Lines of ``usage.events`` of which nothing is stored, by what they are."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Writer:
 
         Raises ``AbandonedError``; a batch may be written again, wholly or in part, without harm.
         """
-        written = Written(batch.positions, rejected_events=batch.rejected_events)
+        written = Written(batch.positions)
         refused = [refusal for rows in batch.rows for refusal in self._store(rows, written)]
         if refused:
             frames = [refused_rows(batch.chunks, r.frame, detail=r.detail).frame for r in refused]
