@@ -30,6 +30,8 @@ _BEYOND: Final = 2**63
 
 def holds(ranges: Ranges, number: int) -> bool:
     """Say whether a number is in one of the ranges."""
+    if not ranges or number > ranges[-1][1]:
+        return False
     place = bisect_right(ranges, (number, _BEYOND))
     return place > 0 and number <= ranges[place - 1][1]
 
@@ -42,6 +44,8 @@ def overlaps(ranges: Ranges, first: int, last: int) -> bool:
 
 def first_not_in(ranges: Ranges, number: int) -> int:
     """Find the first number from this one on that is in none of the ranges."""
+    if not ranges or number > ranges[-1][1]:
+        return number
     place = bisect_right(ranges, (number, _BEYOND))
     return max(number, ranges[place - 1][1] + 1) if place else number
 

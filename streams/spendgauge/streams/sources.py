@@ -159,11 +159,13 @@ def _counted(state: SourceState, event: SeqEvent) -> SourceState | None:
 
 def _holes_below(state: SourceState, line: SeqEvent) -> tuple[Hole, ...]:
     """Give the holes after a line that proves that all numbers below its own were used."""
-    if line.seq == state.next_seq:
+    first, last = state.next_seq, line.seq - 1
+    if first > last:
         return state.holes
     opened = (UNVERIFIED, 0) if state.unsure else (line.offset, line.at_ms)
-    lacking = pieces_between(state.next_seq, line.seq - 1, state.passed)
-    return (*state.holes, *(Hole(first, last, *opened) for first, last in lacking))
+    if not state.passed:
+        return (*state.holes, Hole(first, last, *opened))
+    return (*state.holes, *(Hole(*piece, *opened) for piece in pieces_between(first, last, state.passed)))
 
 
 def _settled(
@@ -189,9 +191,10 @@ def _bounded(holes: tuple[Hole, ...]) -> tuple[Hole, ...]:
 
 def _without(holes: tuple[Hole, ...], place: int, seq: int) -> tuple[Hole, ...]:
     """Take a number out of the hole that it lies in: at most two are left of that."""
-    hole = holes[place]
-    left = (hole._replace(last=seq - 1), hole._replace(first=seq + 1))
-    return (*holes[:place], *(part for part in left if part.first <= part.last), *holes[place + 1 :])
+    first, last, offset, at_ms = holes[place]
+    before = (Hole(first, seq - 1, offset, at_ms),) if first < seq else ()
+    behind = (Hole(seq + 1, last, offset, at_ms),) if seq < last else ()
+    return (*holes[:place], *before, *behind, *holes[place + 1 :])
 
 
 def _first(hole: Hole) -> int:
