@@ -69,6 +69,22 @@ def test_doubles_start_no_thread() -> None:
     assert threading.enumerate() == before
 
 
+def test_doubles_touch_nothing() -> None:
+    """Neither double opens a file, a socket or a process, or starts a thread; what Python imports late is there."""
+    use = (
+        "with RecordingProducer('api') as double: double.emit(provider='p', model='m'); double.emit(prompt='x')\n"
+        "NullProducer().emit(provider='p'); NullProducer().close()\n"
+    )
+    code = (
+        "import sys, threading; from spendgauge.producers import NullProducer, RecordingProducer; seen = []\n"
+        f"{use}sys.addaudithook(lambda event, _: seen.append(event))\n{use}"
+        "print(sorted({event.split('.')[0] for event in seen} & {'open', 'os', 'socket', 'subprocess', 'shutil'}),"
+        " threading.active_count())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] 1\n"
+
+
 VALUES = st.one_of(
     st.none(), st.integers(-5, 5), st.floats(0, 2), st.text(max_size=5), st.just("ok"), st.just({"k": "v"})
 )
@@ -161,13 +177,17 @@ def test_the_rooms_names() -> None:
         "DeliverySettings",
         "InvalidEventError",
         "InvalidRow",
+        "ModelTotals",
         "NullProducer",
         "ProducerSettings",
         "ProducerStats",
+        "PseudonymSettings",
         "RecordingProducer",
         "UsageEmitter",
         "UsageProducer",
+        "UsageTotals",
         "calculate_cost",
         "create_producer",
         "estimate_tokens",
+        "pseudonym",
     ]

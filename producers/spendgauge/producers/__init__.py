@@ -10,12 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from spendgauge.producers.bulk import BulkSource, BulkWriter
+from spendgauge.producers.context import usage_context
 from spendgauge.producers.doubles import NullProducer, RecordingProducer
 from spendgauge.producers.emitter import ProducerStats, UsageEmitter
 from spendgauge.producers.factory import create_producer
 from spendgauge.producers.invalid import InvalidEventError, InvalidRow
 from spendgauge.producers.producer import UsageProducer
+from spendgauge.producers.pseudonyms import PseudonymSettings, pseudonym
 from spendgauge.producers.settings import DeliverySettings, ProducerSettings
+from spendgauge.producers.totals import ModelTotals, UsageTotals
 
 if TYPE_CHECKING:
     from spendgauge.producers.adapters.estimates import estimate_tokens
@@ -28,15 +31,19 @@ __all__ = [
     "DeliverySettings",
     "InvalidEventError",
     "InvalidRow",
+    "ModelTotals",
     "NullProducer",
     "ProducerSettings",
     "ProducerStats",
+    "PseudonymSettings",
     "RecordingProducer",
     "UsageEmitter",
     "UsageProducer",
+    "UsageTotals",
     "calculate_cost",
     "create_producer",
     "estimate_tokens",
+    "pseudonym",
 ]
 
 _HOMES: Final = {"CallCost": "cost", "calculate_cost": "cost", "estimate_tokens": "adapters.estimates"}

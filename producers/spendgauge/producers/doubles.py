@@ -4,15 +4,21 @@ No network, no thread, no file.
 """
 
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from spendgauge.producers.context import within
 from spendgauge.producers.emitter import ProducerStats
 from spendgauge.producers.identity import EventIds
 from spendgauge.producers.invalid import InvalidEventError, InvalidRow
 from spendgauge.producers.lane import Lane
 from spendgauge.producers.notices import Notices
+from spendgauge.producers.pseudonyms import PseudonymSettings
+from spendgauge.producers.tariffs import load_tariff
+from spendgauge.producers.totals import RunningTotals, UsageTotals
 from spendgauge.schemas import Clock, SystemClock, UsageEvent
+from spendgauge.schemas.lines import event_line
 
 __all__ = ["NullProducer", "RecordingProducer"]
 
@@ -36,6 +42,10 @@ class NullProducer:
     def stats(self) -> ProducerStats:
         """Return zeros."""
         return ProducerStats()
+
+    def totals(self) -> UsageTotals:
+        """Return zeros."""
+        return UsageTotals()
 
     def flush(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002 - the same
         """Return True: nothing waits."""
@@ -62,13 +72,28 @@ class RecordingProducer(NullProducer):
     those refused, each with the reason. A test of a service does well to assert that ``invalid`` is empty.
     """
 
-    def __init__(self, service: str = "test", *, clock: Clock | None = None, **dimensions: str) -> None:
+    def __init__(
+        self,
+        service: str = "test",
+        *,
+        clock: Clock | None = None,
+        pseudonyms: PseudonymSettings | None = None,
+        prices: Path | None = None,
+        **dimensions: str,
+    ) -> None:
         super().__init__()
+        if prices is not None:
+            load_tariff(prices)
         self.events: list[UsageEvent] = []
         self.invalid: list[InvalidRow] = []
+        self._prices = prices
         self._clock = clock or SystemClock()
         self._lane = Lane(
-            f"{service}@recording#0", defaults={"service": service, **dimensions}, max_events=1, max_bytes=1
+            f"{service}@recording#0",
+            defaults={"service": service, **dimensions},
+            max_events=1,
+            max_bytes=1,
+            pseudonyms=pseudonyms.pseudonyms if pseudonyms is not None else None,
         )
         self._ids = EventIds()
         self._lock = threading.RLock()
@@ -83,14 +108,14 @@ class RecordingProducer(NullProducer):
                 return None
             try:
                 now_ms = self._clock.now_ms()
-                event = self._lane.add((self._ids.take(now_ms), now_ms, fields))
+                fields = within(fields)
+                event = self._lane.keep((self._ids.take(now_ms), now_ms, fields))
             except InvalidEventError as error:
                 self._refuse(str(error), fields)
                 return None
             except Exception as error:  # noqa: BLE001 - as the real one: nothing is raised into the caller
                 self._refuse(f"a value raised {type(error).__name__} when it was looked at", fields)
                 return None
-            self._lane.take()
             self.events.append(event)
             return event.event_id
 
@@ -98,6 +123,13 @@ class RecordingProducer(NullProducer):
         """Count the events: what was kept counts as delivered, one a record."""
         kept = len(self.events)
         return ProducerStats(accepted=kept, delivered=kept, records=kept, invalid=len(self.invalid), closed=self._late)
+
+    def totals(self) -> UsageTotals:
+        """Say what the events kept used and cost, at the catalogue's prices and those of ``prices``."""
+        running = RunningTotals(self._prices)
+        for event in self.events:
+            running.add(event_line(event))
+        return running.read()
 
     def close(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002 - the same
         """Take no more events; those kept stay readable."""

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.topics import TopicNames
@@ -17,7 +17,7 @@ from spendgauge.schemas.topics import TopicNames
 __all__ = ["ClickHouseSettings", "EnvironmentSettings", "KafkaSettings", "MonitorSettings", "Pairs"]
 
 _PREFIX = "SPENDGAUGE_"
-_SECRET = frozenset({"clickhouse", "kafka_options"})
+_SECRET = frozenset({"clickhouse", "kafka_options", "pseudonym_key"})
 """Settings that may hold a password: no error shows their value."""
 
 
@@ -66,6 +66,10 @@ class EnvironmentSettings(BaseModel):
             value = getattr(self, name)
             if isinstance(value, Mapping):
                 value = ",".join(f"{k}={str(v).replace(',', ',,')}" for k, v in value.items())
+            elif isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            elif isinstance(value, tuple):
+                value = ",".join(value)
             if value not in (None, ""):
                 written[_PREFIX + name.upper()] = str(value)
         return written
