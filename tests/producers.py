@@ -13,9 +13,10 @@ from spendgauge.deploy.broker import broker_command
 from spendgauge.producers.client import ErrorCallback
 from spendgauge.producers.settings import DeliverySettings
 from spendgauge.schemas import KafkaSettings, UnavailableError, UsageEvent, topic_specs
+from spendgauge.schemas.ends import SourceEnd
 from spendgauge.schemas.kafka import client_options, create_topics
 
-__all__ = ["CALL", "FakeBroker", "FakeClock", "Sent", "broker_on", "positions", "read_back", "unpacked"]
+__all__ = ["CALL", "FakeBroker", "FakeClock", "Sent", "broker_on", "ends", "positions", "read_back", "unpacked"]
 
 CALL: dict[str, Any] = {"provider": "anthropic", "model": "claude-haiku-4-5", "input_tokens": 10, "output_tokens": 2}
 """The least that a test emits."""
@@ -166,8 +167,26 @@ def _create_topics(kafka: KafkaSettings) -> None:
 
 
 def unpacked(records: list[Sent]) -> list[UsageEvent]:
-    """Read the events in records, in order."""
-    return [UsageEvent.model_validate_json(line) for record in records for line in record.value.split(b"\n")]
+    """Read the events in records, in order; what a source says of its end is none."""
+    return [UsageEvent.model_validate_json(line) for record in records for line in _events(record.value)]
+
+
+def ends(records: list[Sent]) -> dict[str, list[int]]:
+    """List what each source says to be its next ``seq``; it says it in a record of its own, behind all its events."""
+    found: dict[str, list[int]] = {}
+    for record in records:
+        name = record.key.decode()
+        if _events(record.value):
+            assert name not in found, f"events of {name} behind its end"
+        else:
+            end = SourceEnd.model_validate_json(record.value)
+            assert end.source == name
+            found.setdefault(name, []).append(end.next_seq)
+    return found
+
+
+def _events(value: bytes) -> list[bytes]:
+    return [line for line in value.split(b"\n") if not line.startswith(b'{"schema":')]
 
 
 def positions(records: list[Sent]) -> dict[str, list[int | None]]:
@@ -200,7 +219,7 @@ def _messages(consumer: Consumer, records: int, events: int) -> Iterator[Message
         assert message is not None, f"{max(records, 0)} records, {events} events did not come within {_READ_SECONDS} s"
         assert message.error() is None, message.error()
         records -= 1
-        events -= _bytes(message.value()).count(b"\n") + 1
+        events -= len(_events(_bytes(message.value())))
         yield message
 
 

@@ -1,5 +1,6 @@
 """Does ``UsageProducer`` take everything, never raise, and say what became of each event?"""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ from confluent_kafka import KafkaError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import LogCapture
-from tests.producers import CALL, FakeBroker, FakeClock, positions
+from tests.producers import CALL, FakeBroker, FakeClock, ends, positions, unpacked
 
 from spendgauge.producers import ProducerSettings, ProducerStats, UsageProducer
 from spendgauge.schemas import ConfigurationError, UsageEvent
@@ -70,7 +71,7 @@ def test_events_share_records(broker: FakeBroker) -> None:
         emitter.emit(**CALL)
     broker.up = True
     assert emitter.close(10)
-    sizes = [record.value.count(b"\n") + 1 for record in broker.records]
+    sizes = [len(unpacked([record])) for record in broker.records]
     assert sum(sizes) == 100
     assert max(sizes) <= 10
     assert len(sizes) < 100
@@ -205,6 +206,43 @@ def test_close_is_final_and_idempotent(broker: FakeBroker, log: LogCapture) -> N
     assert [entry["event"] for entry in log.entries] == ["events not sent: emitted after close()"]
 
 
+def test_a_lost_tail_is_told(broker: FakeBroker) -> None:
+    """What is dropped or refused behind the last event that arrived is below the number with which the source ends."""
+    broker.up = False
+    emitter = producer(broker, queue_events=3)
+    ids = [emitter.emit(**CALL) for _ in range(8)]
+    assert ids.count(None) == 5
+    broker.refusals = [KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)]
+    broker.up = True
+    assert not emitter.close(10)
+    (source,) = emitter.sources
+    assert ends(broker.records) == {source: [8]}
+    assert len(broker.events) + emitter.stats().refused == 3
+
+
+def test_each_lane_that_was_used_ends(broker: FakeBroker) -> None:
+    """Each source that has used a number says where it ends, once and behind its events; one that has not, nothing."""
+    emitter = producer(broker, lanes=3, coalesce_events=2)
+    emitter.emit(**CALL)
+    assert emitter.flush(10)
+    emitter.emit(**CALL)
+    assert emitter.close(10)
+    assert emitter.close(10)
+    assert ends(broker.records) == {source: [1] for source in list(emitter.sources)[:2]}
+    assert emitter.stats() == ProducerStats(accepted=2, delivered=2, records=2)
+
+
+def test_a_refused_end_is_no_loss(broker: FakeBroker, log: LogCapture) -> None:
+    """Where the broker takes the events and not the end, close says yes, nothing is counted, and the log names it."""
+    emitter = producer(broker)
+    emitter.emit(**CALL)
+    assert emitter.flush(10)
+    broker.refusals = [KafkaError(KafkaError.INVALID_RECORD)]
+    assert emitter.close(10)
+    assert emitter.stats() == ProducerStats(accepted=1, delivered=1, records=1)
+    assert [(entry["event"], entry["first_seq"]) for entry in log.entries] == [("a source's end was refused", 1)]
+
+
 def test_close_without_a_broker_says_what_is_lost(broker: FakeBroker, log: LogCapture) -> None:
     """With the broker away, close returns False within its bound, and what waited is counted as failed and logged."""
     broker.up = False
@@ -235,6 +273,31 @@ def test_the_callers_tags_stay_theirs(broker: FakeBroker) -> None:
         tags["run"] = "2"
         broker.up = True
     assert broker.events[0].tags == {"run": "1"}
+
+
+def test_coroutines_emit_without_waiting(broker: FakeBroker) -> None:
+    """A hundred tasks emit on the loop's own thread, with the broker away; closed in another thread, the loop turns on,
+    and all arrives."""
+    emitter, turns = producer(broker), []
+
+    async def call(number: int) -> str | None:
+        await asyncio.sleep(0)
+        return emitter.emit(**CALL, entity_id=f"{number}")
+
+    async def serve() -> list[str | None]:
+        broker.up = False
+        ids = await asyncio.gather(*map(call, range(100)))
+        closing = asyncio.create_task(asyncio.to_thread(emitter.close, 10))
+        for _ in range(100):
+            await asyncio.sleep(0)
+            turns.append(closing.done())
+        broker.up = True
+        assert await closing
+        return ids
+
+    ids = asyncio.run(serve())
+    assert turns == [False] * 100
+    assert [event.event_id for event in broker.events] == ids
 
 
 class Hostile:
@@ -278,7 +341,7 @@ def test_every_event_is_in_exactly_one_place(
     calls: list[dict[str, Any]], queue_events: int, up: bool, late: int
 ) -> None:
     """Whatever is emitted, nothing is raised, and delivered + failed + invalid + dropped + closed is all there was; the
-    log holds exactly the delivered, and each accepted or dropped event has used one seq."""
+    log holds exactly the delivered, each accepted or dropped event has used one seq, and the source's end says so."""
     broker = FakeBroker(up=up)
     emitter = producer(broker, queue_events=queue_events)
     for fields in calls:
@@ -290,8 +353,10 @@ def test_every_event_is_in_exactly_one_place(
     assert (total(stats), stats.queued, stats.closed) == (len(calls) + len(calls[:late]), 0, len(calls[:late]))
     assert (stats.accepted, stats.delivered) == (stats.delivered + stats.failed, len(broker.events))
     assert closed == (stats.failed == 0)
-    (used,) = emitter.sources.values()
+    ((source, used),) = emitter.sources.items()
     assert stats.accepted <= used <= stats.accepted + stats.dropped
+    if up:
+        assert ends(broker.records) == ({source: [used]} if used else {})
 
 
 def test_an_error_inside_emit_is_counted_and_logged(broker: FakeBroker, log: LogCapture) -> None:

@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import LogCapture
-from tests.producers import CALL, FakeBroker, FakeClock, positions
+from tests.producers import CALL, FakeBroker, FakeClock, ends, positions
 
 from spendgauge.producers import ProducerSettings, ProducerStats, UsageProducer
 from spendgauge.producers.intake import Intake
@@ -92,6 +92,7 @@ def test_what_close_cannot_send_is_the_next_ones(
     assert broker.wait_for(21)
     assert second.close(10)
     assert {event.event_id for event in broker.events} == {*ids, own}
+    assert ends(broker.records) == {source: [count] for source, count in {**first.sources, **second.sources}.items()}
     found = positions(broker.records)
     assert found.keys() == {**first.sources, **second.sources}.keys()
     assert all(seqs == list(range(len(seqs))) for seqs in found.values())
@@ -145,7 +146,7 @@ def test_memory_and_disk_full_drop_and_leave_a_gap(
     while emitter.stats().dropped < 7:
         emitter.emit(**CALL)
         emitted += 1
-        _until(lambda: len(emitter._worker.queue) < 50 or emitter._worker.intake._held is not None)
+        _until(lambda: len(emitter._worker.queue) < 50 or emitter._worker.intake.pressed)
     broker.up = True
     assert emitter.flush(20)
     last = emitter.emit(**CALL)
@@ -284,6 +285,41 @@ def test_damage_is_told_and_counted(
     assert [entry["count"] for entry in log.entries if "damaged" in entry["event"]] == [1]
 
 
+@pytest.mark.parametrize("durability", SAFE)
+def test_what_a_killed_service_wrote_is_its_end(
+    broker: FakeBroker, producer: Callable[..., UsageProducer], tmp_path: Path, durability: str
+) -> None:
+    """The heir of a process that was killed says behind its events how many numbers its journal proves."""
+    (tmp_path / "spool").mkdir()
+    dead = Service(str(tmp_path / "spool"), FakeBroker(up=False), FakeClock(), boot="1", durability=durability)
+    assert [dead.emit() is not None for _ in range(5)] == [True] * 5
+    dead.kill()
+    heir = producer(durability=durability)
+    _until(lambda: not heir.replaying)
+    assert heir.close(10)
+    assert ends(broker.records) == {"api@h#1": [5]}
+    assert heir.stats().replayed == 5
+
+
+@pytest.mark.parametrize("durability", ["memory", *SAFE])
+def test_an_end_that_cannot_be_sent_waits_too(
+    broker: FakeBroker, producer: Callable[..., UsageProducer], durability: str
+) -> None:
+    """Where the broker goes before a source's end was sent, the next process sends it; nothing counts as waiting."""
+    first = producer(durability=durability)
+    first.emit(**CALL)
+    assert first.flush(10)
+    broker.up = False
+    assert first.close(0)
+    assert (first.stats().spooled, first.stats().delivered) == (0, 1)
+    broker.up = True
+    second = producer(durability=durability)
+    _until(lambda: not second.replaying)
+    assert second.close(10)
+    assert ends(broker.records) == {source: [1] for source in first.sources}
+    assert second.stats() == ProducerStats()
+
+
 def test_one_unusable_spool_holds_up_no_other(
     producer: Callable[..., UsageProducer], log: LogCapture, tmp_path: Path
 ) -> None:
@@ -352,7 +388,9 @@ class Service:
         spools = DiskSpools(self.settings, boot, clock=clock, notices=notices)
         self.journal = None if durability == "memory" else Journal(lanes, spools.writer, synced=False, run=3)
         sender = Sender("usage", partial(broker.connect, self.settings), clock=clock, notices=notices)
-        self.intake = Intake(lanes, sender, self.settings, notices=notices, spools=spools, journal=self.journal)
+        self.intake = Intake(
+            lanes, sender, self.settings, clock=clock, notices=notices, spools=spools, journal=self.journal
+        )
         self.worker = Worker(self.intake, clock=clock, notices=notices, linger_seconds=0)
         self._clock = clock
 
@@ -379,7 +417,7 @@ class Service:
 def _until_held(service: Service) -> int:
     """Emit until neither broker nor spool takes more; return how many events there are, all numbered."""
     emitted = 0
-    while service.intake._held is None:
+    while not service.intake._held:
         service.emit()
         service.turn()
         emitted += 1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.producers import CALL, FakeClock
 
-from spendgauge.producers.lane import Lane, Record
+from spendgauge.producers.lane import Lane, Record, end_line
 from spendgauge.producers.spool.directory import Directory, Mark, leftovers
 from spendgauge.producers.spool.frames import frame, origin, unframe
 from spendgauge.producers.spool.log import Log
@@ -35,9 +35,9 @@ def writer(root: Path, *, max_bytes: int = 10**6, synced: bool = False, clock: F
     return Writer(root, "own", max_bytes=max_bytes, synced=synced, clock=clock or FakeClock())
 
 
-def reader(log: Log) -> Reader:
+def reader(log: Log, *, adopted: bool = False) -> Reader:
     """A reader of records of two events."""
-    return Reader(log, adopted=True, max_events=2, max_bytes=10**6)
+    return Reader(log, adopted=adopted, max_events=2, max_bytes=10**6, clock=FakeClock())
 
 
 def drain(of: Reader) -> list[Record]:
@@ -54,7 +54,13 @@ def settle(record: Record) -> None:
 def seqs(records: list[Record]) -> list[int]:
     """List the seq of every event in the records."""
     found = [origin(line) for record in records for line in record.value.split(b"\n")]
-    return [place[1] for place in found if place is not None]
+    return [place.seq for place in found if place is not None and not place.is_end]
+
+
+def told(records: list[Record]) -> dict[bytes, int]:
+    """Say with which number each source ends."""
+    found = [place for record in records for line in record.value.split(b"\n") if (place := origin(line))]
+    return {place.source: place.seq for place in found if place.is_end}
 
 
 def fill(to: Writer, first: int, last: int) -> list[bool]:
@@ -125,7 +131,7 @@ def test_reading_in_chunks_is_reading_at_once(lines: list[bytes], size: int) -> 
 
 
 def test_a_line_knows_its_origin() -> None:
-    """Source and seq are read off both kinds of line that a lane writes, whatever stands in the source's name."""
+    """Source and seq are read off each kind of line that a lane writes, whatever stands in the source's name."""
     name = 'a"\\b\u00e4@h#1","seq":7'
     lane = Lane(name, defaults={}, max_events=9, max_bytes=9999)
     lane.skip(41)
@@ -133,7 +139,9 @@ def test_a_line_knows_its_origin() -> None:
     lane.add_line(b'{"event_id":"x"}')
     record = lane.take()
     assert record is not None
-    assert [origin(line) for line in record.value.split(b"\n")] == [(name.encode(), 41), (name.encode(), 42)]
+    lines = record.value.split(b"\n")
+    assert [origin(line) for line in lines] == [(name.encode(), 41, False), (name.encode(), 42, False)]
+    assert origin(end_line(name.encode(), 43, now_ms=1_800_000_000_000)) == (name.encode(), 43, True)
     assert origin(b'{"a":1}') is None
 
 
@@ -215,6 +223,30 @@ def test_a_dead_process_loses_at_most_what_was_torn(cut: int, flip: int) -> None
         assert of.damaged <= 1 + 2 * (flip >= 0)
         log.close()
         directory.release()
+
+
+def test_an_heir_says_how_far_a_dead_process_got(tmp_path: Path) -> None:
+    """Behind the events of each source of a dead process comes its end, as far as the log proves it, unless it stands
+    in the log; the log is finished when the ends are acknowledged too."""
+    own = writer(tmp_path, max_bytes=8 * 700)
+    fill(own, 0, 6)
+    own.append(frame(line(0, "t")), 1)
+    own.append(frame(end_line(b"t", 4, now_ms=1_800_000_000_000)), 0)
+    kill(own)
+    (directory,) = left(tmp_path)
+    of = reader(Log.of(directory), adopted=True)
+    records = drain(of)
+    assert seqs([record for record in records if record.source == b"s"]) == list(range(7))
+    assert [(told([record]), record.events) for record in records if told([record])] == [({b"t": 4}, 0), ({b"s": 7}, 0)]
+    assert told(records[-1:]) == {b"s": 7}
+    for record in records[:-1]:
+        settle(record)
+    assert not of.finished
+    settle(records[-1])
+    assert of.finished
+    assert of.settled_events == of.handed_events == 8
+    of.log.close()
+    directory.release()
 
 
 def test_a_spool_is_bounded_and_keeps_the_oldest(tmp_path: Path) -> None:

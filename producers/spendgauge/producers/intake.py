@@ -19,6 +19,8 @@ from spendgauge.producers.notices import Notices
 from spendgauge.producers.sender import Sender
 from spendgauge.producers.settings import ProducerSettings
 from spendgauge.producers.spools import Spools
+from spendgauge.producers.tally import Tally
+from spendgauge.schemas import Clock
 
 if TYPE_CHECKING:
     from spendgauge.producers.spool import Journal
@@ -31,8 +33,12 @@ _PULLED_BYTES: Final = 4 * 1024 * 1024
 
 @dataclass
 class Barrier:
-    """Stands in the queue for a flush: done when everything before it is settled."""
+    """Stands in the queue for a flush: done when everything before it is settled.
 
+    The ``last`` one stands behind all events, and each source's end follows it.
+    """
+
+    last: bool = False
     done: threading.Event = field(default_factory=threading.Event)
     ticket: int = 0
     written: int = 0
@@ -47,6 +53,7 @@ class Intake:
         sender: Sender,
         settings: ProducerSettings,
         *,
+        clock: Clock,
         notices: Notices,
         spools: Spools,
         journal: "Journal | None",
@@ -56,11 +63,13 @@ class Intake:
         self.sender = sender
         self.spools = spools
         self.journal = journal
+        self.dropped = Tally()
         self.invalid = self.lost = 0
         self.ending = False
         self._barriers: list[Barrier] = []
-        self._held: Record | None = None
-        self._numbered = 0
+        self._held: deque[Record] = deque()
+        self._numbered = self._drops_seen = 0
+        self._clock = clock
         self._notices = notices
         self._settings = settings
         self._turns = cycle(lanes)
@@ -74,7 +83,7 @@ class Intake:
     @property
     def pressed(self) -> bool:
         """Whether somebody flushes, or a record waits for room."""
-        return bool(self._barriers) or self._held is not None
+        return bool(self._barriers or self._held)
 
     @property
     def plenty(self) -> bool:
@@ -94,10 +103,11 @@ class Intake:
         while not self._crowded(_PULLED_BYTES) and (record := self.spools.next_record()) is not None:
             self.sender.add(record)
 
-    def skip(self, count: int) -> None:
+    def count_drops(self) -> None:
         """Use up numbers for events that were dropped."""
-        with self.numbering():
-            self._lane.skip(count)
+        if self.dropped.read() > self._drops_seen:
+            with self.numbering():
+                self._skip_dropped()
 
     def answer(self) -> None:
         """Tell those who flush that what they wait for is settled."""
@@ -107,10 +117,10 @@ class Intake:
                 barrier.done.set()
 
     def end(self) -> None:
-        """Leave what is not acknowledged on disk; what finds no room there is lost."""
-        lost = self.spools.keep(self.sender.give_up())
-        if lost:
-            self._lose(lost)
+        """Leave what is not acknowledged on disk, behind it each source's end; what finds no room there is lost."""
+        with self.numbering():
+            self._end_sources()
+        self._lose(self.spools.keep(self.sender.give_up()))
         with self.numbering():  # an emit that is under way is written before, or not at all
             self.spools.close()
 
@@ -124,7 +134,9 @@ class Intake:
             item = self.queue.popleft()
             if isinstance(item, Barrier):
                 self._dispatch()
-                if self._held is not None:
+                if item.last:
+                    self._end_sources()
+                if self._held:
                     self.queue.appendleft(item)
                     return
                 item.ticket, item.written = self.sender.next_ticket, self.spools.written_bytes
@@ -150,25 +162,45 @@ class Intake:
         record = self._lane.take()
         if record is not None:
             self._lane = next(self._turns)
-            self._hold(None if self._hand_on(record) else record)
+            self._held.append(record)
+            self._release()
 
-    def _hold(self, record: Record | None) -> None:
-        """Keep a numbered record that nobody takes; until it is gone, callers may not write later ones down."""
-        self._held = record
+    def _skip_dropped(self) -> None:
+        drops = self.dropped.read()
+        new, self._drops_seen = drops - self._drops_seen, drops
+        if new:
+            self._lane.skip(new)
+            self._notices.report("events dropped: the queue is full", new, waiting=self.sender.pending_events)
+
+    def _end_sources(self) -> None:
+        """Say of each source which number comes next, in its place behind the events."""
+        self._skip_dropped()
+        ends = [lane.end(self._clock.now_ms()) for lane in self.lanes if lane.next_seq]
+        self._held.extend(end for end in ends if end is not None)
+        self._release()
+
+    def _release(self) -> None:
+        """Hand on the numbered records that wait for room; until all are gone, callers write down no later ones."""
+        while self._held and self._hand_on(self._held[0]):
+            self._held.popleft()
         if self.journal is not None:
-            self.journal.blocked = record is not None
+            self.journal.blocked = bool(self._held)
 
     def _choked(self) -> bool:
         """Say whether a record waits for the spool, which is full; then the queue fills too."""
-        if self._held is not None:
+        if self._held:
             with self.numbering():
-                self._hold(None if self._hand_on(self._held) else self._held)
-        return self._held is not None
+                self._release()
+        return bool(self._held)
 
     def _hand_on(self, record: Record) -> bool:
-        """Give a record to the sender, or to the spool where it must wait; say no where neither may have it now."""
+        """Give a record to the sender, or to the spool where it must wait; say no where neither may have it now.
+
+        With a journal the spool has a source's events, so its end goes there too.
+        """
         spools = self.spools
-        if (spools.unread or self._crowded()) and spools.append(record):
+        behind = spools.unread or self._crowded() or (self.journal is not None and not record.events)
+        if behind and spools.append(record):
             return True
         if not spools.unread:
             self.sender.add(record)
@@ -185,4 +217,5 @@ class Intake:
 
     def _lose(self, events: int) -> None:
         self.lost += events
-        self._notices.report("events lost: closed before the broker had acknowledged them", events)
+        if events:
+            self._notices.report("events lost: closed before the broker had acknowledged them", events)

@@ -12,11 +12,14 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from spendgauge.producers.invalid import InvalidEventError, reason_for
+from spendgauge.producers.pseudonyms import Pseudonyms
+from spendgauge.producers.shorthand import Shorthand
 from spendgauge.schemas import UsageEvent
+from spendgauge.schemas.ends import END_SCHEMA, SourceEnd
 from spendgauge.schemas.events import MAX_EVENT_BYTES
 from spendgauge.schemas.lines import event_line
 
-__all__ = ["Draft", "Lane", "Record"]
+__all__ = ["Draft", "Lane", "Record", "end_line"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _validate: Final[Callable[[dict[str, Any]], UsageEvent]] = UsageEvent.__pydantic_validator__.validate_python
@@ -24,7 +27,7 @@ _validate: Final[Callable[[dict[str, Any]], UsageEvent]] = UsageEvent.__pydantic
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Consecutive events of one source, ready for Kafka."""
+    """Consecutive events of one source, ready for Kafka; or its end, which is no event."""
 
     source: bytes
     first_seq: int
@@ -42,19 +45,32 @@ Draft = tuple[str, int, Mapping[str, Any]]
 
 
 class Lane:
-    """Numbers the events of one source and packs them, in order."""
+    """Numbers the events of one source and packs them, in order; ``on_line`` is told each line that was accepted."""
 
-    def __init__(self, source: str, *, defaults: Mapping[str, Any], max_events: int, max_bytes: int) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        defaults: Mapping[str, Any],
+        max_events: int,
+        max_bytes: int,
+        pseudonyms: Pseudonyms | None = None,
+        on_line: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.source = source
+        self.on_line = on_line or _nobody_counts
         self.next_seq = 0
         self._defaults = dict(defaults)
+        self._pseudonyms = pseudonyms
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._source_bytes = source.encode()
-        self._source_json = dumps(source).encode()
+        self._source_text = dumps(source, ensure_ascii=False)
+        self._source_json = self._source_text.encode()
+        self._shorthand = Shorthand(frozenset(self._defaults))
         self._lines: list[bytes] = []
         self._bytes = 0
-        self._first_seq = self._last_seq = 0
+        self._first_seq = self._last_seq = self._told = 0
 
     @property
     def full(self) -> bool:
@@ -76,26 +92,43 @@ class Lane:
             values["occurred_at"] = _EPOCH + timedelta(milliseconds=now_ms)
         values["source"] = self.source
         values["seq"] = self.next_seq
+        if self._pseudonyms is not None:
+            self._pseudonyms.replace(values)
         try:
             return _validate(values)
         except ValidationError as error:
             raise InvalidEventError(reason_for(error)) from None
 
-    def add(self, draft: Draft) -> UsageEvent:
-        """Validate a draft, give it the next ``seq`` and put it into the open record.
+    def keep(self, draft: Draft) -> UsageEvent:
+        """Validate a draft as the source's next event and use up its ``seq``, for those who do not send it.
 
         Raises ``InvalidEventError``; then nothing has changed.
         """
         event = self.event(draft)
-        self._append(_line(event))
+        _line(event)
+        self.skip(1)
         return event
+
+    def add(self, draft: Draft) -> None:
+        """Validate a draft, give it the next ``seq`` and put it into the open record.
+
+        Raises ``InvalidEventError``; then nothing has changed.
+        """
+        self._append(self.line(draft))
 
     def line(self, draft: Draft) -> bytes:
         """Write a draft as the source's next event; ``skip(1)`` then makes its ``seq`` used.
 
         Raises ``InvalidEventError``.
         """
-        return _line(self.event(draft))
+        event_id, now_ms, fields = draft
+        values = {**self._defaults, **fields}
+        if self._pseudonyms is not None:
+            self._pseudonyms.replace(values)
+        line = self._shorthand.line(
+            values, event_id=event_id, source_json=self._source_text, seq=self.next_seq, now_ms=now_ms
+        )
+        return _line(self.event(draft)) if line is None else line
 
     def add_line(self, line: bytes) -> None:
         """Give a JSON object that the caller vouches for its ``source`` and ``seq``, and put it into the open record.
@@ -123,6 +156,14 @@ class Lane:
         self._bytes = 0
         return record
 
+    def end(self, now_ms: int) -> Record | None:
+        """Say which number comes next, to be sent behind all events; None where nobody needs to be told (again)."""
+        if self._told == self.next_seq:
+            return None
+        self._told = self.next_seq
+        line = end_line(self._source_bytes, self.next_seq, now_ms=now_ms)
+        return Record(self._source_bytes, self.next_seq, self.next_seq, 0, line)
+
     def _append(self, line: bytes) -> None:
         if not self._lines:
             self._first_seq = self.next_seq
@@ -130,6 +171,18 @@ class Lane:
         self._bytes += len(line) + 1
         self._last_seq = self.next_seq
         self.next_seq += 1
+        self.on_line(line)
+
+
+def end_line(source: bytes, next_seq: int, *, now_ms: int) -> bytes:
+    """Write the end of a source that has used all numbers below ``next_seq``, as one line."""
+    closed_at = _EPOCH + timedelta(milliseconds=now_ms)
+    end = SourceEnd(schema=END_SCHEMA, source=source.decode(), next_seq=next_seq, closed_at=closed_at)
+    return end.model_dump_json().encode()
+
+
+def _nobody_counts(line: bytes) -> None:
+    """Where nobody asks for totals."""
 
 
 def _line(event: UsageEvent) -> bytes:

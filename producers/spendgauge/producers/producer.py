@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from spendgauge.producers.client import Client, ErrorCallback, connect_client
+from spendgauge.producers.context import within
 from spendgauge.producers.emitter import ProducerStats
 from spendgauge.producers.identity import boot_id, source_names
 from spendgauge.producers.intake import Barrier, Intake
@@ -17,6 +18,8 @@ from spendgauge.producers.sender import Sender
 from spendgauge.producers.settings import DeliverySettings, ProducerSettings
 from spendgauge.producers.spools import Spools
 from spendgauge.producers.tally import Tally
+from spendgauge.producers.tariffs import load_tariff
+from spendgauge.producers.totals import RunningTotals, UsageTotals
 from spendgauge.producers.worker import Worker
 from spendgauge.schemas import Clock, ConfigurationError, SystemClock
 
@@ -53,6 +56,7 @@ class UsageProducer:
         self._now_ms = self._clock.now_ms
         self._max_events = self.settings.queue_events
         self._max_bytes = self.settings.queue_bytes
+        self._pseudonyms = self.settings.pseudonyms
         self._closed = False
         self._all_sent = True
         self._failures_told = 0
@@ -60,6 +64,8 @@ class UsageProducer:
             from spendgauge.producers.spool import prepare
 
             prepare(self.settings.spool_dir)
+        if self.settings.totals and self.settings.prices:
+            load_tariff(self.settings.prices)
         self._begin()
         self._worker.sender.connect()
         self._rouse(self._worker)
@@ -78,6 +84,7 @@ class UsageProducer:
                 self._refuse_late()
                 return None
             now_ms = self._now_ms()
+            fields = within(fields)
             own_id = fields.get("event_id")
             if own_id is None:
                 own_id = worker.ids.take(now_ms)
@@ -117,6 +124,18 @@ class UsageProducer:
             replayed=sender.replayed_events,
         )
 
+    def totals(self) -> UsageTotals:
+        """Say what the events that this process has accepted used and cost, by model and in all.
+
+        With ``durability="memory"`` an event is accepted a moment after ``emit``; ``flush`` waits for it. The first
+        call reads the prices (0.1 s). Raises ``ConfigurationError`` where ``totals`` are switched off.
+        """
+        if not self.settings.totals:
+            raise ConfigurationError(
+                "this producer counts no totals: SPENDGAUGE_TOTALS=1 or totals=True switches them on"
+            )
+        return self._totals.read()
+
     @property
     def sources(self) -> dict[str, int]:
         """The producer's sources in this process, one a lane, each with the seq that its next event gets."""
@@ -132,18 +151,10 @@ class UsageProducer:
 
         Returns False where that takes longer, or where one was given up since the last flush.
         """
-        worker = self._worker
-        if worker.stopped or not (worker.started or worker.queue or worker.spools.unread):
-            return True
-        barrier = Barrier()
-        worker.put(barrier)
-        done = barrier.done.wait(timeout_seconds)
-        given_up = self._given_up()
-        lost, self._failures_told = given_up - self._failures_told, given_up
-        return done and not lost
+        return self._settle(Barrier(), timeout_seconds)
 
     def close(self, timeout_seconds: float = 10.0) -> bool:
-        """Flush, then stop for good; return whether everything was acknowledged.
+        """Flush, say where each source ends, then stop for good; return whether everything was acknowledged.
 
         What is not acknowledged by then (and up to a second later) is left in the spool, for the next process with the
         same ``spool_dir``; without a spool it is counted as failed and logged. Closing again does nothing and returns
@@ -153,7 +164,7 @@ class UsageProducer:
             if not self._closed:
                 self._closed = True
                 told_before = self._failures_told
-                self.flush(timeout_seconds)
+                self._settle(Barrier(last=True), timeout_seconds)
                 ended = self._worker.stop()
                 unwatch(self)
                 spooled = self._worker.spools.waiting_events
@@ -185,14 +196,18 @@ class UsageProducer:
         settings, boot = self.settings, boot_id(self._clock.now_ms())
         names = source_names(settings.service, settings.host, boot, lanes=settings.lanes)
         notices = Notices(self._clock.monotonic, source=names[0])
+        self._totals = RunningTotals(
+            settings.prices, on_trouble=lambda reason: notices.report("totals are without prices", reason=reason)
+        )
         lanes = tuple(self._lane(name) for name in names)
         spools, journal = self._open_spools(lanes, boot, notices)
         sender = Sender(settings.topics.usage, partial(self._connect, settings), clock=self._clock, notices=notices)
         self._worker = Worker(
-            Intake(lanes, sender, settings, notices=notices, spools=spools, journal=journal),
+            Intake(lanes, sender, settings, clock=self._clock, notices=notices, spools=spools, journal=journal),
             clock=self._clock,
             notices=notices,
             linger_seconds=settings.linger_ms / 1000,
+            on_turn=self._totals.fold,
         )
         self._late = Tally()
         self._closing = threading.RLock()
@@ -225,6 +240,16 @@ class UsageProducer:
         queue.append(draft)
         return journal is None
 
+    def _settle(self, barrier: Barrier, timeout_seconds: float) -> bool:
+        worker = self._worker
+        if worker.stopped or not (worker.started or worker.queue or worker.spools.unread):
+            return True
+        worker.put(barrier)
+        done = barrier.done.wait(timeout_seconds)
+        given_up = self._given_up()
+        lost, self._failures_told = given_up - self._failures_told, given_up
+        return done and not lost
+
     def _given_up(self) -> int:
         worker = self._worker
         return worker.sender.refused_events + worker.intake.lost + worker.spools.damaged_events
@@ -241,6 +266,8 @@ class UsageProducer:
             defaults=settings.defaults,
             max_events=settings.coalesce_events,
             max_bytes=settings.coalesce_bytes,
+            pseudonyms=self._pseudonyms,
+            on_line=self._totals.add if settings.totals else None,
         )
 
     def _refuse_late(self) -> None:

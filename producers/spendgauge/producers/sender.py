@@ -169,7 +169,7 @@ class Sender:
             self.replayed_events += record.events
         else:
             self.delivered_events += record.events
-            self.delivered_records += 1
+            self.delivered_records += bool(record.events)
         self._progress_at, self._patience_seconds = self._clock.monotonic(), self._stuck_seconds
         self._settle(record)
 
@@ -178,7 +178,7 @@ class Sender:
             self.refused_events += 0 if record.adopted else record.events
             self._settle(record)
             self._notices.report(
-                "events lost: the broker will not take them",
+                "events lost: the broker will not take them" if record.events else "a source's end was refused",
                 record.events,
                 reason=error.str(),
                 lost_source=record.source.decode(),

@@ -6,6 +6,7 @@ thread only when it is idle.
 """
 
 import threading
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final
 
@@ -43,6 +44,7 @@ class Worker:
         clock: Clock,
         notices: Notices,
         linger_seconds: float,
+        on_turn: Callable[[], None] | None = None,
     ) -> None:
         self.queue = intake.queue
         self.journal = intake.journal
@@ -51,17 +53,18 @@ class Worker:
         self.intake = intake
         self.idle = True
         self.ids = EventIds()
-        self.dropped = Tally()
+        self.dropped = intake.dropped
         self.refused = Tally()
         self.notices = notices
         self._clock = clock
         self._linger_seconds = linger_seconds
+        self._on_turn = on_turn
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._only_one = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
         self.stopped = False
-        self._drops_seen = self._refusals_seen = self._passes_seen = 0
+        self._refusals_seen = self._passes_seen = 0
         self._sent_at: float | None = None
         self._urgent = False
 
@@ -131,7 +134,7 @@ class Worker:
     def _finish(self) -> None:
         self.intake.ending = True
         self._take_in()
-        self._count_drops()
+        self._count_misses()
         self.intake.end()
         self.intake.answer()
         self.notices.say_all()
@@ -144,16 +147,14 @@ class Worker:
         """Do what must not wait until the queue is empty; polling also lets go of the GIL, for the callers."""
         self.sender.turn(0)
         self.spools.attend()
-        self._count_drops()
+        self._count_misses()
         self.intake.answer()
         self.notices.say_due()
+        if self._on_turn is not None:
+            self._on_turn()
 
-    def _count_drops(self) -> None:
-        drops = self.dropped.read()
-        if drops > self._drops_seen:
-            new, self._drops_seen = drops - self._drops_seen, drops
-            self.intake.skip(new)
-            self.notices.report("events dropped: the queue is full", new, waiting=self.sender.pending_events)
+    def _count_misses(self) -> None:
+        self.intake.count_drops()
         refusals = self.refused.read()
         if refusals > self._refusals_seen:
             self.notices.report("events not sent: emit() met an error", refusals - self._refusals_seen)

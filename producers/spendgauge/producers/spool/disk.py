@@ -75,6 +75,7 @@ class DiskSpools(Spools):
             self.root, boot, max_bytes=settings.spool_bytes, synced=settings.durability == "disk", clock=clock
         )
         self.kept_events = 0
+        self._kept = False
         self._settings = settings
         self._clock = clock
         self._notices = notices
@@ -158,6 +159,7 @@ class DiskSpools(Spools):
         if all(record.on_settled for record in own):
             return 0
         taken = list(takewhile(lambda record: self.writer.append_first(_framed(record)), own))
+        self._kept = bool(taken)
         self.kept_events = sum(record.events for record in taken if record.on_settled is None)
         return sum(record.events for record in own[len(taken) :] if record.on_settled is None)
 
@@ -174,7 +176,13 @@ class DiskSpools(Spools):
 
     def _reader(self, log: Log, *, adopted: bool) -> Reader:
         settings = self._settings
-        return Reader(log, adopted=adopted, max_events=settings.coalesce_events, max_bytes=settings.coalesce_bytes)
+        return Reader(
+            log,
+            adopted=adopted,
+            max_events=settings.coalesce_events,
+            max_bytes=settings.coalesce_bytes,
+            clock=self._clock,
+        )
 
     def _mark(self) -> None:
         own = self.writer.directory
@@ -213,7 +221,7 @@ class DiskSpools(Spools):
     def _leave(self) -> None:
         own, self.writer.directory = self.writer.directory, None
         if own is not None:
-            done = self._own.finished and not self.kept_events
+            done = self._own.finished and not self._kept
             self.writer.close()
             if done:
                 own.remove()

@@ -9,11 +9,14 @@ import re
 from typing import Final, NamedTuple
 from zlib import crc32
 
-__all__ = ["Lines", "frame", "origin", "unframe"]
+__all__ = ["Lines", "Origin", "frame", "origin", "unframe"]
 
 _HEAD: Final = 9
 
-_ORIGIN: Final = re.compile(rb'\{(?:"event_id":"[0-9a-f-]{36}",)?"source":("(?:[^"\\]|\\.)*"),"seq":([0-9]+)')
+_ORIGIN: Final = re.compile(
+    rb'\{(?:"event_id":"[0-9a-f-]{36}",|"schema":"spendgauge\.end/1",)?'
+    rb'"source":("(?:[^"\\]|\\.)*"),"(next_)?seq":([0-9]+)'
+)
 """How a line begins that ``Lane`` has written."""
 
 
@@ -26,6 +29,15 @@ class Lines(NamedTuple):
     """How many are not."""
     used: int
     """How many bytes they take; what follows is the beginning of a line that goes on."""
+
+
+class Origin(NamedTuple):
+    """Where a line comes from."""
+
+    source: bytes
+    seq: int
+    """The event's, or the one that would follow a source's end."""
+    is_end: bool
 
 
 def frame(line: bytes) -> bytes:
@@ -46,7 +58,7 @@ def unframe(data: bytes, *, final: bool) -> Lines:
     return Lines(whole, len(pieces) - len(whole), used)
 
 
-def origin(line: bytes) -> tuple[bytes, int] | None:
-    """Say which source wrote a line and under which ``seq``; None where it is no producer's line."""
+def origin(line: bytes) -> Origin | None:
+    """Say which source wrote a line; None where it is no producer's line."""
     found = _ORIGIN.match(line)
-    return (json.loads(found[1]).encode(), int(found[2])) if found else None
+    return Origin(json.loads(found[1]).encode(), int(found[3]), found[2] is not None) if found else None

@@ -72,6 +72,7 @@ class Journal:
             self.passed.hit()
             return False
         lane.skip(1)
+        lane.on_line(line)
         self.accepted += 1
         if self.accepted % self._run == 0:
             self._lane = next(self._turns)

@@ -1,7 +1,8 @@
 """What of a spool is still to be sent, and what of it may be forgotten?
 
 Read by the producer's thread: a chunk of bytes at a time, packed into records. A chunk is done when all its records are
-settled; the mark moves on over chunks that are done, in order, so it never leads.
+settled; the mark moves on over chunks that are done, in order, so it never leads. Of a dead process that could not say
+itself how far its sources got, it says how far its log proves it.
 """
 
 import errno
@@ -9,11 +10,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from spendgauge.producers.lane import Record
+from spendgauge.producers.lane import Record, end_line
 from spendgauge.producers.spool.directory import Mark
-from spendgauge.producers.spool.frames import origin, unframe
+from spendgauge.producers.spool.frames import Origin, origin, unframe
 from spendgauge.producers.spool.log import Log
 from spendgauge.producers.spool.segment import Segment
+from spendgauge.schemas import Clock
 
 __all__ = ["Reader"]
 
@@ -32,9 +34,10 @@ class _Chunk:
 
 @dataclass(slots=True)
 class _Parcel:
-    """Lines of one source that will share a record."""
+    """Lines of one source that will share a record: events, or its end alone."""
 
     source: bytes
+    is_end: bool = False
     lines: list[bytes] = field(default_factory=list)
     seqs: list[int] = field(default_factory=list)
     size_bytes: int = 0
@@ -43,7 +46,7 @@ class _Parcel:
 class Reader:
     """Hands out a log's events as records, each source in the order of its ``seq``."""
 
-    def __init__(self, log: Log, *, adopted: bool, max_events: int, max_bytes: int) -> None:
+    def __init__(self, log: Log, *, adopted: bool, max_events: int, max_bytes: int, clock: Clock) -> None:
         self.log = log
         self.mark = self._end = log.start
         self.handed_events = self.settled_events = self.damaged = self.untold = 0
@@ -53,6 +56,9 @@ class Reader:
         self._adopted = adopted
         self._max_events = max_events
         self._max_bytes = max_bytes
+        self._clock = clock
+        self._reached: dict[bytes, int] = {}
+        self._ended: dict[bytes, int] = {}
         self._segment: Segment | None = None
         self._offset = 0
         self._ready: deque[Record] = deque()
@@ -130,22 +136,41 @@ class Reader:
             if found is None:
                 damaged += 1
                 continue
-            parcel = parcels.get(found[0])
-            if parcel is None or len(parcel.lines) >= self._max_events or parcel.size_bytes >= self._max_bytes:
-                parcel = parcels[found[0]] = _Parcel(found[0])
+            parcel = parcels.get(found.source)
+            if parcel is None or found.is_end or self._full(parcel):
+                parcel = parcels[found.source] = _Parcel(found.source, found.is_end)
                 packed.append(parcel)
             parcel.lines.append(line)
-            parcel.seqs.append(found[1])
+            parcel.seqs.append(found.seq)
             parcel.size_bytes += len(line) + 1
+            if self._adopted:
+                self._follow(found)
         self.damaged += damaged
         self.untold += damaged
+        if self._adopted and self._present() is None:
+            packed += self._ends()
         chunk = _Chunk(self._end, self._read_bytes, len(packed))
         self._chunks.append(chunk)
         self._ready.extend(self._record(parcel, chunk) for parcel in packed)
         self._advance()
 
+    def _full(self, parcel: _Parcel) -> bool:
+        return parcel.is_end or len(parcel.lines) >= self._max_events or parcel.size_bytes >= self._max_bytes
+
+    def _follow(self, found: Origin) -> None:
+        if found.is_end:
+            self._ended[found.source] = found.seq
+        else:
+            self._reached[found.source] = max(found.seq + 1, self._reached.get(found.source, 0))
+
+    def _ends(self) -> list[_Parcel]:
+        """End each source that its process did not end; what it used beyond the log nobody knows any more."""
+        now_ms = self._clock.now_ms()
+        open_ = {name: seq for name, seq in self._reached.items() if seq > self._ended.get(name, 0)}
+        return [_Parcel(name, True, [end_line(name, seq, now_ms=now_ms)], [seq]) for name, seq in open_.items()]
+
     def _record(self, parcel: _Parcel, chunk: _Chunk) -> Record:
-        events = len(parcel.lines)
+        events = 0 if parcel.is_end else len(parcel.lines)
 
         def on_settled() -> None:
             self.settled_events += events
