@@ -85,9 +85,57 @@ def both_until_killed(producer: UsageProducer) -> None:
     until_killed(producer)
 
 
+def prefork(producer: UsageProducer) -> None:
+    """Be a server as gunicorn is, with the producer made before the fork: three workers, of which one is asked to end,
+    one is told to at once, and one is killed and replaced. Write the ids that each of them had."""
+    _write_ids(producer, 10)
+    asked, told, killed = (_fork_worker(producer) for _ in range(3))
+    for worker, number in ((asked, signal.SIGTERM), (told, signal.SIGQUIT), (killed, signal.SIGKILL)):
+        os.kill(worker, number)
+    assert [os.waitpid(worker, 0)[1] for worker in (asked, told, killed)] == [0, 0, signal.SIGKILL]
+    successor = _fork_worker(producer)
+    _write_ids(producer, 10)
+    os.kill(successor, signal.SIGTERM)
+    assert os.waitpid(successor, 0)[1] == 0
+
+
+def _fork_worker(producer: UsageProducer) -> int:
+    """Fork a worker with gunicorn's handlers; return when it has emitted something."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        _work(producer, writing)
+    os.read(reading, 1)
+    os.close(reading)
+    os.close(writing)
+    return child
+
+
+def _work(producer: UsageProducer, ready: int) -> None:
+    alive = True
+
+    def on_term(_number: int, _frame: FrameType | None) -> None:
+        nonlocal alive
+        alive = False
+
+    signal.signal(signal.SIGTERM, on_term)
+    signal.signal(signal.SIGQUIT, lambda *_: sys.exit(0))
+    _write_ids(producer, 20)
+    os.write(ready, b".")
+    while alive:
+        SystemClock().sleep(0.001)
+        _write_ids(producer, 1)
+    sys.exit(0)
+
+
+def _write_ids(producer: UsageProducer, events: int) -> None:
+    for _ in range(events):
+        os.write(1, f"{producer.emit(**CALL)}\n".encode())
+
+
 MODES = {
     run.__name__: run
-    for run in (forget_to_close, fork, fork_in_vain, multiprocess, interrupt, until_killed, both_until_killed)
+    for run in (forget_to_close, fork, fork_in_vain, multiprocess, interrupt, until_killed, both_until_killed, prefork)
 }
 
 if __name__ == "__main__":

@@ -62,6 +62,22 @@ def test_a_signal_handler_may_emit(kafka: KafkaSettings, tmp_path: Path, durabil
     assert seqs == list(range(len(seqs)))
 
 
+@pytest.mark.integration
+def test_a_prefork_server_loses_nothing(kafka: KafkaSettings, tmp_path: Path) -> None:
+    """A producer made before the fork, as gunicorn's ``preload_app`` does: every id that master or workers had arrives,
+    whether a worker is asked to end, told to end at once, or killed; each process is a source without a gap."""
+    create_topics(kafka, topic_specs(kafka.topics))
+    done = run("prefork", kafka, spool_dir=str(tmp_path), durability="process")
+    assert (done.returncode, done.stderr) == (0, "")
+    ids = done.stdout.split()
+    records = read_back(kafka, events=len(ids))
+    assert set(ids) <= {event.event_id for event in unpacked(records)}
+    found = positions(records)
+    assert all(set(seqs) == set(range(len(set(seqs)))) for seqs in found.values())
+    assert len(found) == 5
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_end_without_a_broker_is_bounded_and_told() -> None:
     """With the broker away a process ends within ``exit_seconds``, and says how many events that cost."""
     before = SystemClock().monotonic()
