@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from spendgauge.producers.totals import UsageTotals
+
 __all__ = ["ProducerStats", "UsageEmitter"]
 
 
@@ -52,6 +54,12 @@ class UsageEmitter(Protocol):
 
     def stats(self) -> ProducerStats:
         """Count what became of the events so far."""
+
+    def totals(self) -> UsageTotals:
+        """Say what the events accepted so far used and cost, by model and in all.
+
+        Raises ``ConfigurationError`` where ``totals`` are switched off.
+        """
 
     def flush(self, timeout_seconds: float = 10.0) -> bool:
         """Wait until everything emitted before is acknowledged; say whether it is."""

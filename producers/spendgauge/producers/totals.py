@@ -33,8 +33,8 @@ __all__ = ["ModelTotals", "RunningTotals", "UsageTotals"]
 _MAX_WAITING: Final = 10_000
 """How many lines wait for somebody to ask; the prices are read for more."""
 
-_AT_ONCE: Final = 1_000
-"""How many the producer's thread adds up before it looks after the sending again."""
+_AT_ONCE: Final = 200
+"""How many the producer's thread adds up before it looks after the sending again; more where too many wait."""
 
 _MAX_MODELS: Final = 1_000
 """How many models are told apart; names are the callers' to invent, memory is not. The others are ``_OTHER``."""
@@ -156,7 +156,7 @@ class RunningTotals:
         due = self._lines and (self._begun or len(self._lines) >= _MAX_WAITING)
         if due and self._lock.acquire(blocking=False):
             try:
-                self._add_up(_AT_ONCE)
+                self._add_up(max(_AT_ONCE, len(self._lines) - _MAX_WAITING))
             finally:
                 self._lock.release()
 
