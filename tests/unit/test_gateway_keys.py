@@ -115,7 +115,10 @@ def test_a_key_fixes_and_bounds_dimensions() -> None:
     key = Key("search", {"environment": "prod"}, {"team": frozenset({"a"})})
     given = {"environment": "dev", "team": "a", "model": "m"}
     assert key.applied(given) == {"environment": "prod", "team": "a", "model": "m", "service": "search"}
-    assert key.applied({"team": "a", "service": "own"})["service"] == "own"
+    assert [key.applied({"team": "a", "service": given})["service"] for given in ("own", "", None, 0)] == [
+        *("own", "search", "search"),
+        0,  # no name at all: for the event's own rules to refuse
+    ]
     for team in ("b", "", None, ["a"], 3):
         with pytest.raises(InvalidEventError, match="team must have one of the values that the key search may give"):
             key.applied({"team": team})

@@ -95,6 +95,7 @@ def test_an_id_that_comes_again_is_known() -> None:
     assert [verdict.fate for verdict in ours.take([*again, other], None)] == ["taken", "known", "taken"]
     assert ours.take(again, None) == [Verdict("known", uuid(10))] * 2
     assert [verdict.fate for verdict in ours.take(again, key)] == ["taken", "known"]
+    assert ours.take([again[0] | {"input_tokens": -1}], None)[0].fate == "refused"
     assert len(producer.events) == 3
 
 

@@ -100,11 +100,18 @@ def test_what_is_no_export_is_refused(kind: str, body: bytes, status: int) -> No
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"resourceSpans": 3}, {"resourceSpans": [None, {"scopeSpans": [{"spans": [1]}]}]}]
+    "body", [{}, {"resourceSpans": None}, {"resourceSpans": [{"scopeSpans": [{"spans": [{"attributes": 3}]}]}]}]
 )
 def test_an_odd_export_has_no_items(body: object) -> None:
-    """JSON of another shape holds no events, and raises nothing."""
+    """What is left out or unknown within a span holds no events, and raises nothing."""
     assert read_traces(JSON, json.dumps(body).encode()).items == []
+
+
+@pytest.mark.parametrize("body", [[], 3, {"resourceSpans": 3}, {"resourceSpans": [{"scopeSpans": [{"spans": [1]}]}]}])
+def test_json_of_another_shape_is_refused(body: object) -> None:
+    """Where a list of objects must stand, nothing else may: protobuf would refuse it too."""
+    with pytest.raises(RefusedError, match="must be a list of objects"):
+        read_traces(JSON, json.dumps(body).encode())
 
 
 def test_an_empty_export_is_one() -> None:

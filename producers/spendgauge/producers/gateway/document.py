@@ -147,7 +147,7 @@ def _usage() -> dict[str, Any]:
             "id": {"type": "string", "minLength": 1, "maxLength": 1024},
             "source": {"type": "string", "minLength": 1, "maxLength": 1024},
             "type": {"type": "string", "minLength": 1, "maxLength": 1024},
-            "time": {"type": "string", "format": "date-time"},
+            "time": {"type": ["string", "null"], "format": "date-time"},
             "data": event,
         },
     }
@@ -176,7 +176,10 @@ def _usage() -> dict[str, Any]:
 
 
 def _traces() -> dict[str, Any]:
-    spans = {"type": "object", "properties": {"resourceSpans": {"type": "array", "items": {"type": "object"}}}}
+    spans = {
+        "type": "object",
+        "properties": {"resourceSpans": {"type": ["array", "null"], "items": {"type": "object"}}},
+    }
     return {
         "summary": "Send OpenTelemetry traces (OTLP/HTTP).",
         "description": "Spans of calls to models become events; all others are left.",

@@ -48,7 +48,7 @@ class Key:
         Raises ``InvalidEventError`` where a dimension has a value that the key may not give.
         """
         own = {**fields, **self.fixed}
-        if not own.get("service"):
+        if own.get("service") in (None, ""):
             own["service"] = self.name
         for name, values in self.allowed.items():
             value = own.get(name)

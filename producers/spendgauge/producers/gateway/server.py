@@ -87,6 +87,7 @@ class _Process:
                 ws="none",
                 lifespan="on",
                 log_config=None,
+                log_level="error",  # whoever sends rubbish must not fill the log
                 access_log=False,
                 proxy_headers=False,
                 server_header=False,

@@ -23,6 +23,7 @@ Item = Mapping[str, Any] | str
 
 _REMEMBERED: Final = 100_000
 _TROUBLE_SECONDS: Final = 1.0
+_ANY_ID: Final = "00000000-0000-7000-8000-000000000001"
 _UNSAFE: Final = "it could not be stored safely now; send it again"
 
 
@@ -69,29 +70,34 @@ class Taker:
         if late is not None:
             return Verdict("refused", reason=late)
         own = fields.get("event_id")
-        mark = (key.name if key else "", own.lower()) if isinstance(own, str) else None
-        if mark is not None and mark in self._known:
-            return Verdict("known", mark[1])
-        event_id = None if self.troubled else self._producer.emit(**fields)
-        if event_id is None:
-            return self._why_not(fields, now_ms)
-        if mark is not None:
+        mark = (key.name if key else "", own.lower() if isinstance(own, str) else "")
+        known = mark in self._known
+        event_id = None if known or self.troubled else self._producer.emit(**fields)
+        if event_id is not None:
             self._remember(mark)
-        return Verdict("taken", event_id.lower())
+            return Verdict("taken", event_id.lower())
+        if fault := self._fault(fields, now_ms):
+            return Verdict("refused", reason=fault)
+        return Verdict("known", mark[1]) if known else self._unsafe()
 
-    def _why_not(self, fields: Mapping[str, Any], now_ms: int) -> Verdict:
-        """Find out whether the event is invalid, or the producer could not make it safe."""
+    def _fault(self, fields: Mapping[str, Any], now_ms: int) -> str:
+        """Say what is wrong with an event that the producer did not take; nothing where it is valid."""
         try:
-            self._judge.line(("00000000-0000-7000-8000-000000000001", now_ms, fields))
+            self._judge.line((_ANY_ID, now_ms, fields))
         except InvalidEventError as error:
-            return Verdict("refused", reason=str(error))
+            return str(error)
         except Exception as error:  # noqa: BLE001 - what a sender wrote must not spoil its neighbours
-            return Verdict("refused", reason=f"it cannot be read: {type(error).__name__}")
+            return f"it cannot be read: {type(error).__name__}"
+        return ""
+
+    def _unsafe(self) -> Verdict:
         if not self.troubled:
             self._trouble_until = self._clock.monotonic() + _TROUBLE_SECONDS
         return Verdict("unsafe", reason=_UNSAFE)
 
     def _remember(self, mark: tuple[str, str]) -> None:
+        if not mark[1]:
+            return  # the producer's own id
         with self._lock:
             self._known[mark] = None
             if len(self._known) > _REMEMBERED:

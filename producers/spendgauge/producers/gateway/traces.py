@@ -23,7 +23,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from starlette.responses import Response
 
 from spendgauge.producers.adapters.otel import otel_attributes, otel_events
-from spendgauge.producers.adapters.reading import field, items
+from spendgauge.producers.adapters.reading import field
 from spendgauge.producers.gateway.formats import JSON
 from spendgauge.producers.gateway.replies import PROTOBUF, RefusedError, json_reply
 from spendgauge.producers.gateway.taking import Item
@@ -108,16 +108,22 @@ def _json_spans(body: bytes) -> Iterator[tuple[Any, Any]]:
         request = orjson.loads(body)
     except ValueError:
         raise RefusedError(400, "the body is not JSON") from None
-    if not isinstance(request, dict):
-        raise RefusedError(400, "the body is no ExportTraceServiceRequest in JSON")
-    for group in items(request.get("resourceSpans")):
+    for group in _objects(request, "resourceSpans"):
         resource = otel_attributes(field(group, "resource", "attributes"))
-        for scope in items(field(group, "scopeSpans")):
-            for span in items(field(scope, "spans")):
+        for scope in _objects(group, "scopeSpans"):
+            for span in _objects(scope, "spans"):
                 yield _with_lower_ids(span), resource
 
 
-def _with_lower_ids(span: Any) -> Any:
-    if not isinstance(span, dict):
-        return None
+def _objects(holder: Any, name: str) -> list[dict[str, Any]]:
+    """Give the objects of a list; none where it is left out."""
+    found = holder.get(name) if isinstance(holder, dict) else False
+    if found is None:
+        return []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise RefusedError(400, f"the body is no ExportTraceServiceRequest in JSON: {name} must be a list of objects")
+    return found
+
+
+def _with_lower_ids(span: dict[str, Any]) -> dict[str, Any]:
     return span | {name: span[name].lower() for name in ("traceId", "spanId") if isinstance(span.get(name), str)}
