@@ -24,9 +24,11 @@ EXTRAS = {
 
 NEEDS_EXTRA = (
     "spendgauge.schemas.chunks",
+    "spendgauge.schemas.compiled",
     "spendgauge.schemas.monitor",
     "spendgauge.schemas.prices.book",
     "spendgauge.schemas.prices.columns",
+    "spendgauge.schemas.prices.summing",
 )
 """Modules of the light room that belong to the extras ``streams`` and ``sinks``; they are imported by name only."""
 

@@ -17,10 +17,12 @@ from tests.prices import ANOTHER_ID, MS, NOW, Case, call, cases, frame_of
 from spendgauge.schemas import LEAVES, UsageEvent
 from spendgauge.schemas.events import MAX_TOKENS
 from spendgauge.schemas.money import picodollars, usd_text
-from spendgauge.schemas.prices import Key, PriceBook
+from spendgauge.schemas.prices import Billable, Key, PriceBook
 from spendgauge.schemas.prices import book as book_module
 from spendgauge.schemas.prices import tariff as tariff_module
-from spendgauge.schemas.prices.units import MAX_USD_PER_1000, MAX_USD_PER_MTOK, rates_of, round_half_even
+from spendgauge.schemas.prices.columns import PriceTable
+from spendgauge.schemas.prices.segments import DAY_MS, Segment
+from spendgauge.schemas.prices.units import MAX_USD_PER_1000, MAX_USD_PER_MTOK, Rates, rates_of, round_half_even
 
 CLAUDE = ("anthropic", "claude-sonnet-4-5-20250929")
 HAIKU = ("anthropic", "claude-haiku-4-5-20251001")
@@ -229,6 +231,42 @@ def test_prices_below_a_picodollar_a_token(book: PriceBook, tokens: int, cost: i
     assert usd(book, event) == usd_text(cost)
 
 
+rate = st.integers(0, 10**21)  # yoctodollars: MAX_USD_PER_MTOK
+counts = st.integers(0, MAX_TOKENS)
+
+
+@settings(deadline=None)  # machines are shared
+@given(
+    st.tuples(*[st.none() | rate] * len(LEAVES)),
+    st.integers(-(10**21), 10**21),
+    st.integers(0, 10**23),
+    st.lists(st.tuples(*[counts] * (len(LEAVES) - 1)), min_size=1, max_size=4),
+)
+def test_a_frame_is_summed_as_its_events_are(
+    rates: tuple[int | None, ...], reasoning: int, request: int, used: list[tuple[int, ...]]
+) -> None:
+    """Whatever the rates: the compiled pass gives what exact integers give, for a debit, a credit and a failed call."""
+    every = Segment(-(2**62), 2**62, 0, DAY_MS, -1, 2**62, Rates(rates, reasoning, request), "mine")
+    key = Key("who", "what", "standard")
+    table = PriceTable.empty().extended({key: (every,)})
+    events = []
+    for tokens in used:
+        leaves: dict[str, Any] = dict(
+            zip((leaf for leaf in LEAVES if leaf != "web_search_requests"), tokens, strict=True)
+        )
+        back: dict[str, Any] = {leaf: -count for leaf, count in leaves.items()}
+        events += [
+            call(*key[:2], **leaves, reasoning_tokens=leaves["output_tokens"] // 2),
+            call(*key[:2], **leaves, status="error"),
+            call(*key[:2], kind="adjustment", adjusts=ANOTHER_ID, **back),
+        ]
+    priced = table.priced(frame_of(events))
+    assert priced is not None
+    wanted = [Billable.of(event).cost(every.rates) for event in events]
+    assert priced["cost_picodollars"].to_list() == wanted
+    assert priced["price_version"].to_list() == ["" if cost is None else "mine" for cost in wanted]
+
+
 def test_a_frame_keeps_its_rows_and_columns(book: PriceBook) -> None:
     """Pricing adds two columns and changes neither the rows' order nor anything else; an empty frame stays empty."""
     models = [CLAUDE, ("no", "body"), GPT, ("deepseek", "deepseek-chat")]
@@ -289,7 +327,7 @@ def test_names_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         costs = small.price(frame_of([*junk, call(*HAIKU, input_tokens=1)]))["cost_picodollars"].to_list()
         assert costs == [*[None] * 25, 10**6]
     assert len(small._compiled) <= 26
-    assert small._table.select("model").n_unique() <= 26
+    assert len(small._table.codes) <= 26
 
 
 def test_the_catalogue_is_read_when_a_book_is_loaded() -> None:

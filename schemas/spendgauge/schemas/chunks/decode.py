@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from spendgauge.schemas.chunks.compiled import Numbers
 from spendgauge.schemas.chunks.fast import read_lines
 from spendgauge.schemas.chunks.frame import frame_of_rows
 from spendgauge.schemas.chunks.records import raw_lines, reject, screen
 from spendgauge.schemas.chunks.slow import Refusal, read_line
+from spendgauge.schemas.compiled import Numbers
 from spendgauge.schemas.ends import SourceEnd
 from spendgauge.schemas.records import RecordChunk
 from spendgauge.schemas.rejects import RejectedEvent

@@ -8,12 +8,12 @@ import orjson
 import polars as pl
 import pyarrow as pa
 
-from spendgauge.schemas.chunks.compiled import Numbers
 from spendgauge.schemas.chunks.frame import COLUMNS, FRAME_SCHEMA
 from spendgauge.schemas.chunks.layout import FIELDS, LIMITS, NO_TAGS, NUMBERS, TEXTS
 from spendgauge.schemas.chunks.rules import RULES, TAG_LIMITS
 from spendgauge.schemas.chunks.scanner import READ_BEYOND, Columns, Records, scan
 from spendgauge.schemas.chunks.slow import tags_text
+from spendgauge.schemas.compiled import Numbers
 
 __all__ = ["read_lines"]
 

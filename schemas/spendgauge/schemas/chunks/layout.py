@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spendgauge.schemas.chunks import scanner
-from spendgauge.schemas.chunks.compiled import Numbers, interpreted
 from spendgauge.schemas.chunks.rules import RULES, SIGNED, FieldRule
 from spendgauge.schemas.chunks.slow import MAX_FUTURE_MS, MAX_PAST_MS
+from spendgauge.schemas.compiled import Numbers, interpreted
 from spendgauge.schemas.events import MAX_EVENT_BYTES
 from spendgauge.schemas.fields import EARLIEST, LATEST
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Final
 
-from spendgauge.schemas.chunks.compiled import Numbers
 from spendgauge.schemas.chunks.slow import Refusal
+from spendgauge.schemas.compiled import Numbers
 from spendgauge.schemas.events import MAX_RECORD_BYTES, USAGE_SCHEMA
 from spendgauge.schemas.records import Headers, RecordChunk
 from spendgauge.schemas.rejects import MAX_REJECTED_BYTES, RejectedEvent

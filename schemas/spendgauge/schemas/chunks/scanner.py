@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from spendgauge.schemas.chunks.compiled import Bytes, Numbers, compiled, inlined, kept
 from spendgauge.schemas.chunks.tokens import integer, is_same, null_end, number_end, skip, string, tags_end, word
 from spendgauge.schemas.chunks.values import is_id, length_of, milliseconds, picodollars, view_of
+from spendgauge.schemas.compiled import Bytes, Numbers, compiled, inlined, kept
 
 __all__ = [
     "CHOICE",

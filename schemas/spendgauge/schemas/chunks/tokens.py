@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from spendgauge.schemas.chunks.compiled import Bytes, compiled, signed, unsigned
+from spendgauge.schemas.compiled import Bytes, compiled, signed, unsigned
 
 __all__ = [
     "decimal",

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from spendgauge.schemas.chunks.compiled import Bytes, compiled, signed
 from spendgauge.schemas.chunks.tokens import decimal, digits_end, hexadecimal, word
+from spendgauge.schemas.compiled import Bytes, compiled, signed
 
 __all__ = ["is_id", "length_of", "milliseconds", "picodollars", "view_of"]
 

@@ -7,10 +7,11 @@
     overrides    the user's file
     segments     where each price holds: time, time of day, input size
     tariff       one event at a time: plain Python, for every service
-    columns      a whole frame at once: Polars
+    columns      a whole frame at once: Polars, and
+    summing      a compiled pass over its numbers
     book         the door to both
 
-``PriceBook`` needs the extra ``streams`` or ``sinks`` (Polars). See ``docs/prices.md``.
+``PriceBook`` needs the extra ``streams`` or ``sinks`` (Polars, Numba). See ``docs/prices.md``.
 """
 
 from importlib import import_module

@@ -1,18 +1,15 @@
 """What does a whole frame of usage cost? To the last digit what its events cost one by one."""
 
 from threading import Lock
-from typing import Final
 
 import polars as pl
 
 from spendgauge.schemas.prices.billables import Key
-from spendgauge.schemas.prices.columns import KEY_COLUMNS, priced_frame, segment_table
+from spendgauge.schemas.prices.columns import KEY_COLUMNS, PriceTable
 from spendgauge.schemas.prices.segments import PriceSources
 from spendgauge.schemas.prices.tariff import MAX_KEYS, Tariff
 
 __all__ = ["PriceBook"]
-
-_EMPTY: Final = segment_table([])
 
 
 class PriceBook(Tariff):
@@ -22,29 +19,28 @@ class PriceBook(Tariff):
         super().__init__(sources)
         self._filling = Lock()
         self._in_table: set[Key] = set()
-        self._table = _EMPTY  # replaced, never changed: it is read without a lock
+        self._table = PriceTable.empty()  # replaced, never changed: it is read without a lock
 
     def price(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add ``cost_picodollars`` (Int64; null: unpriced) and ``price_version`` ("": unpriced) to a frame of events.
 
         Rows and their order stay as they are; columns of these names are replaced.
         """
-        priced = priced_frame(frame, self._table)
+        priced = self._table.priced(frame)
         if priced is None:
             keys = [Key(*row) for row in frame.select(KEY_COLUMNS).unique().rows()]
-            priced = priced_frame(frame, self._table_with(keys))
+            priced = self._table_with(keys).priced(frame)
         if priced is None:
             raise AssertionError("a key that was just compiled is not in the price table")
         return priced
 
-    def _table_with(self, keys: list[Key]) -> pl.DataFrame:
+    def _table_with(self, keys: list[Key]) -> PriceTable:
         """Write keys that are new into the table; start over where there are too many."""
         with self._filling:
             if len(self._in_table) + len(keys) > MAX_KEYS:
-                self._in_table, self._table = set(), _EMPTY
+                self._in_table, self._table = set(), PriceTable.empty()
             new = [key for key in keys if key not in self._in_table]
             segments = self.segments(new)
-            rows = segment_table((key, segment) for key in new for segment in segments[key])
-            self._table = pl.concat([self._table, rows])
+            self._table = self._table.extended({key: segments[key] for key in new})
             self._in_table.update(new)
             return self._table

@@ -1,7 +1,7 @@
 """How does a function become machine code? Numba compiles it when it is first called, and keeps it on disk.
 
 Compiled functions run without the interpreter's lock. What they may use is a small part of Python: numbers, arrays
-and named tuples of them, and each other.
+and named tuples of them, and each other, of one folder.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,6 @@ all the rest."""
 signed: Final[Any] = np.int64
 unsigned: Final[Any] = np.uint64
 """What makes a number of that kind, as compiled code takes it; to it a number is no int."""
-_SOURCES: Final = ("compiled", "scanner", "tokens", "values")
 
 
 def compiled(function: F) -> F:
@@ -63,7 +62,7 @@ def _kept(function: Callable[..., Any]) -> Any:
         return compiled(function)
     files = dispatcher._cache._cache_file
     # Numba looks at the function's own module alone, and would go on using what other modules said before.
-    files._source_stamp = _sources_digest()
+    files._source_stamp = _sources_digest(Path(function.__code__.co_filename).parent)
     _forget_damaged(files)
     return dispatcher
 
@@ -84,6 +83,7 @@ def interpreted(function: Callable[..., T]) -> Callable[..., T]:
 
 
 @cache
-def _sources_digest() -> bytes:
-    modules = (Path(__file__).with_name(f"{name}.py") for name in _SOURCES)
+def _sources_digest(folder: Path) -> bytes:
+    """Tell one state of the modules of a folder, and of this one, from another."""
+    modules = (Path(__file__), *sorted(folder.glob("*.py")))
     return sha256(b"".join(module.read_bytes() for module in modules)).digest()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spendgauge.schemas.chunks import compiled
+from spendgauge.schemas import compiled
 
 
 def _doubler() -> Any:
@@ -22,23 +22,23 @@ def test_a_function_that_cannot_be_kept_works() -> None:
     assert compiled.kept(_doubler())(21) == 42
 
 
-def test_every_module_of_compiled_functions_is_looked_at() -> None:
-    """A change of any compiled function makes those that call it be compiled again."""
-    folder = Path(compiled.__file__).parent
-    marked = {
-        path.stem for path in folder.glob("*.py") if re.search(r"^@(compiled|inlined|kept)$", path.read_text(), re.M)
-    }
-    assert marked | {"compiled"} == set(compiled._SOURCES)
+def test_compiled_functions_use_those_of_their_own_folder() -> None:
+    """What is kept names the modules of one folder: a function of another one could change unseen."""
+    marked = re.compile(r"^@(compiled|inlined|kept)$", re.MULTILINE)
+    modules = [path for path in Path(compiled.__file__).parent.rglob("*.py") if marked.search(path.read_text())]
+    assert {path.parent.name for path in modules} == {"chunks", "prices"}
+    for path in modules:
+        others = {"chunks", "prices"} - {path.parent.name}
+        assert not any(f"spendgauge.schemas.{other}" in path.read_text() for other in others)
 
 
-def test_what_is_kept_names_its_sources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_is_kept_names_its_sources(tmp_path: Path) -> None:
     """What was compiled from other sources is not used."""
-    for name in compiled._SOURCES:
+    for name in ("scanner", "tokens"):
         (tmp_path / f"{name}.py").write_text(name)
-    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
-    before = compiled._sources_digest.__wrapped__()
+    before = compiled._sources_digest.__wrapped__(tmp_path)
     (tmp_path / "tokens.py").write_text("something else")
-    assert compiled._sources_digest.__wrapped__() != before
+    assert compiled._sources_digest.__wrapped__(tmp_path) != before
 
 
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
