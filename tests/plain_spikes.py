@@ -65,7 +65,7 @@ class PlainKey:
         if window < p.min_ratio * self.slow:
             return 0
         if seen < p.record_minutes:
-            return max(z / p.z_factor, window / self.limits.cap)
+            return max(z / p.z_factor, window / self.limits.cap if z >= p.record_min_z else 0)
         record = window / max(self.record, 1) / p.record_factor
         return max(z / p.z_factor, record if z >= p.record_min_z else 0)
 

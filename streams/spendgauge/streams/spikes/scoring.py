@@ -2,8 +2,8 @@
 
     z = (x - fast mean) / fast deviation        rec = x / record        score = max(rec / 1.5 if z >= 3, z / 12)
 
-and 0 below twice the slow mean. A key of less than a day has no record yet; what it may cost is capped instead. In its
-first hour it has nothing but the cap.
+and 0 below twice the slow mean. A key of less than a day has no record yet: a cap stands for 1.5 times the record. In
+its first hour it has nothing but the cap.
 """
 
 import numpy as np
@@ -29,10 +29,9 @@ def score(rows: Rows, window: Floats, parameters: SpikeParameters, *, cap: Integ
     z = (window - rows["fast_mean"]) / np.maximum(deviation, 1)
     known = rows["seen"] >= parameters.silent_minutes
     grown = rows["seen"] >= parameters.record_minutes
-    scores = np.where(known, z / parameters.z_factor, 0)
-    record = window / (parameters.record_factor * np.maximum(rows["record"], 1))
-    scores = np.maximum(scores, np.where(grown & (z >= parameters.record_min_z), record, 0))
-    scores = np.maximum(scores, np.where(grown, 0, window / np.maximum(cap, 1)))
+    normal = np.where(grown, parameters.record_factor * rows["record"], cap)
+    record = np.where(~known | (z >= parameters.record_min_z), window / np.maximum(normal, 1), 0)
+    scores = np.where(known, np.maximum(record, z / parameters.z_factor), record)
     high: Floats = np.where(~known | (window >= parameters.min_ratio * rows["slow_mean"]), scores, 0)
     return high
 
