@@ -28,7 +28,7 @@ def _usd(value: Any) -> Decimal:
         amount = Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
     except ArithmeticError:
         amount = Decimal("NaN")
-    if not 0 < amount <= _MOST_USD or amount != round(amount, 12):
+    if not (amount.is_finite() and 0 < amount <= _MOST_USD) or amount != round(amount, 12):
         raise ValueError('write an amount in USD above 0, at most a billion, such as "500" or "0.25"')
     return amount
 

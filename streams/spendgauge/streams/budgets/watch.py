@@ -68,7 +68,7 @@ def watch(
     21,600 seconds. The same moment twice says nothing the second time.
     """
     period = budget.periods.at(at)
-    reached, told = reach(before and before.reached, budget, period=period, spent=spent)
+    reached, told = reach(before.reached if before else None, budget, period=period, spent=spent)
     fires: dict[BudgetRule, Fire] = dict(before.fires) if before else {}
     steps = []
     if before and before.reached.period_start != reached.period_start and budget.period != "rolling":
