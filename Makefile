@@ -60,6 +60,10 @@ down: $(STAMP)  ## stop what `make up ARGS=--detach` left running
 bench: $(STAMP)  ## measure sink and emit() beside bare loops of the same work, in a minute or two
 	@$(BIN)/python -m benchmarks sink emit $(ARGS)
 
+.PHONY: bench-alerts
+bench-alerts: $(STAMP)  ## measure the spike detector beside three common rules, on real series where they are at hand
+	@$(BIN)/python -m benchmarks alerts $(ARGS)
+
 .PHONY: bench-streams
 bench-streams: $(STAMP) $(PEERS)/.installed  ## measure the worker beside Faust, Bytewax, Quix and loops, in ten minutes
 	@$(BIN)/python -m benchmarks streams $(ARGS)

@@ -10,11 +10,14 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
+from benchmarks.alert_series import SERVEGEN
+from benchmarks.alerts import measure_alerts
 from benchmarks.contest import hold_contest, opened, ranked
 from benchmarks.emit import measure_emit
 from benchmarks.latency import measure_latency
 from benchmarks.live_keys import measure_live_keys
 from benchmarks.machines import ROOT, broker, store
+from benchmarks.nab import measure_nab
 from benchmarks.report import Sheet, compared, conditions, insert, markdown, show
 from benchmarks.restart import measure_restart
 from benchmarks.scaling import measure_scaling
@@ -24,6 +27,8 @@ from benchmarks.workload import Workload
 
 _PAGE: Final = ROOT / "docs" / "performance.md"
 
+_PAGES: Final = {"alerts": ROOT / "docs" / "spikes.md"}
+
 _MORE: Final = 2
 """Coalesced events go through so much faster that a run needs more of them."""
 
@@ -32,6 +37,11 @@ _MORE: Final = 2
 def _kafka(given: argparse.Namespace) -> Iterator[str]:
     with nullcontext(given.kafka) if given.kafka else broker() as address:
         yield address
+
+
+def _alerts(given: argparse.Namespace) -> Sequence[Sheet]:
+    sheets = measure_alerts(given.traffic if given.traffic.exists() else None, progress=_say)
+    return [*sheets, measure_nab(given.nab)] if given.nab else sheets
 
 
 def _streams(given: argparse.Namespace) -> Sequence[Sheet]:
@@ -83,6 +93,7 @@ def _soak(given: argparse.Namespace) -> Sequence[Sheet]:
 
 
 PARTS: Final[dict[str, Callable[[argparse.Namespace], Sequence[Sheet]]]] = {
+    "alerts": _alerts,
     "emit": _emit,
     "keys": _live_keys,
     "latency": _latency,
@@ -102,7 +113,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="runs of each, in turn (default 3, streams 5)")
     parser.add_argument("--minutes", type=float, default=20, help="how long the soak lasts (default 20)")
     parser.add_argument("--kafka", help="a broker of yours; default: an embedded one (Tansu) for each part")
-    parser.add_argument("--write", action="store_true", help="write the tables into docs/performance.md as well")
+    parser.add_argument("--traffic", type=Path, default=SERVEGEN, help="real series for alerts, where they are at hand")
+    parser.add_argument("--nab", type=Path, help="a clone of numenta/NAB, for alerts")
+    parser.add_argument("--write", action="store_true", help="write the tables into their page of docs/ as well")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # by default it would leave brokers and workers behind
     for part in given.parts:
@@ -114,7 +127,7 @@ def main() -> int:
                 "a broker that was named" if given.kafka else "Apache Kafka" if part == "soak" else "the broker Tansu"
             )
             said = conditions(f"python -m benchmarks {shlex.join(sys.argv[1:])}", broker=kind)
-            insert(_PAGE, part, "\n\n".join([said, *map(markdown, sheets)]))
+            insert(_PAGES.get(part, _PAGE), part, "\n\n".join([said, *map(markdown, sheets)]))
     return 0
 
 

@@ -1,0 +1,151 @@
+"""What does a rule say of a traffic, and of what is done to it? Counted alarms, and spikes that are found or missed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.alert_rules import Judge
+from benchmarks.alert_series import DAY, Traffic
+from benchmarks.probes import percentile
+from spendgauge.streams.spikes.alarms import ESCALATED, RAISED, RESOLVED
+from spendgauge.streams.spikes.decay import Integers
+
+__all__ = ["FACTORS", "Alarms", "Trials", "follow", "inject_spikes", "runaways", "shifted"]
+
+FACTORS: Final = (2, 3, 5)
+_WINDOW: Final = 5
+_HISTORY: Final = 2 * DAY
+_FIRST: Final = 3 * DAY
+_EVERY: Final = 179
+"""Minutes between injections: a prime, so that all hours have their turn."""
+
+_LASTS: Final = 15
+_WARN: Final = 2
+
+
+class Alarms:
+    """Counts what a rule tells, lane by lane."""
+
+    def __init__(self, lanes: int) -> None:
+        """Begin with nothing told."""
+        self.level = np.zeros(lanes, dtype=np.uint8)
+        self.raised = np.zeros(lanes, dtype=np.int64)
+        self.sent = np.zeros(lanes, dtype=np.int64)
+        self.firing_minutes = np.zeros(lanes, dtype=np.int64)
+
+    def hear(self, codes: npt.NDArray[np.uint8], levels: npt.NDArray[np.uint8]) -> None:
+        """Take in a minute; an alarm is sent when it is worth a message for the first time."""
+        told = (codes == RAISED) | (codes == ESCALATED)
+        self.raised += codes == RAISED
+        self.sent += told & (levels >= _WARN) & (self.level < _WARN)
+        self.level = np.where(told, levels, np.where(codes == RESOLVED, 0, self.level)).astype(np.uint8)
+        self.firing_minutes += self.level > 0
+
+
+@dataclass
+class Trials:
+    """How a rule did on one kind of spike."""
+
+    tried: int = 0
+    busy: int = 0
+    """Not tried, because the rule's alarm was up already."""
+    delays: list[float] = field(default_factory=list)
+    """Minutes from the onset until the alarm, of those that were found."""
+    sent: int = 0
+    """Of those that were found: how many were worth a message within the same time."""
+    spent_usd: list[float] = field(default_factory=list)
+    """What the spike had cost when it was found."""
+
+    @property
+    def found(self) -> float:
+        """The part of all that were tried."""
+        return len(self.delays) / self.tried if self.tried else float("nan")
+
+    def delay(self, part: float) -> float:
+        """The median (0.5) or another percentile of the delays."""
+        if not self.delays:
+            return float("nan")
+        return median(self.delays) if part == 0.5 else percentile(self.delays, part)
+
+
+Interrupt = Callable[[Judge, int, Alarms], None]
+
+
+def follow(judge: Judge, costs: Integers, *, before: Interrupt | None = None) -> Alarms:
+    """Let a rule judge all minutes in order; ``before`` may look at it before each."""
+    alarms = Alarms(costs.shape[1])
+    for minute, row in enumerate(costs):
+        if before is not None:
+            before(judge, minute, alarms)
+        told = judge.step(minute, row)
+        alarms.hear(told.codes, told.levels)
+    return alarms
+
+
+def inject_spikes(traffic: Traffic, trials: dict[int, Trials]) -> Interrupt:
+    """Every three hours put spikes upon copies of all keys: so many times the key's own 99th percentile of two days.
+
+    A spike adds the same cost each minute for a quarter of an hour, so that five minutes of it alone are ``factor``
+    times that percentile (of five minutes). The keys themselves go on undisturbed.
+    """
+    windows = np.cumsum(traffic.costs, axis=0)
+    windows[_WINDOW:] -= windows[:-_WINDOW].copy()
+
+    def before(judge: Judge, minute: int, alarms: Alarms) -> None:
+        if minute < _FIRST or (minute - _FIRST) % _EVERY or minute + _LASTS > len(traffic.costs):
+            return
+        usual_peak = np.percentile(windows[minute - _HISTORY : minute], 99, axis=0)
+        for factor, trial in trials.items():
+            extra = np.tile(factor * usual_peak / _WINDOW, (_LASTS, 1)).astype(np.int64)
+            lanes = np.flatnonzero(usual_peak > 0)
+            _try(judge, minute, lanes, traffic.costs, extra, trial, alarms=alarms)
+
+    return before
+
+
+def runaways(traffic: Traffic, trials: dict[float, Trials], *, growth: float = 1.05) -> Interrupt:
+    """Let an agent run away upon copies of all keys: so many USD in its first minute, each minute 5 % more."""
+
+    def before(judge: Judge, minute: int, alarms: Alarms) -> None:
+        if minute < _FIRST or (minute - _FIRST) % _EVERY or minute + _LASTS > len(traffic.costs):
+            return
+        lanes = np.arange(traffic.costs.shape[1])
+        for usd_a_minute, trial in trials.items():
+            burned = usd_a_minute * 1e12 * growth ** np.arange(_LASTS)
+            extra = np.tile(burned[:, None], (1, len(lanes))).astype(np.int64)
+            _try(judge, minute, lanes, traffic.costs, extra, trial, alarms=alarms)
+
+    return before
+
+
+def shifted(traffic: Traffic, *, factor: int, from_minute: int) -> Integers:
+    """Multiply all that is spent from a minute on."""
+    costs = traffic.costs.copy()
+    costs[from_minute:] *= factor
+    return costs
+
+
+def _try(
+    judge: Judge, minute: int, lanes: Integers, costs: Integers, extra: Integers, trial: Trials, *, alarms: Alarms
+) -> None:
+    calm = lanes[alarms.level[lanes] == 0]
+    trial.tried += len(calm)
+    trial.busy += len(lanes) - len(calm)
+    copies = judge.copies(calm)
+    waiting, unsent = np.ones(len(calm), dtype=np.bool_), np.ones(len(calm), dtype=np.bool_)
+    spent = np.zeros(len(calm))
+    for after in range(_LASTS):
+        added = extra[after][calm]
+        spent += added / 1e12
+        told = copies.step(minute + after, costs[minute + after][calm] + added)
+        alarm = (told.codes == RAISED) | (told.codes == ESCALATED)
+        for lane in np.flatnonzero(alarm & waiting):
+            trial.delays.append(after + 1)
+            trial.spent_usd.append(float(spent[lane]))
+        trial.sent += int((alarm & unsent & (told.levels >= _WARN)).sum())
+        unsent &= ~(alarm & (told.levels >= _WARN))
+        waiting &= ~alarm
