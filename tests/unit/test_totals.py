@@ -20,10 +20,13 @@ from spendgauge.producers import (
     RecordingProducer,
     UsageProducer,
     UsageTotals,
+    calculate_cost,
     create_producer,
+    tariffs,
     totals,
 )
-from spendgauge.schemas import LEAVES, ConfigurationError, PriceFileError, UsageEvent
+from spendgauge.producers.tariffs import load_tariff
+from spendgauge.schemas import LEAVES, ConfigurationError, PriceFileError, UnavailableError, UsageEvent
 from spendgauge.schemas.money import usd
 from spendgauge.schemas.prices import PriceBook
 
@@ -190,7 +193,7 @@ def test_nothing_emitted_is_nothing_spent() -> None:
     nothing = NullProducer()
     nothing.emit(**CALL)
     assert nothing.totals() == RecordingProducer().totals() == UsageTotals()
-    assert (UsageTotals().cost_usd, UsageTotals().total_tokens, dict(UsageTotals().by_model)) == (0, 0, {})
+    assert (UsageTotals().cost_usd, UsageTotals().total_tokens, len(UsageTotals().by_model)) == (Decimal(0), 0, 0)
 
 
 def test_what_nobody_has_a_price_for_stands_apart() -> None:
@@ -245,6 +248,54 @@ def test_totals_that_are_switched_off_say_so(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(ConfigurationError, match="SPENDGAUGE_TOTALS"):
         emitter.totals()
     assert emitter.close(0)
+
+
+def test_without_a_catalogue_all_is_counted_and_unpriced(
+    broker: FakeBroker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where prices cannot be read, requests and tokens are right, nothing has a cost, and the log says why, once."""
+    monkeypatch.setattr(tariffs, "_loaded", tariffs._Loaded())
+    monkeypatch.setitem(sys.modules, "genai_prices.data", None)
+    emitter = producer(broker)
+    emitter.emit(**CALL)
+    assert emitter.close(10)
+    for _ in range(2):
+        found = emitter.totals()
+        assert (found.requests, found.total_tokens, found.unpriced, found.cost_usd) == (1, 12, 1, None)
+    assert [line.count("pip install genai-prices") for line in caplog.messages] == [1]
+    with pytest.raises(UnavailableError, match="there is no price catalogue"):
+        calculate_cost("gpt-5", {})
+
+
+def test_a_child_forked_amid_the_reading_reads_no_prices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fork while another thread imports the catalogue leaves an import in the child that would never end: there it is
+    refused. A fork at any other time changes nothing."""
+    loaded = tariffs._Loaded()
+    monkeypatch.setattr(tariffs, "_loaded", loaded)
+    loaded.on_fork()
+    assert load_tariff().version.startswith("genai-prices")
+    with loaded.reading:
+        loaded.on_fork()
+    with pytest.raises(UnavailableError, match="forked while its parent read them"):
+        load_tariff()
+
+
+def test_a_real_child_counts_and_prices_for_itself() -> None:
+    """After os.fork the child's totals begin at zero and are priced; the parent's stay."""
+    code = (
+        "import os; from spendgauge.producers import UsageProducer\n"
+        "def emitted():\n"
+        "    before = producer.stats().accepted\n"
+        "    producer.emit(provider='anthropic', model='claude-haiku-4-5', input_tokens=1_000_000)\n"
+        "    while producer.stats().accepted == before: pass\n"
+        "    found = producer.totals(); return found.requests, str(found.cost_usd)\n"
+        "producer = UsageProducer(service='api', kafka='127.0.0.1:1', exit_seconds=0)\n"
+        "one = emitted(); child = os.fork(); two = emitted()\n"
+        "if not child: os._exit(0 if one == two == (1, '1.000000000000') else 1)\n"
+        "print(os.waitpid(child, 0)[1], two); producer.close(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "0 (2, '2.000000000000')\n"
 
 
 def test_emitting_alone_reads_no_prices() -> None:
