@@ -28,6 +28,7 @@ class GatewaySettings(ProducerSettings, MonitorSettings):
         description="What is safe when a sender is told 202. process: it survives a kill -9 of the gateway. disk: a "
         "power cut too; a request then waits for an fsync.",
     )
+    totals: bool = Field(default=False, description="Nobody can ask a gateway for totals(): nothing is counted for it.")
     gateway_host: str = Field(
         default="127.0.0.1",
         min_length=1,
