@@ -160,6 +160,12 @@ class AnthropicStream:
         named = who(self._provider, None, self._request_model)
         return [failure_fields(status, self._error, **named)] if self._error else []
 
+    @property
+    def about(self) -> EventFields:
+        """Who answers, and under which id: for an event that a caller has to estimate."""
+        named = who(self._provider, self._message.get("model"), self._request_model)
+        return named | {"response_id": identifier(self._message.get("id"))}
+
     def _merge(self, usage: object) -> None:
         for name in _CUMULATIVE:
             value = field(usage, name)

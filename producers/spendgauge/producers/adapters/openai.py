@@ -136,8 +136,10 @@ class OpenAIStream:
         if kind.startswith("response."):
             self._add_event(kind, chunk)
             return
-        if kind == "error":
-            self._seen |= {"status": "failed", "error": {"code": identifier(field(chunk, "code"))}}
+        error = chunk if kind == "error" else field(chunk, "error")
+        if error is not None:
+            code = identifier(field(error, "code")) or identifier(field(chunk, "error", "type"))
+            self._seen |= {"status": "failed", "error": {"code": code}}
             self.complete = True
         for name in ("id", "model", "service_tier", "usage"):
             value = field(chunk, name)
@@ -153,6 +155,14 @@ class OpenAIStream:
         if self.complete:
             return events
         return [{"status": "cancelled"} | fields for fields in events]
+
+    @property
+    def about(self) -> EventFields:
+        """Who answers, under which id and in which tier: for an event that a caller has to estimate."""
+        named = who(self._provider, self._seen.get("model"), self._request_model)
+        tier = service_tier(self._seen.get("service_tier"), Counts())
+        fields = named | {"response_id": identifier(self._seen.get("id")), "service_tier": tier}
+        return {name: value for name, value in fields.items() if value}
 
     def _add_event(self, kind: str, event: object) -> None:
         delta = field(event, "delta")
