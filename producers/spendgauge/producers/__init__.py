@@ -23,6 +23,7 @@ from spendgauge.producers.totals import ModelTotals, UsageTotals
 if TYPE_CHECKING:
     from spendgauge.producers.adapters.estimates import estimate_tokens
     from spendgauge.producers.cost import CallCost, calculate_cost
+    from spendgauge.producers.wrappers import track
 
 __all__ = [
     "BulkSource",
@@ -44,9 +45,16 @@ __all__ = [
     "create_producer",
     "estimate_tokens",
     "pseudonym",
+    "track",
+    "usage_context",
 ]
 
-_HOMES: Final = {"CallCost": "cost", "calculate_cost": "cost", "estimate_tokens": "adapters.estimates"}
+_HOMES: Final = {
+    "CallCost": "cost",
+    "calculate_cost": "cost",
+    "estimate_tokens": "adapters.estimates",
+    "track": "wrappers",
+}
 
 
 def __getattr__(name: str) -> Any:
