@@ -20,7 +20,7 @@ import gzip
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -66,6 +66,8 @@ class Played:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     let_go: threading.Event = field(default_factory=threading.Event)
     """Set at the end: whoever stalls or hangs goes on."""
+    at_end: list[Callable[[], None]] = field(default_factory=list)
+    """What else is to be done then, such as closing clients."""
 
     def total(self, name: str, *, how: Sequence[str] = ("ok",)) -> int:
         """Add up a count of the usage of whatever was served in one of these ways."""
@@ -179,6 +181,8 @@ def play(*apis: str, port: int = 0) -> Iterator[Played]:
     try:
         yield server.played
     finally:
+        for close in server.played.at_end:
+            close()
         server.played.let_go.set()
         server.shutdown()
         thread.join()
