@@ -6,7 +6,9 @@ from itertools import count
 
 import pytest
 import structlog
+from structlog.testing import LogCapture
 from tests.apache_kafka import require_tools
+from tests.producers import FakeBroker
 from tests.stores import ask, running_store
 
 from spendgauge.deploy.broker import broker_command, free_port
@@ -23,6 +25,20 @@ def _logs_as_they_come() -> Iterator[None]:
     structlog.reset_defaults()
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def log(_logs_as_they_come: None) -> LogCapture:
+    """Collect the log lines; a module none of whose tests may write to the real log uses this fixture for all."""
+    capture = LogCapture()
+    structlog.configure(processors=[capture])
+    return capture
+
+
+@pytest.fixture
+def broker() -> FakeBroker:
+    """Kafka in memory, as a producer sees it."""
+    return FakeBroker()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,20 +15,7 @@ from tests.producers import CALL, FakeBroker, FakeClock, ends, positions, unpack
 from spendgauge.producers import ProducerSettings, ProducerStats, UsageProducer
 from spendgauge.schemas import ConfigurationError, UsageEvent
 
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[LogCapture]:
-    """Collect the log lines."""
-    capture = LogCapture()
-    structlog.configure(processors=[capture])
-    yield capture
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def broker() -> FakeBroker:
-    """Kafka in memory."""
-    return FakeBroker()
+pytestmark = pytest.mark.usefixtures("log")
 
 
 def producer(broker: FakeBroker, **fields: Any) -> UsageProducer:

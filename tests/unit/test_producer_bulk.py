@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 from confluent_kafka import KafkaError
 from structlog.testing import LogCapture
 from tests.producers import CALL, FakeBroker, positions
@@ -12,19 +11,12 @@ from tests.producers import CALL, FakeBroker, positions
 from spendgauge.producers import BulkWriter, DeliverySettings, ProducerStats
 from spendgauge.schemas import ConfigurationError, UnavailableError
 
+pytestmark = pytest.mark.usefixtures("log")
+
 LINE = (
     b'{"event_id":"0190c5b0-3d6e-7c41-9f0e-2a6f1d0b7e55","occurred_at":"2026-01-31T12:00:00Z",'
     b'"provider":"p","model":"m"}'
 )
-
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[LogCapture]:
-    """Collect the log lines."""
-    capture = LogCapture()
-    structlog.configure(processors=[capture])
-    yield capture
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-import structlog
 from confluent_kafka import KafkaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,22 +26,9 @@ from spendgauge.producers.spool.segment import Segment
 from spendgauge.producers.worker import Worker
 from spendgauge.schemas import ConfigurationError
 
+pytestmark = pytest.mark.usefixtures("log")
+
 SAFE = ["process", "disk"]
-
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[LogCapture]:
-    """Collect the log lines."""
-    capture = LogCapture()
-    structlog.configure(processors=[capture])
-    yield capture
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def broker() -> FakeBroker:
-    """Kafka in memory."""
-    return FakeBroker()
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 import hmac
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import LogCapture
@@ -24,18 +22,11 @@ from spendgauge.producers import (
 )
 from spendgauge.schemas import ConfigurationError
 
+pytestmark = pytest.mark.usefixtures("log")
+
 KEY = "00112233445566778899aabbccddeeff" * 2
 HIDDEN: dict[str, Any] = {"pseudonym_key": KEY, "pseudonym_key_id": "k1", "pseudonym_fields": "user_id,session_id"}
 NAME = "Zo\u00eb Quux <zoe@quux.example>"
-
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[LogCapture]:
-    """Collect the log lines."""
-    capture = LogCapture()
-    structlog.configure(processors=[capture])
-    yield capture
-    structlog.reset_defaults()
 
 
 def by_hand(name: str, key_id: str = "k1") -> str:

@@ -1,7 +1,6 @@
 """Is every record acknowledged once, given up with a reason, or still waiting, whatever the broker does?"""
 
 import logging
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
@@ -21,17 +20,10 @@ from spendgauge.producers.settings import DeliverySettings
 from spendgauge.producers.tally import Tally
 from spendgauge.schemas import ConfigurationError
 
+pytestmark = pytest.mark.usefixtures("log")
+
 PASSING = KafkaError.TOPIC_AUTHORIZATION_FAILED
 HOPELESS = KafkaError.MSG_SIZE_TOO_LARGE
-
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[LogCapture]:
-    """Collect the log lines."""
-    capture = LogCapture()
-    structlog.configure(processors=[capture])
-    yield capture
-    structlog.reset_defaults()
 
 
 @pytest.fixture

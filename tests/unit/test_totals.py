@@ -40,12 +40,6 @@ MODELS = [
 ]
 
 
-@pytest.fixture
-def broker() -> FakeBroker:
-    """Kafka in memory."""
-    return FakeBroker()
-
-
 @pytest.fixture(scope="module")
 def price_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with an odd price."""
