@@ -8,6 +8,7 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+EXAMPLES ?= 1000
 
 # What the worker is measured beside has versions of its own, which must not touch ours.
 PEERS := .venv-bench
@@ -48,6 +49,10 @@ lint: $(STAMP)  ## check format and style
 types: $(STAMP)  ## check types (mypy, strict)
 	@$(BIN)/python -m mypy
 
+.PHONY: fuzz
+fuzz: $(STAMP)  ## let Schemathesis make up requests to a gateway for some minutes (EXAMPLES=1000)
+	@SPENDGAUGE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract/test_gateway_openapi.py --timeout=1800 $(ARGS)
+
 .PHONY: up
 up: $(STAMP)  ## run broker, worker, sink and ClickHouse on this machine until Ctrl-C (ARGS=--detach: go on behind)
 	@$(BIN)/spendgauge up $(ARGS)
@@ -75,6 +80,10 @@ bench-worker: $(STAMP)  ## measure the worker alone: more workers, more keys, re
 .PHONY: soak
 soak: $(STAMP)  ## load a worker on Apache Kafka for 20 minutes and judge: flat or not (ARGS="--minutes 2": shorter)
 	@$(BIN)/python -m benchmarks soak $(ARGS)
+
+.PHONY: storm
+storm: $(STAMP)  ## kill and freeze Kafka under a service that is killed too, three times over, in ten minutes
+	@$(BIN)/python -m benchmarks storm $(ARGS)
 
 .PHONY: constraints
 constraints:  ## write constraints.txt anew from the newest versions that pyproject.toml allows

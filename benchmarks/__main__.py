@@ -14,6 +14,7 @@ from benchmarks.alert_series import SERVEGEN
 from benchmarks.alerts import measure_alerts
 from benchmarks.contest import hold_contest, opened, ranked
 from benchmarks.emit import measure_emit
+from benchmarks.gateway import measure_gateway
 from benchmarks.latency import measure_latency
 from benchmarks.live_keys import measure_live_keys
 from benchmarks.machines import ROOT, broker, store
@@ -23,11 +24,14 @@ from benchmarks.restart import measure_restart
 from benchmarks.scaling import measure_scaling
 from benchmarks.sink import measure_sink
 from benchmarks.soak import hold_out
+from benchmarks.storm import weather_storms
 from benchmarks.workload import Workload
 
 _PAGE: Final = ROOT / "docs" / "performance.md"
 
 _PAGES: Final = {"alerts": ROOT / "docs" / "spikes.md"}
+
+_BROKERS: Final = dict.fromkeys(("soak", "storm"), "Apache Kafka") | {"alerts": "no broker"}
 
 _MORE: Final = 2
 """Coalesced events go through so much faster that a run needs more of them."""
@@ -64,6 +68,10 @@ def _emit(given: argparse.Namespace) -> Sequence[Sheet]:
         return [compared("emit()", measure_emit(kafka, rounds=given.rounds or 3))]
 
 
+def _gateway(given: argparse.Namespace) -> Sequence[Sheet]:
+    return [compared("gateway", measure_gateway(rounds=given.rounds or 3))]
+
+
 def _scaling(given: argparse.Namespace) -> Sequence[Sheet]:
     with _kafka(given) as kafka:
         return [measure_scaling(kafka, events=given.events or 3_200_000, rounds=given.rounds or 3, progress=_say)]
@@ -92,15 +100,21 @@ def _soak(given: argparse.Namespace) -> Sequence[Sheet]:
     return [sheet]
 
 
+def _storm(given: argparse.Namespace) -> Sequence[Sheet]:
+    return [weather_storms(rounds=given.rounds or 3, pause_seconds=10, progress=_say)]
+
+
 PARTS: Final[dict[str, Callable[[argparse.Namespace], Sequence[Sheet]]]] = {
     "alerts": _alerts,
     "emit": _emit,
+    "gateway": _gateway,
     "keys": _live_keys,
     "latency": _latency,
     "restart": _restart,
     "scaling": _scaling,
     "sink": _sink,
     "soak": _soak,
+    "storm": _storm,
     "streams": _streams,
 }
 
@@ -123,9 +137,7 @@ def main() -> int:
         sheets = PARTS[part](given)
         show(sheets)
         if given.write:
-            kind = (
-                "a broker that was named" if given.kafka else "Apache Kafka" if part == "soak" else "the broker Tansu"
-            )
+            kind = "a broker that was named" if given.kafka else _BROKERS.get(part, "the broker Tansu")
             said = conditions(f"python -m benchmarks {shlex.join(sys.argv[1:])}", broker=kind)
             insert(_PAGES.get(part, _PAGE), part, "\n\n".join([said, *map(markdown, sheets)]))
     return 0

@@ -1,7 +1,8 @@
 """How long does ``emit()`` hold its caller up, beside ``json.dumps`` and ``produce()`` of the same event by hand?
 
-``python -m benchmarks.emit ours|bare`` is the service: it calls at a steady pace, or as fast as it can, and times each
-call. Its producer's own thread runs on the same processor, so that what it takes from the caller is in the figure.
+``python -m benchmarks.emit memory|process|pseudonyms|disk|bare`` is the service: it calls at a steady pace, or as fast
+as it can, and times each call. Its producer's own thread runs on the same processor, so that what it takes from the
+caller is in the figure.
 """
 
 import argparse
@@ -9,9 +10,12 @@ import json
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import product
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from confluent_kafka import Producer
@@ -27,6 +31,13 @@ __all__ = ["main", "measure_emit"]
 _CALLS: Final = 6_000
 _PACE_SECONDS: Final = 0.0005
 _WARM_UP: Final = 1_000
+_PACES: Final = {"steady": "2,000 calls a second", "flat-out": "one call after another"}
+_OURS: Final = {
+    "memory": "durability=memory",
+    "process": "durability=process",
+    "pseudonyms": "the same, with two pseudonyms",
+    "disk": "durability=disk",
+}
 
 _FIELDS: Final[dict[str, Any]] = {
     "provider": "anthropic",
@@ -52,24 +63,29 @@ def measure_emit(kafka: str, *, rounds: int) -> list[Row]:
     create_topics(KafkaSettings(kafka=kafka), topic_specs(KafkaSettings(kafka=kafka).topics))
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
     for _ in range(rounds):
-        for pace in ("steady", "flat-out"):
-            for who in ("ours", "bare"):
+        for pace in _PACES:
+            for who in (*_OURS, "bare"):
                 run = run_pinned("benchmarks.emit", who, pace, "--kafka", kafka)
                 found.setdefault((who, pace), []).append(run)
     rows = []
-    for pace, text in (("steady", "2,000 calls a second"), ("flat-out", "one call after another")):
-        for percentile in ("p50", "p99"):
-            ours, bare = (median(run[percentile] for run in found[who, pace]) for who in ("ours", "bare"))
-            rows.append(Row(f"emit() {percentile}, {text}", ours, "json.dumps + produce()", bare, "µs"))
+    for pace, text in _PACES.items():
+        for who, percentile in product(_OURS, ("p50", "p99")):
+            ours, bare = (median(run[percentile] for run in found[one, pace]) for one in (who, "bare"))
+            rows.append(Row(f"{_OURS[who]}, {percentile}, {text}", ours, "json.dumps + produce()", bare, "µs"))
     return rows
 
 
-def _ours(kafka: str) -> tuple[Callable[[], object], Callable[[], object]]:
-    producer = UsageProducer(kafka=kafka, service="bench")
-    return lambda: producer.emit(**_FIELDS), producer.close
+@contextmanager
+def _ours(kafka: str, who: str) -> Iterator[Callable[[], object]]:
+    fields: dict[str, Any] = {"durability": "process" if who == "pseudonyms" else who}
+    if who == "pseudonyms":
+        fields |= {"pseudonym_key": "00" * 32, "pseudonym_key_id": "bench", "pseudonym_fields": "user_id,session_id"}
+    with TemporaryDirectory() as folder, UsageProducer(kafka=kafka, service="bench", spool_dir=folder, **fields) as own:
+        yield lambda: own.emit(**_FIELDS)
 
 
-def _bare(kafka: str) -> tuple[Callable[[], object], Callable[[], object]]:
+@contextmanager
+def _bare(kafka: str) -> Iterator[Callable[[], object]]:
     settings = KafkaSettings(kafka=kafka)
     topic, numbers = settings.topics.usage, iter(range(sys.maxsize))
     producer = Producer(client_options(settings) | {"enable.idempotence": True, "linger.ms": 50})
@@ -84,7 +100,8 @@ def _bare(kafka: str) -> tuple[Callable[[], object], Callable[[], object]]:
         producer.produce(topic, json.dumps(own | _FIELDS).encode(), key=b"bench")
         producer.poll(0)
 
-    return send, producer.flush
+    yield send
+    producer.flush()
 
 
 def _time(call: Callable[[], object], *, pace_seconds: float) -> list[int]:
@@ -102,13 +119,12 @@ def _time(call: Callable[[], object], *, pace_seconds: float) -> list[int]:
 def main() -> int:
     """Call many times; print the percentiles in microseconds."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("who", choices=("ours", "bare"))
-    parser.add_argument("pace", choices=("steady", "flat-out"))
+    parser.add_argument("who", choices=(*_OURS, "bare"))
+    parser.add_argument("pace", choices=_PACES)
     parser.add_argument("--kafka", required=True)
     given = parser.parse_args()
-    call, finish = (_ours if given.who == "ours" else _bare)(given.kafka)
-    taken = _time(call, pace_seconds=_PACE_SECONDS if given.pace == "steady" else 0)
-    finish()
+    with _bare(given.kafka) if given.who == "bare" else _ours(given.kafka, given.who) as call:
+        taken = _time(call, pace_seconds=_PACE_SECONDS if given.pace == "steady" else 0)
     percentiles = {"p50": 0.5, "p99": 0.99, "max": 1.0}
     found = {name: taken[min(int(part * _CALLS), _CALLS - 1)] / 1000 for name, part in percentiles.items()}
     print(json.dumps(found))
