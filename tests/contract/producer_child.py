@@ -64,7 +64,9 @@ def interrupt(producer: UsageProducer) -> None:
     signal.signal(signal.SIGALRM, on_signal)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
     while left:
-        producer.emit(**CALL, feature="main")
+        for _ in range(20):
+            producer.emit(**CALL, feature="main")
+        SystemClock().sleep(0.0002)
     assert producer.close(20)
     print(producer.stats().delivered)
 
