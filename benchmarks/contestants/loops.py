@@ -44,6 +44,7 @@ _MEASURES: Final = (
     "web_search_requests",
     "reasoning_tokens",
 )
+"""Written out, and compared by a test: to import them from our code would count its memory as the loop's."""
 
 Costs = dict[tuple[str, int], int]
 

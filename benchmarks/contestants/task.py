@@ -58,7 +58,10 @@ class Prices:
 
 
 class Task:
-    """What the command line says: where the events are, how many to take (so many a record), what they cost."""
+    """What the command line says: where the events are, how many to take (so many a record), what they cost.
+
+    ``scratch`` is a directory for whatever a contestant keeps; the contest removes it, also where it had to kill one.
+    """
 
     def __init__(self, *ways: str) -> None:
         """Read the command line; ``ways``: what the module can be asked to do, if there is a choice."""
@@ -79,6 +82,7 @@ class Task:
         self.coalesced: int = given.coalesced
         self.name: str = given.name
         self.prices = Prices.read(given.prices)
+        self.scratch: Path = given.prices.parent
 
 
 class Stopwatch:

@@ -26,6 +26,7 @@ def _application(task: Task) -> faust.App:
         task.name,
         broker=f"kafka://{task.kafka}",
         store="memory://",
+        datadir=task.scratch / task.name,
         topic_partitions=4,
         topic_replication_factor=1,
         stream_buffer_maxsize=_BUFFER,

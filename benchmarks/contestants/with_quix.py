@@ -58,7 +58,7 @@ def main() -> int:
             watch.end()
             app.stop()
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=task.scratch) as folder:
         app = _application(task, folder)
         records = app.dataframe(app.topic(task.topic, value_deserializer="bytes", key_deserializer="bytes"))
         events = records.apply(decode, expand=True).set_timestamp(_milliseconds)

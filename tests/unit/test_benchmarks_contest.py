@@ -8,13 +8,14 @@ import pytest
 from benchmarks import contest
 from benchmarks.answers import Answer, Reference, WrongAnswerError
 from benchmarks.contest import CONTESTANTS, OURS, Contestant, Result, Ring, hold_contest, ranked
+from benchmarks.contestants import loops
 from benchmarks.contestants.task import Prices, Stopwatch, Tariff, answer
 from benchmarks.price_list import price_list
 from benchmarks.report import Sheet, insert, markdown
 from benchmarks.watch import Pace
 from benchmarks.workload import Workload, frames
 
-from spendgauge.schemas import KafkaSettings, UsageEvent
+from spendgauge.schemas import LEAVES, KafkaSettings, UsageEvent
 from spendgauge.schemas.prices import PriceBook
 
 PRICES = Prices({("acme", "small", "standard"): Tariff(100, {"input_tokens": 3}, {"input_tokens": 5})})
@@ -174,6 +175,11 @@ def test_the_ranking_holds_medians_against_ours(reference: Reference) -> None:
         ("a peer", "5.00", "0.25", "100,000", "50.0"),
         (OURS.title, "20.0", "1.00", "100,000", "200"),
     ]
+
+
+def test_the_loop_by_hand_adds_up_what_we_add_up() -> None:
+    """The bare loop's measures are the leaves and the reasoning, as in the rates."""
+    assert (*LEAVES, "reasoning_tokens") == loops._MEASURES
 
 
 def test_every_contestant_can_be_told_apart() -> None:
