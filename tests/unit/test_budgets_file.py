@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from tests.pages import pages
 
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.streams.budgets import parse_budgets
@@ -110,6 +111,18 @@ def test_a_file_of_another_shape_is_refused(text: str, said: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         parse_budgets(text, name="my.toml")
     assert said in str(error.value)
+
+
+def test_the_pages_example_is_read() -> None:
+    """What docs/spikes.md shows is a file that works."""
+    (example,) = [
+        block.text
+        for page in pages()
+        if page.name == "docs/spikes.md"
+        for block in page.blocks()
+        if block.language == "toml"
+    ]
+    assert [budget.amount // 10**12 for budget in parse_budgets(example)] == [12_000, 25, 300]
 
 
 def test_an_empty_file_has_no_budgets() -> None:

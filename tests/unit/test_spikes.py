@@ -176,6 +176,20 @@ def test_an_old_correction_is_none_of_its_business() -> None:
         detector.correct(("total", ()), 100, cost=0, requests=0)
 
 
+def test_a_key_that_was_restored_late_is_closed_before_it_is_corrected() -> None:
+    """A row that lies behind its detector is refused a correction, rather than folded over minutes it has not seen."""
+    costs, first, second = _steady((50, 0.01)), SpikeDetector(_QUICK), SpikeDetector(_QUICK)
+    for minute in range(50):
+        _close(first, costs, minute)
+    second.close(60, [("team", ("other",))], [USD], [1])
+    ((key, state),) = first.snapshot()
+    second.restore(key, state)
+    with pytest.raises(ValueError, match="restored as of minute 49; close a minute before"):
+        second.correct(key, 48, cost=0, requests=0)
+    second.close(61, [], [], [])
+    second.correct(key, 60, cost=USD, requests=1)
+
+
 def test_one_spike_is_one_alarm_with_an_end() -> None:
     """A steady minute, ten costly ones, quiet again: raised after two minutes, once, and resolved ten after."""
     steps = _run(_steady((3000, 0.02), (10, 0.30), (60, 0.02)), until=3070, parameters=SpikeParameters())

@@ -13,17 +13,21 @@ from spendgauge.streams.budgets.budget import Budget, parse_budgets
 from spendgauge.streams.budgets.forecast import Forecast, WeekProfile, forecast
 from spendgauge.streams.budgets.lines import BURN_LINES, BurnLine, Reached, burns, reach
 from spendgauge.streams.budgets.periods import Periods
+from spendgauge.streams.budgets.watch import BudgetStep, Watched, watch
 
 __all__ = [
     "BURN_LINES",
     "Budget",
+    "BudgetStep",
     "BurnLine",
     "Forecast",
     "Periods",
     "Reached",
+    "Watched",
     "WeekProfile",
     "burns",
     "forecast",
     "parse_budgets",
     "reach",
+    "watch",
 ]

@@ -84,8 +84,8 @@ class SpikeDetector:
     ) -> list[SpikeStep]:
         """Judge a minute: what each key with any event in it has cost, and in how many requests.
 
-        Minutes come in order; one in which nothing happened may be left out. A minute that a key has seen already
-        changes nothing for it, so that a restored detector may be given the last minutes again.
+        Minutes come in order, each once with all its keys; one in which nothing happened may be left out. A minute that
+        a key has seen already changes nothing for it, so that a restored detector may be given the last minutes again.
 
         *Shape*: three sequences of one length; a key that is named twice has cost both. Steps are in the order of
         (minute, key).
@@ -112,6 +112,8 @@ class SpikeDetector:
             raise ValueError(f"minute {minute} is not closed yet, the last one is {self._closed}; give it to close()")
         lane = int(self._lanes.find([key])[0])
         row = self._lanes.rows[lane : lane + 1]
+        if self._lanes.awake[lane] and row["minute"][0] < self._closed:
+            raise ValueError(f"{key} was restored as of minute {row['minute'][0]}; close a minute before correcting it")
         self._wake(row, self._closed + 1)
         row["minute"] = np.maximum(row["minute"], self._closed)
         row["seen"] = np.maximum(row["seen"], 1)
