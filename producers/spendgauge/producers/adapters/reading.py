@@ -45,6 +45,8 @@ def field(source: object, *path: str) -> Any:
 
 
 def _member(source: object, name: str) -> Any:
+    if type(source) is dict:  # JSON, of which streams have thousands of pieces
+        return source.get(name)
     try:
         return source.get(name) if isinstance(source, Mapping) else getattr(source, name, None)
     except Exception:  # noqa: BLE001 - a foreign object's property may raise whatever it likes

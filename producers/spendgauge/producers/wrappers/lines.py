@@ -49,9 +49,9 @@ class EventLines:
         if line.startswith(b"data:"):
             self._data.append(line[5:].strip())
         elif not line and self._data:
-            text = b"\n".join(self._data)
+            text = b"\n".join(self._data).decode()
             self._data = []
-            if text.startswith(b"{"):
+            if text.startswith("{"):
                 yield json.loads(text)
 
 
