@@ -161,7 +161,7 @@ class _Lives(RuleBasedStateMachine):
         if kind == "foreign":
             return "", None, next(self.ids)
         if kind == "repeat":
-            sent = [event for event in self.log if event.source == source]
+            sent = [event for event in self.log if event.source == source and event.kind != "end"]
             repeated = sent[back % len(sent)] if sent else None
             return (source, repeated.seq, repeated.event_id) if repeated else None
         if kind == "late":

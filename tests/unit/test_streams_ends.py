@@ -105,3 +105,22 @@ def test_ends_of_sources_that_count_cost_no_second_look(monkeypatch: pytest.Monk
     again = [*_counted(0, 1, 2), _end(3, 3), _end(4, 1, "b"), _end(4, 0, "b")]
     assert len(positions.fresh(frame_of(again), remarks_of(again))) == 0
     assert [line.state.repeats for line in positions.take()[0]] == [3]
+
+
+def test_a_gap_that_an_end_opened_for_a_moment_is_resolved() -> None:
+    """An end that overtakes its events, within one chunk of a worker and between two of one that died: the gap that the
+    dead one raised is closed."""
+    log = [*_counted(0), _end(1, 3), Sent(2, "a", 1, 1), Sent(3, "a", 2, 2)]
+    origin = origin_at(None, block_offsets=_BLOCK)
+    dead = read_log(log, [1, 2], Shelf(), origin=origin, end=2)[1]
+    assert [state for state, _ in _alerts(dead)] == ["raised"]
+    after = read_log(log, [], Shelf(), origin=origin_at(1, block_offsets=_BLOCK), end=4)[1]
+    assert [state for state, _ in _alerts(after)] == ["resolved"]
+
+
+def test_who_repeats_itself_and_ends_further_on_has_lost_something() -> None:
+    """A source that sends again what was counted in another block, and then ends beyond it, lacks the rest; each repeat
+    is one."""
+    log = [*_counted(0, 1), Sent(5, "a", 0, 100), Sent(6, "a", 1, 101), _end(7, 4)]
+    _, said, _ = read_log(log, [], Shelf(), origin=origin_at(None, block_offsets=_BLOCK), end=8)
+    assert (_gaps(said), said[0].gaps[0].repeats) == ([[(2, 3)]], 2)

@@ -226,6 +226,29 @@ class TestWhatIsSaid:
         assert shown == [(3, 3, 5), (7, 7, 8), (9, 9, 8)]
         assert (accounts.missing, len(_open_alerts(said))) == ((3, 3), 2)
 
+    @pytest.mark.parametrize("cut", [1, 2, 3, 4])
+    def test_numbers_are_passed_over_ahead_of_time(self, cut: int) -> None:
+        """A line that is rejected before its turn, out of a spool that is read backwards: a source that counts on over
+        its number lacks nothing, and what comes under the number counts, once, however the log is cut."""
+        #  offset   0   1  2 3 | 4    5 6
+        #  seq      2*  4* 0 1 | 3    4 4      * rejected
+        log = [(2, True), (4, True), (0, False), (1, False), (3, False), (4, False), (4, False)]
+        events = [Sent(n, "a", seq, 10 + seq, rejected) for n, (seq, rejected) in enumerate(log)]
+        shelf = Shelf()
+        fresh, _, accounts = read_log(events, [cut], shelf, origin=origin_at(None, block_offsets=4), end=7)
+        assert [event.seq for event in fresh] == [0, 1, 3, 4]
+        assert accounts.missing == (0, 0)
+        entry = read_entries(shelf.records).positions[PositionKey("topic-id:4", 1, "a")]
+        assert (entry.next_seq, entry.passed) == (3, ((2, 2), (4, 4)))
+
+    def test_a_gap_is_named_by_its_first_number(self) -> None:
+        """What a jump leaves out on both sides of a rejected line is one gap, and its resolution names its first
+        number."""
+        log = [(0, False), (2, True), (4, False), (1, False), (3, False)]
+        events = [Sent(n, "a", seq, n, rejected) for n, (seq, rejected) in enumerate(log)]
+        (said,) = read_log(events, [], Shelf(), origin=origin_at(None, block_offsets=100), end=5)[1]
+        assert [alert.message for alert in said.alerts] == ["What was missing of source a from seq 1 on has come."]
+
     def test_nothing_is_said_of_sources_that_count(self) -> None:
         """A source that counts on from 0 is worth no word."""
         events = [Sent(n, "a", n, n + 1) for n in range(9)]
