@@ -15,7 +15,7 @@ from spendgauge.streams.spikes import SpikeDetector, SpikeParameters
 from spendgauge.streams.spikes.alarms import ESCALATED, RAISED, RESOLVED, advance, begin, finish
 from spendgauge.streams.spikes.baseline import Baseline
 from spendgauge.streams.spikes.decay import Floats, Integers
-from spendgauge.streams.spikes.scoring import levels, usual
+from spendgauge.streams.spikes.scoring import is_high, levels, usual
 from spendgauge.streams.spikes.state import Rows, row_dtype
 
 __all__ = ["PEERS", "Judge", "Ours", "Peer", "Statistic", "Told"]
@@ -123,8 +123,9 @@ class Peer:
         scores = np.where(known, self.statistic(self, signal) / self.thresholds, 0)
         same = np.full(len(rows), 1)
         worth = levels(scores, window - normal, floor=limits.floor * same, page=limits.page * same)
-        codes = advance(rows, scores, worth, excess=window - normal, parameters=parameters)
-        begin(rows, np.flatnonzero(codes == RAISED), usual=normal, window=window, parameters=parameters)
+        high = is_high(rows, normal, parameters)
+        codes = advance(rows, scores, worth, excess=window - normal, high=high, parameters=parameters)
+        begin(rows, np.flatnonzero(codes == RAISED), usual=normal, window=window, high=high, parameters=parameters)
         told = Told(codes, rows["level"].copy())
         finish(rows, np.flatnonzero(codes == RESOLVED), parameters)
         self._absorb(minute, signal, scores)

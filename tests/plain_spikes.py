@@ -75,7 +75,9 @@ class PlainKey:
         return 3 if excess >= self.limits.page else 2 if excess >= self.limits.floor else 1
 
     def _step(self, minute: int, score: float, window: int, usual: int) -> Iterable[PlainStep]:
-        sure = min(self.worths[-2:])
+        length = self.parameters.window_minutes
+        high = [cost for cost in self.history[-length:] if cost * length > self.parameters.min_ratio * usual]
+        sure = min(self.worths[-2:]) if len(high) >= self.parameters.high_minutes else 0
         excess = self.raised[2]
         if not self.level:
             if sure and not (minute <= self.quiet[0] and sure <= self.quiet[1]):
@@ -96,10 +98,10 @@ class PlainKey:
 
     def _onset(self, minute: int, usual: int) -> int:
         length = self.parameters.window_minutes
-        for back in range(length, 0, -1):
+        for back in range(length, -1, -1):
             if back < len(self.history) and self.history[-1 - back] * length > self.parameters.min_ratio * usual:
                 return minute - back
-        return minute - 1
+        raise AssertionError("a raised alarm has a high minute")
 
     def _said(self, minute: int, state: str, window: int) -> PlainStep:
         onset, usual, _ = self.raised

@@ -259,6 +259,14 @@ def test_a_request_is_not_an_alert() -> None:
     assert _run({("user_id", ("steady",)): own}, until=2000, parameters=SpikeParameters()) == []
 
 
+def test_one_call_is_not_a_spike() -> None:
+    """A single call of 20 USD is in five windows and raises nothing; a second one in the same five minutes does."""
+    quiet = dict.fromkeys(range(0, 2400, 7), USD // 100)
+    for calls, raised in (({2000: 20 * USD}, []), ({2000: 20 * USD, 2003: 20 * USD}, [(2003, 2000, "page")])):
+        steps = _run({("user_id", ("u",)): quiet | calls}, until=2400, parameters=SpikeParameters())
+        assert [(step.minute, step.onset, step.severity) for step in steps if step.state == "raised"] == raised
+
+
 def test_limits_are_a_matter_of_the_key() -> None:
     """A budget raises the floor to 0.05 % of it, and a page is 2 % of it an hour where that is less than 10 USD."""
     parameters = SpikeParameters()

@@ -7,7 +7,8 @@
 
 An alarm is calm when its score is low and more than half of its excess is gone: the score alone falls within minutes,
 because a spike widens the variance and sets the record that it is measured by. What stays high becomes usual within a
-day or two, and is over then.
+day or two, and is over then. A window that is unusual by one minute alone raises nothing: a single costly call stays in
+the window for five minutes, and is not a spike for that.
 """
 
 from typing import Any, Final
@@ -31,13 +32,23 @@ _MOST_SPENT: Final = 8 * 10**18
 """What is spent since onset stops counting there (8 million USD), rather than turn negative in 64 bits."""
 
 
-def advance(rows: Rows, scores: Floats, worth: _Bytes, *, excess: Integers, parameters: SpikeParameters) -> _Bytes:
+def advance(
+    rows: Rows,
+    scores: Floats,
+    worth: _Bytes,
+    *,
+    excess: Integers,
+    high: npt.NDArray[np.bool_],
+    parameters: SpikeParameters,
+) -> _Bytes:
     """Move each row's alarm on by its minute, in place, and say what happened: 0, or one of the steps above.
 
-    ``worth``: the level of the minute; ``excess``: of its window, above what is usual by now. A resolved row keeps its
-    level until ``finish``.
+    ``worth``: the level of the minute; ``excess``: of its window, above what is usual by now; ``high``: which
+    minutes of the rows are. A resolved row keeps its level until ``finish``.
     """
-    confirmed = np.minimum(rows["previous"], worth)
+    length = parameters.window_minutes
+    wide = high[:, -length:].sum(axis=1) >= min(parameters.high_minutes, length)
+    confirmed = np.where(wide, np.minimum(rows["previous"], worth), 0)
     firing = rows["level"] > 0
     rows["spent"] = np.where(firing, np.minimum(rows["spent"], _MOST_SPENT) + rows["costs"][:, -1], 0)
     quiet = (rows["minute"] <= rows["quiet_until"]) & (confirmed <= rows["quiet_level"])
@@ -52,16 +63,23 @@ def advance(rows: Rows, scores: Floats, worth: _Bytes, *, excess: Integers, para
     return steps
 
 
-def begin(rows: Rows, raised: Integers, *, usual: Integers, window: Integers, parameters: SpikeParameters) -> None:
+def begin(
+    rows: Rows,
+    raised: Integers,
+    *,
+    usual: Integers,
+    window: Integers,
+    high: npt.NDArray[np.bool_],
+    parameters: SpikeParameters,
+) -> None:
     """Note of the rows with these indexes where the alarm began, and what it exceeded.
 
-    The onset is the first minute that cost more than twice the usual, in the window that was unusual first.
+    The onset is the first high minute since the window began that was unusual first; there are two at least.
     """
     first = parameters.kept_minutes - 1 - parameters.window_minutes
     for index in raised:
         costs = rows["costs"][index]
-        high = parameters.window_minutes * costs[first:-1] > parameters.min_ratio * usual[index]
-        onset = first + int(np.argmax(high)) if high.any() else parameters.kept_minutes - 2
+        onset = first + int(np.argmax(high[index, first:]))
         rows["onset"][index] = rows["minute"][index] - (parameters.kept_minutes - 1 - onset)
         rows["usual"][index] = usual[index]
         rows["excess"][index] = window[index] - usual[index]

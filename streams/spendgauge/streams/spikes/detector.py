@@ -25,7 +25,7 @@ from spendgauge.streams.spikes.baseline import Baseline
 from spendgauge.streams.spikes.decay import Integers
 from spendgauge.streams.spikes.lanes import Lanes, SpikeKey
 from spendgauge.streams.spikes.parameters import Limits, SpikeParameters
-from spendgauge.streams.spikes.scoring import levels, score, usual
+from spendgauge.streams.spikes.scoring import is_high, levels, score, usual
 from spendgauge.streams.spikes.state import MAX_MINUTE_AMOUNT, Rows, is_awake, pack, unpack
 
 __all__ = ["SpikeDetector", "SpikeKey", "SpikeStep"]
@@ -200,8 +200,10 @@ class SpikeDetector:
         scores = score(rows, signal, parameters, cap=limits["cap"])
         excess = window - normal
         worth = levels(scores, excess, floor=limits["floor"], page=limits["page"])
-        codes = advance(rows, scores, worth, excess=excess, parameters=parameters)
-        begin(rows, np.flatnonzero(codes == RAISED), usual=normal, window=window, parameters=parameters)
+        high = is_high(rows, normal, parameters)
+        codes = advance(rows, scores, worth, excess=excess, high=high, parameters=parameters)
+        raised = np.flatnonzero(codes == RAISED)
+        begin(rows, raised, usual=normal, window=window, high=high, parameters=parameters)
         steps = [self._told(rows[i], lanes[i], codes[i], int(window[i])) for i in np.flatnonzero(codes)]
         finish(rows, np.flatnonzero(codes == RESOLVED), parameters)
         late = rows["costs"][:, : parameters.window_minutes].sum(axis=1).astype(np.float64)

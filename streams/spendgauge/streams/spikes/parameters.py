@@ -57,6 +57,9 @@ class SpikeParameters:
     min_ratio: float = 2.0
     """Below twice the usual nothing is a spike, however steady the key was."""
 
+    high_minutes: int = 2
+    """So many minutes of the window must each be above that (of a shorter window all): one call is not a spike."""
+
     resolve_score: float = 0.7
     """Lower than the score that raises (1), so that a key at the edge does not flap."""
 

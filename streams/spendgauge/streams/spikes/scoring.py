@@ -13,7 +13,7 @@ from spendgauge.streams.spikes.decay import Floats, Integers
 from spendgauge.streams.spikes.parameters import SpikeParameters
 from spendgauge.streams.spikes.state import Rows
 
-__all__ = ["levels", "score", "usual"]
+__all__ = ["is_high", "levels", "score", "usual"]
 
 
 def usual(rows: Rows, parameters: SpikeParameters) -> Integers:
@@ -21,6 +21,12 @@ def usual(rows: Rows, parameters: SpikeParameters) -> Integers:
     known = rows["seen"] >= parameters.silent_minutes
     whole: Integers = np.where(known, np.floor(rows["slow_mean"]), 0).astype(np.int64)
     return whole
+
+
+def is_high(rows: Rows, normal: Integers, parameters: SpikeParameters) -> npt.NDArray[np.bool_]:
+    """Say of each minute of the rows whether a window of such minutes would be more than twice the usual."""
+    high: npt.NDArray[np.bool_] = parameters.window_minutes * rows["costs"] > parameters.min_ratio * normal[:, None]
+    return high
 
 
 def score(rows: Rows, window: Floats, parameters: SpikeParameters, *, cap: Integers) -> Floats:
