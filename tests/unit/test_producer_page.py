@@ -20,7 +20,8 @@ def test_the_page_lists_every_setting() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.+) \|$", TEXT.partition("## Settings")[2], re.MULTILINE)
     assert [name for name, _, _ in rows] == list(settings)
     assert [text for _, _, text in rows] == [field.description for field in settings.values()]
-    plain = {name: f"`{field.default}`" for name, field in settings.items() if field.default not in ("", {})}
+    defaults = {name: field.default for name, field in settings.items() if field.default not in ("", {}, None)}
+    plain = {name: f"`{','.join(value) if isinstance(value, tuple) else value}`" for name, value in defaults.items()}
     shown = {name: default for name, default, _ in rows if default}
     assert shown == plain | {"host": "the machine's"}
 
