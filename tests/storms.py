@@ -7,16 +7,17 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from time import sleep
-from typing import Final
+from typing import Any, Final
 
 from tests.apache_kafka import ApacheKafka
 from tests.brokers import down, frozen
 from tests.fleets import until
+from tests.loads import Followed
 from tests.sink_runs import sink_process, sink_settings
 from tests.stores import running_store
 from tests.workers import running_worker
@@ -120,11 +121,18 @@ def _look(kafka: KafkaSettings, clickhouse: ClickHouseSettings, groups: Groups, 
         "behind": {group: records for group, records in balance.behind.items() if records},
         "missing": books.gaps[:3],
         "called missing": gaps[:3],
+        "alerts": _gap_alerts(kafka)[:3],
         "repeated": books.repeated,
         "counted otherwise than stored": books.differences()[:3],
         "rejected": books.rejected,
     }
     found.faults = {what: fault for what, fault in faults.items() if fault}
+
+
+def _gap_alerts(kafka: KafkaSettings) -> list[Mapping[str, Any]]:
+    """List what was ever called missing: each source's order holds, so nothing is, not even for a moment."""
+    with Followed(kafka, kafka.topics.alerts) as alerts:
+        return [alert for alert in alerts.lines() if alert["rule"] == "gap"]
 
 
 class _Services:
