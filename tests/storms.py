@@ -18,9 +18,9 @@ from tests.apache_kafka import ApacheKafka
 from tests.brokers import down, frozen
 from tests.fleets import until
 from tests.loads import Followed
-from tests.sink_runs import sink_process, sink_settings
+from tests.sink_runs import count, sink_process, sink_settings
 from tests.stores import running_store
-from tests.workers import running_worker
+from tests.workers import committed, running_worker
 
 from spendgauge.deploy.reconciling import Groups, balance_books
 from spendgauge.deploy.stack_spawn import spawn_command
@@ -83,6 +83,8 @@ def hold_storm(
         )
         worker = running_worker(kafka, session_timeout_seconds=_SESSION_SECONDS)
         with worker, sink_process(sink), _Services(kafka, directory / "spool", found) as services:
+            services.start()
+            until(lambda: count(clickhouse, "usage") > 0 and committed(kafka) > 0, what="worker and sink at work")
             _rage(apache, services, draw, pause_seconds, progress)
             services.end()
             progress("the storm is over")
@@ -93,7 +95,6 @@ def hold_storm(
 def _rage(
     apache: ApacheKafka, services: "_Services", draw: Random, pause_seconds: float, progress: Callable[[str], None]
 ) -> None:
-    services.start()
     for place, accident in enumerate(_ACCIDENTS):
         services.emit_some()
         sleep(draw.uniform(0, pause_seconds))

@@ -12,7 +12,7 @@ def test_a_storm_leaves_nothing_behind(tmp_path: Path) -> None:
     """Eight threads emit while the broker is killed three times and frozen twice, the service killed twice: every id
     that emit returned is in the ledger, once; rates and ledger agree; nothing is missing, rejected or counted twice.
     Of what was being emitted when the service was killed there may be one event a thread beside them."""
-    found = hold_storm(tmp_path)
+    found = hold_storm(tmp_path, pause_seconds=0.5)
     print(f"{len(found.emitted)} events; the longest emit() took {found.longest_ms:.1f} ms")
     assert found.faults == {}
     assert len(found.stored - set(found.emitted)) <= 2 * 8
