@@ -218,6 +218,32 @@ def test_a_slow_sender_is_let_go_and_nobody_waits(gateway: RunningGateway, begin
     assert gateway.send(CALL).status == 202
 
 
+def test_whoever_does_not_read_is_cut_off(tmp_path: Path) -> None:
+    """A sender that asks on and on and reads no answer is let go when an answer could not be written for a while."""
+    body = b"x\n" * 2_000
+    request = head(content_type="application/x-ndjson", content_length=len(body)) + body
+    with (
+        running_gateway(tmp_path, "--open", gateway_read_seconds=1, gateway_events_per_second=1e9) as gateway,
+        socket.socket() as raw,
+    ):
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect(("127.0.0.1", gateway.port))
+        raw.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            raw.sendall(request * 10_000)
+        with pytest.raises(ConnectionError):
+            _poke(raw, seconds=5)
+
+
+def _poke(connection: socket.socket, *, seconds: float) -> None:
+    """Send on, for as long as that can be."""
+    deadline = CLOCK.monotonic() + seconds
+    while CLOCK.monotonic() < deadline:
+        with suppress(TimeoutError):
+            connection.sendall(b"x")
+        CLOCK.sleep(0.05)
+
+
 def test_endless_headers_are_refused(gateway: RunningGateway) -> None:
     """Headers have a limit too: 431 after 64 KiB, or little more."""
     sent, answer = 0, b""

@@ -1,12 +1,14 @@
 """Does a stack that cannot start say why, in one sentence, and leave nothing behind?"""
 
+import json
 import os
 import signal
 import socket
 from pathlib import Path
 
 import pytest
-from tests.stacks import running_stack, start_stack
+from tests.stacks import running_stack, start_stack, until
+from tests.stores import ask
 
 from spendgauge.deploy.stack import start_detached, stop_stack
 from spendgauge.deploy.stack_settings import StackSettings
@@ -14,6 +16,8 @@ from spendgauge.deploy.stack_status import read_status
 from spendgauge.schemas import ConfigurationError, UnavailableError
 
 pytestmark = pytest.mark.integration
+
+JSON = {"content-type": "application/json"}
 
 
 def refusal(data_dir: Path, **settings: str) -> str:
@@ -87,7 +91,8 @@ def test_what_cannot_work_leaves_no_directory(tmp_path: Path) -> None:
 
 
 def test_a_detached_stack_starts_reports_and_stops(tmp_path: Path) -> None:
-    """``start_detached`` returns when all is at work, ``read_status`` sees it, ``stop_stack`` ends it."""
+    """``start_detached`` returns when all is at work, ``read_status`` sees it, ``stop_stack`` ends it; in between, what
+    is sent to its gateway is in SQL."""
     settings = StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0, gateway_port=0)
     state = start_detached(settings)
     try:
@@ -95,6 +100,12 @@ def test_a_detached_stack_starts_reports_and_stops(tmp_path: Path) -> None:
         assert status.addresses == state.addresses
         assert (status.is_well, status.uncounted, status.unstored) == (True, 0, 0)
         assert [child.name for child in status.children] == ["broker", "clickhouse", "worker-0", "sink", "gateway"]
+        usage = {"provider": "openai", "model": "gpt-5-mini", "output_tokens": 7, "feature": "over-http"}
+        sent = ask(state.addresses.gateway, json.dumps(usage), path="/v1/usage", headers=JSON)
+        database = state.addresses.clickhouse.replace("default@", "").removesuffix("/spendgauge")
+        stored = "SELECT output_tokens FROM usage WHERE feature = 'over-http' AND source LIKE 'gateway@%'"
+        assert sent.status == 202
+        until(lambda: ask(database, stored, database="spendgauge").text == "7\n")
     finally:
         assert stop_stack(tmp_path)
     assert (read_status(tmp_path).phase, stop_stack(tmp_path)) == ("stopped", False)
