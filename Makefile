@@ -62,8 +62,8 @@ down: $(STAMP)  ## stop what `make up ARGS=--detach` left running
 	@$(BIN)/spendgauge down $(ARGS)
 
 .PHONY: bench
-bench: $(STAMP)  ## measure sink and emit() beside bare loops of the same work, in a minute or two
-	@$(BIN)/python -m benchmarks sink emit $(ARGS)
+bench: $(STAMP)  ## measure sink, emit() and gateway beside bare loops of the same work, in a minute or two
+	@$(BIN)/python -m benchmarks sink emit gateway $(ARGS)
 
 .PHONY: bench-alerts
 bench-alerts: $(STAMP)  ## measure the spike detector beside three common rules, on real series where they are at hand
