@@ -27,9 +27,9 @@ class TrackedHttp:
     def __del__(self) -> None:
         """Close nothing: the connections are the original's, which closes them as ever when nobody has it any more."""
 
-    def _answered(self, attempt: Attempt, response: Any, *, streamed: bool) -> None:
+    def _answered(self, attempt: Attempt, response: Any) -> None:
         attempt.answered(response)
-        if not streamed:
+        if response.is_closed:  # it was read as a whole
             attempt.saw(response.content)
             attempt.ended()
             return
@@ -52,7 +52,7 @@ class _Tracked(TrackedHttp):
         except BaseException as error:
             attempt.failed(error)
             raise
-        self._answered(attempt, response, streamed=options.get("stream", False))
+        self._answered(attempt, response)
         return response
 
 
@@ -69,7 +69,7 @@ class _TrackedAsync(TrackedHttp):
         except BaseException as error:
             attempt.failed(error)
             raise
-        self._answered(attempt, response, streamed=options.get("stream", False))
+        self._answered(attempt, response)
         return response
 
 
