@@ -10,12 +10,14 @@ from spendgauge.sinks.lines import Position, Row, read_models
 
 __all__ = ["GAPS_FRAME", "read_gaps"]
 
+_OF_EACH_GAP: Final = ("first_seq", "last_seq", "opened_offset", "opened_at_ms")
+
 GAPS_FRAME: Final = pl.Schema(
     {
         "source": pl.String(),
         "stream": pl.String(),
         **dict.fromkeys(("partition", "version", "next_seq"), pl.Int64()),
-        **{f"gap_{name}": pl.List(pl.Int64()) for name in ("first_seq", "last_seq", "opened_offset", "opened_at_ms")},
+        **{f"gap_{name}": pl.List(pl.Int64()) for name in _OF_EACH_GAP},
         **dict.fromkeys(("repeats", "shared", "record_offset", "record_line"), pl.Int64()),
     }
 )
@@ -29,10 +31,9 @@ def read_gaps(chunk: RecordChunk) -> tuple[pl.DataFrame, list[Row]]:
 
 
 def _row(chunk: RecordChunk, at: Position, line: SourceGaps) -> dict[str, Any]:
-    names = ("first_seq", "last_seq", "opened_offset", "opened_at_ms")
     return {
         **line.model_dump(exclude={"gaps", "shared"}),
-        **{f"gap_{name}": [getattr(gap, name) for gap in line.gaps] for name in names},
+        **{f"gap_{name}": [getattr(gap, name) for gap in line.gaps] for name in _OF_EACH_GAP},
         "shared": int(line.shared),
         "record_offset": chunk.offsets[at.place],
         "record_line": at.line,
