@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.plain_spikes import USD, PlainStep, plain_steps
 
-from spendgauge.schemas.errors import SpendgaugeError
+from spendgauge.schemas.errors import ConfigurationError, SpendgaugeError
 from spendgauge.streams.spikes import SpikeDetector, SpikeKey, SpikeParameters, SpikeStep
 
 _QUICK = SpikeParameters(
@@ -321,6 +322,33 @@ def test_no_amount_turns_the_sums_around() -> None:
     assert [step.state for step in steps] == ["raised", "resolved"]
     assert all(step.since_onset > 0 for step in steps)
     assert steps[0].seen == 2 * 10**17
+
+
+def test_a_key_that_is_named_twice_has_cost_both() -> None:
+    """Two parts of a minute of one key are their sum, not the last of them."""
+    key: SpikeKey = ("total", ())
+    once, twice = SpikeDetector(), SpikeDetector()
+    once.close(1, [key], [5], [3])
+    twice.close(1, [key, key], [2, 3], [1, 2])
+    assert list(once.snapshot()) == list(twice.snapshot())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"window_minutes": 0},
+        {"record_lag_minutes": 0},
+        {"slow_half_life_minutes": 0},
+        {"resolve_minutes": 256},
+        {"resolve_score": 1.5},
+        {"z_factor": 0.0},
+    ],
+)
+def test_figures_that_cannot_work_are_refused(wrong: dict[str, Any]) -> None:
+    """They fail where they are given, with the name and the value, and not in the first spike."""
+    ((name, _),) = wrong.items()
+    with pytest.raises(ConfigurationError, match=name):
+        SpikeParameters(**wrong)
 
 
 @pytest.mark.parametrize("keys", [1, 63, 64, 65, 5000])

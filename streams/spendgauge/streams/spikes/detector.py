@@ -143,9 +143,9 @@ class SpikeDetector:
         self._lanes.rows[lane] = row
         self._lanes.awake[lane] = is_awake(self._lanes.rows[lane : lane + 1])[0]
 
-    def forget(self, before: int) -> int:
-        """Drop the keys that were silent for so long that they begin anew anyway; say how many."""
-        return self._lanes.drop(before=before - self.parameters.forget_minutes)
+    def forget(self, minute: int) -> int:
+        """Drop the keys that by this minute were silent for so long that they begin anew anyway; say how many."""
+        return self._lanes.drop(before=minute - self.parameters.forget_minutes)
 
     def _dense(self, lanes: Integers, values: Integers) -> Integers:
         dense = np.zeros(len(self._lanes.rows), dtype=np.int64)

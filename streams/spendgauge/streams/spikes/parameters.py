@@ -9,6 +9,10 @@ from spendgauge.schemas.money import PICODOLLARS_PER_USD
 __all__ = ["OUTPUT_TOKENS", "Limits", "SpikeParameters"]
 
 
+_MOST_CALM_MINUTES: Final = 255
+"""What a row counts up to."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """What one key must exceed, in whole amounts of a window: picodollars, or tokens of an unpriced model."""
@@ -45,13 +49,13 @@ class SpikeParameters:
     record_lag_minutes: int = 10
     """The record is fed so late, or a spike would be measured against its own beginning."""
 
-    record_factor: float = 1.5
+    record_factor: float = 1.7
     """So far above its own record a key is unusual, however heavy its tail is."""
 
     record_min_z: float = 3.0
     """A record counts only far from the mean: a record that has decayed for days is broken by next to nothing."""
 
-    z_factor: float = 12.0
+    z_factor: float = 10.0
     """So many standard deviations are unusual without a record too. Spending is heavy-tailed: 3 or 4 happen daily."""
 
     min_ratio: float = 2.0
@@ -95,9 +99,12 @@ class SpikeParameters:
 
     def __post_init__(self) -> None:
         """Refuse figures that cannot work."""
-        for name in ("window_minutes", "fast_half_life_minutes", "slow_half_life_minutes", "record_half_life_minutes"):
+        halves = ("fast_half_life_minutes", "slow_half_life_minutes", "record_half_life_minutes")
+        for name in ("window_minutes", "record_lag_minutes", "resolve_minutes", *halves):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} {getattr(self, name)} must be at least 1 minute.")
+        if self.resolve_minutes > _MOST_CALM_MINUTES:
+            raise ConfigurationError(f"resolve_minutes {self.resolve_minutes} must be at most {_MOST_CALM_MINUTES}.")
         if not 0 <= self.resolve_score <= 1:
             raise ConfigurationError(f"resolve_score {self.resolve_score} must be from 0 to 1, the score that raises.")
         if min(self.record_factor, self.z_factor) <= 0:
