@@ -89,12 +89,12 @@ def synthetic(*, seed: int = 5) -> Traffic:
     return Traffic("synthetic", tuple(f"service-{n:02}" for n in range(_KEYS)), np.stack(columns, axis=1))
 
 
-def noise(per_minute: float, *, keys: int, days: int, seed: int = 6) -> Traffic:
-    """Draw keys where nothing ever happens: calls by chance, costs by chance, a dollar in five minutes on average."""
+def noise(per_minute: float, *, keys: int, days: int, call_usd: float, seed: int = 6) -> Traffic:
+    """Draw keys where nothing ever happens: calls by chance, at costs by chance of so many USD on average."""
     draw = np.random.default_rng([seed, int(per_minute * 10)])
     costs = np.stack([_costs(draw, draw.poisson(per_minute, size=days * DAY)) for _ in range(keys)], axis=1)
-    scaled = (costs * (0.2 / per_minute / _MEAN_CALL_USD)).astype(np.int64)
-    return Traffic(f"noise, {per_minute:g} calls a minute", tuple(f"noise-{n}" for n in range(keys)), scaled)
+    scaled = (costs * (call_usd / _MEAN_CALL_USD)).astype(np.int64)
+    return Traffic("noise", tuple(f"noise-{n}" for n in range(keys)), scaled)
 
 
 def _costs(draw: np.random.Generator, counts: Integers) -> Integers:

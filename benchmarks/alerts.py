@@ -11,13 +11,15 @@ import numpy as np
 from benchmarks.alert_rules import PEERS, Judge, Ours, Peer, Statistic
 from benchmarks.alert_series import DAY, Traffic, noise, read_servegen, synthetic
 from benchmarks.alert_trials import FACTORS, Alarms, Trials, follow, inject_spikes, runaways, shifted
-from benchmarks.report import Sheet
+from benchmarks.report import Sheet, figure
 from spendgauge.schemas import SystemClock
 from spendgauge.streams.spikes import SpikeDetector, SpikeKey
 
 __all__ = ["measure_alerts"]
 
-_VOLUMES: Final = (0.05, 1, 10, 100, 1000)
+_VOLUMES: Final = (0.05, 0.3, 1, 3, 10, 100)
+_CALL_USD: Final = 0.02
+_USD_A_MINUTE: Final = 0.2
 _NOISE_KEYS: Final = 12
 _NOISE_DAYS: Final = 8
 _THRESHOLDS: Final = np.geomspace(1, 64, 13)
@@ -104,22 +106,22 @@ def _found(trials: dict[int, Trials]) -> tuple[str, ...]:
 def _quiet(rules: Sequence[_Rule]) -> Sheet:
     """Count what is raised where nothing ever happens."""
     rows = []
-    traffics = [noise(volume, keys=_NOISE_KEYS, days=_NOISE_DAYS) for volume in _VOLUMES]
+    cases = [(v, _CALL_USD) for v in _VOLUMES] + [(v, _USD_A_MINUTE / v) for v in _VOLUMES]
+    traffics = [noise(volume, keys=_NOISE_KEYS, days=_NOISE_DAYS, call_usd=usd) for volume, usd in cases]
     costs = np.concatenate([traffic.costs for traffic in traffics], axis=1)
     for rule in rules:
         alarms = follow(rule.begin(costs.shape[1]), costs)
-        counts = alarms.sent.reshape(len(_VOLUMES), -1).sum(axis=1) / (_NOISE_KEYS * _NOISE_DAYS)
+        counts = alarms.sent.reshape(len(cases), -1).sum(axis=1) / (_NOISE_KEYS * _NOISE_DAYS)
         rows.append((rule.name, *(f"{count:.3f}" for count in counts)))
-    head = ("sent a key and day, calls a minute:", *(f"{volume:g}" for volume in _VOLUMES))
-    return Sheet("pure noise, 12 USD an hour whatever the volume", head, rows)
+    head = ("sent a key and day", *(f"{volume:g}/min of {figure(usd)} USD" for volume, usd in cases))
+    return Sheet("pure noise, calls and their costs by chance", head, rows)
 
 
 def _steps(rules: Sequence[_Rule]) -> Sheet:
     """Let spending triple for good, and agents run away on keys that spend a dollar a day."""
     shift = _NOISE_DAYS // 2 * DAY
-    tripled = shifted(noise(10, keys=_NOISE_KEYS, days=_NOISE_DAYS), factor=3, from_minute=shift)
-    calm = noise(0.07, keys=_NOISE_KEYS, days=5)
-    quiet = Traffic("quiet", calm.keys, calm.costs // 288)
+    tripled = shifted(noise(10, keys=_NOISE_KEYS, days=_NOISE_DAYS, call_usd=0.02), factor=3, from_minute=shift)
+    quiet = noise(0.07, keys=_NOISE_KEYS, days=5, call_usd=0.01)
     rows = []
     for rule in rules:
         before: list[np.int64] = []
