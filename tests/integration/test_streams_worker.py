@@ -4,10 +4,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+from tests.brokers import EmbeddedBroker
 from tests.loads import Followed, FollowedRates, Load, differences, send
 from tests.workers import FAUST, OURS, committed, running_worker, until_rated
 
@@ -120,6 +122,24 @@ def test_logs_are_json_where_nobody_reads(kafka: KafkaSettings) -> None:
         said = [json.loads(line) for line in process.communicate(timeout=30)[1].splitlines()]
     assert said[-1]["event"] == "stopped"
     assert said[-1]["events"] == load.sent
+
+
+def test_a_worker_stops_without_its_broker() -> None:
+    """A worker whose broker is gone says so now and then, and ends when told to."""
+    load = _load(14)
+    with ExitStack() as brokers:
+        kafka = brokers.enter_context(EmbeddedBroker()).settings()
+        create_topics(kafka, topic_specs(kafka.topics))
+        with running_worker(kafka, errors=subprocess.PIPE) as worker:
+            with FollowedRates(kafka) as rates:
+                send(kafka, load.lines(2_000, spread_ms=60_000), per_record=(1, 1, 20))
+                assert until_rated(rates, load.sent) == load.sent
+            brokers.close()
+            sleep(2)
+            worker.terminate()
+            said = worker.communicate(timeout=30)[1].splitlines()
+    assert worker.returncode == 0
+    assert len(said) < 20
 
 
 def test_python_needs_no_environment() -> None:
