@@ -190,4 +190,6 @@ def test_the_rooms_names() -> None:
         "create_producer",
         "estimate_tokens",
         "pseudonym",
+        "track",
+        "usage_context",
     ]

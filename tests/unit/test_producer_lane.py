@@ -13,6 +13,7 @@ from spendgauge.producers.identity import EventIds, boot_id, source_names
 from spendgauge.producers.invalid import InvalidEventError
 from spendgauge.producers.lane import Lane, Record
 from spendgauge.schemas import UsageEvent
+from spendgauge.schemas.ends import SourceEnd
 
 NOW_MS = 1_800_000_000_123
 ID = "0190c5b0-3d6e-7c41-9f0e-2a6f1d0b7e55"
@@ -171,6 +172,21 @@ def test_an_event_too_long_for_consumers_is_refused() -> None:
     with pytest.raises(InvalidEventError, match=r"at most 8192 are accepted"):
         add(to, tags={f"{n}" * 30: "\U0001f600" * 256 for n in range(10)})
     assert add(to).seq == 0
+
+
+@pytest.mark.parametrize("now_ms", [NOW_MS, 0, -(2**70), 2**70])
+def test_a_source_ends_whatever_the_clock_says(now_ms: int) -> None:
+    """An end names the source and the number that comes next, and is said once for each; no clock can prevent it."""
+    to = lane()
+    assert to.end(now_ms) is None
+    to.skip(3)
+    record = to.end(now_ms)
+    assert record is not None
+    end = SourceEnd.model_validate_json(record.value)
+    assert (end.source, end.next_seq, record.events) == ("api@h#b", 3, 0)
+    assert to.end(now_ms) is None
+    add(to)
+    assert to.end(now_ms) is not None
 
 
 def test_a_ready_line_gets_source_and_seq() -> None:

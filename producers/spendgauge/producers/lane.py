@@ -17,11 +17,14 @@ from spendgauge.producers.shorthand import Shorthand
 from spendgauge.schemas import UsageEvent
 from spendgauge.schemas.ends import END_SCHEMA, SourceEnd
 from spendgauge.schemas.events import MAX_EVENT_BYTES
+from spendgauge.schemas.fields import EARLIEST, LATEST
 from spendgauge.schemas.lines import event_line
 
 __all__ = ["Draft", "Lane", "Record", "end_line"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST_MS: Final = (EARLIEST - _EPOCH) // timedelta(milliseconds=1)
+_LATEST_MS: Final = (LATEST - _EPOCH) // timedelta(milliseconds=1) - 1
 _validate: Final[Callable[[dict[str, Any]], UsageEvent]] = UsageEvent.__pydantic_validator__.validate_python
 
 
@@ -175,8 +178,11 @@ class Lane:
 
 
 def end_line(source: bytes, next_seq: int, *, now_ms: int) -> bytes:
-    """Write the end of a source that has used all numbers below ``next_seq``, as one line."""
-    closed_at = _EPOCH + timedelta(milliseconds=now_ms)
+    """Write the end of a source that has used all numbers below ``next_seq``, as one line.
+
+    A clock beyond what the schema holds must not cost the end: the nearest time that it holds stands in it.
+    """
+    closed_at = _EPOCH + timedelta(milliseconds=min(max(now_ms, _EARLIEST_MS), _LATEST_MS))
     end = SourceEnd(schema=END_SCHEMA, source=source.decode(), next_seq=next_seq, closed_at=closed_at)
     return end.model_dump_json().encode()
 
