@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -218,3 +219,39 @@ def test_logs_are_lines_of_json_unless_somebody_watches(as_json: bool) -> None:
     else:
         assert "ours" in lines[0]
         assert "theirs 2" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((), "a gateway needs keys: make one with `spendgauge gateway key NAME --keys FILE`"),
+        (("--open", "--host", "0.0.0.0"), "without keys a gateway at 0.0.0.0 would take events from anybody"),
+        (("--keys", "none.toml"), "the keys in none.toml cannot be read (No such file or directory)"),
+    ],
+    ids=str,
+)
+def test_a_gateway_without_keys_says_why(run: Run, arguments: tuple[str, ...], sentence: str) -> None:
+    """Keys that are missing where they are needed are said, with what to do."""
+    assert_sentence(run("gateway", *arguments, "--spool", "spool"), sentence)
+
+
+def test_a_gateway_names_the_port_it_cannot_have(run: Run, tmp_path: Path) -> None:
+    """A port in use is named with its flag, and nothing is written."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = run("gateway", "--open", "--port", port, "--spool", str(tmp_path / "spool"))
+    assert_sentence(done, f"cannot listen on 127.0.0.1 port {port} (Address already in use)", "--port")
+    assert not (tmp_path / "spool").exists()
+
+
+def test_a_key_is_printed_once(run: Run, tmp_path: Path) -> None:
+    """The key alone is on stdout, so that it can be piped; the file does not have it. A bad option is wrong usage."""
+    keys = str(tmp_path / "keys.toml")
+    done = run("gateway", "key", "shop", "--keys", keys, "--allow", "team=a", "--allow", "team=b", "--set", "tenant=x")
+    assert (done.status, done.out[:3], done.out.count("\n")) == (0, "sg_", 1)
+    text = (tmp_path / "keys.toml").read_text(encoding="utf-8")
+    assert done.out.strip() not in text
+    assert 'set = { tenant = "x" }\nallow = { team = ["a", "b"] }' in text
+    assert run("gateway", "key", "other", "--keys", keys, "--allow", "team").status == 2
+    assert_sentence(run("gateway", "key", "shop", "--keys", keys), "has a key shop")
+    assert_sentence(run("gateway", "key", "shop"), "say where the keys are: --keys FILE, or SPENDGAUGE_GATEWAY_KEYS")

@@ -89,7 +89,7 @@ async def _take(gateway: Gateway, request: Request, items: Sequence[Item]) -> li
         raise RefusedError(
             413, f"{len(items)} events are too many for a request; send {gateway.settings.gateway_items}"
         )
-    wait = gateway.events.take(name, len(items))
+    wait = gateway.events.take(name, len(items)) if items else 0.0
     if wait:
         raise RefusedError(429, "too many events", retry_seconds=wait)
     if gateway.settings.durability == "disk" or len(items) > _INLINE_ITEMS:

@@ -96,9 +96,8 @@ class _Process:
             )
         )
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(
-                number, lambda *_: None
-            )  # uvicorn hears them itself, and raises them again when it has stopped
+            # uvicorn hears them while it serves; this is for before, and for after, when it raises them once more
+            signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         host, port = listener.getsockname()[:2]
         _log.info("the gateway listens", host=host, port=port, keys=len(self._keys.ring) if self._keys else "none")
         with monitoring(settings, self._vitals):
