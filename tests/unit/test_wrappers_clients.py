@@ -194,13 +194,25 @@ def test_nothing_is_kept_when_a_call_is_over() -> None:
     with httpx2.Client(transport=transport) as http:
         client = track(anthropic.Anthropic(api_key="k", http_client=http), producer=producer)
         with client.messages.with_streaming_response.create(**ASKED) as response:
-            attempt = response.http_response.stream._attempt  # type: ignore[attr-defined]  # ours, within the SDK's
+            attempt = response.http_response.stream._attempt  # ours, within the SDK's
             assert isinstance(attempt, Attempt)
             assert attempt.request is not None
             response.read()
             assert attempt.request is None
             assert "Hello" not in repr(vars(attempt))
             assert producer.events[0].input_tokens == 12
+
+
+def test_an_answer_that_somebody_closed_is_an_event() -> None:
+    """A hook of the HTTP client that closes an answer unread leaves nothing to read, and no exception of ours."""
+    producer = RecordingProducer()
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, stream=_Pieces()))
+    with httpx2.Client(transport=transport, event_hooks={"response": [lambda response: response.close()]}) as http:
+        client = track(anthropic.Anthropic(api_key="k", http_client=http), producer=producer)
+        with client.messages.with_streaming_response.create(**ASKED) as response:
+            assert response.is_closed
+    (event,) = producer.events
+    assert (event.status, event.usage_source, event.output_tokens) == ("ok", "estimated", 0)
 
 
 def _result(turns: int, total: int) -> dict[str, Any]:

@@ -159,7 +159,10 @@ def test_no_text_gets_through_a_tracked_client(
             call(http, producer, mark, stream=stream)
         except Exception as error:  # noqa: BLE001 - whatever the SDK raises; only notes on it would be ours
             notes = getattr(error, "__notes__", [])
-    assert producer.events
+    counted = {(event.status, event.usage_source) for event in producer.events}
+    assert counted
+    if (status, form) == (200, "whole"):
+        assert counted == {("ok", "provider")}
     assert producer.invalid == []
     assert mark not in _all_of(producer)
     assert mark not in log.text

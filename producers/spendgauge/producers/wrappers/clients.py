@@ -29,12 +29,12 @@ class TrackedHttp:
 
     def _answered(self, attempt: Attempt, response: Any) -> None:
         attempt.answered(response)
-        if response.is_closed:  # it was read as a whole
-            attempt.saw(response.content)
-            attempt.ended()
-            return
         try:
-            see_pieces(response, attempt, library=self.library, asynchronous=self.asynchronous)
+            if response.is_closed:  # it was read as a whole
+                attempt.saw(response.content)
+                attempt.ended()
+            else:
+                see_pieces(response, attempt, library=self.library, asynchronous=self.asynchronous)
         except Exception as error:  # noqa: BLE001 - the promise: nothing is raised into the caller
             attempt.lost_sight(error)
             attempt.ended()

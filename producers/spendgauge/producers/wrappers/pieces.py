@@ -1,7 +1,7 @@
 """How is the body of an answer seen as it passes, without being held up, changed or kept?
 
-Between the HTTP library's own stream and its response stands one that hands on each piece as it comes. It compares with
-no type of the SDKs, so the library's base class is given to it when it is made.
+Between the HTTP library's own stream and its response stands one that hands on each piece as it comes. A response takes
+only streams of its own library's kind, so the class is made for the library that the client has.
 """
 
 import sys

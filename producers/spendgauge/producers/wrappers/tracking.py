@@ -27,6 +27,7 @@ _ELSEWHERE: Final = {
     "Vertex": "gcp.vertex_ai",
     "Azure": "azure.ai.openai",
     "Foundry": "azure.ai.inference",
+    "GoogleCloud": "gcp.vertex_ai",
 }
 """What the names of the SDKs' own classes say about where the model runs."""
 
@@ -75,16 +76,19 @@ def unobserved(client: object) -> int:
 
 def _sdk(client: object) -> tuple[str, Api]:
     """Name the provider of a client, and how to read it."""
-    kinds = type(client).__mro__
-    roots = {kind.__module__.partition(".")[0] for kind in kinds} & _SDKS.keys()
-    if len(roots) != 1 or not is_http_client(getattr(client, "_client", None)) or not hasattr(client, "copy"):
+    theirs = [kind for kind in type(client).__mro__ if _root(kind) in _SDKS]
+    if not theirs or not is_http_client(getattr(client, "_client", None)) or not hasattr(client, "copy"):
         raise ConfigurationError(
             f"{type(client).__name__} cannot be tracked: it is no client of the anthropic or openai package; "
             "read its answers with spendgauge.producers.adapters"
         )
-    name, api = _SDKS[roots.pop()]
-    names = [kind.__name__ for kind in kinds]
-    return next((other for word, other in _ELSEWHERE.items() if any(word in known for known in names)), name), api
+    name, api = _SDKS[_root(theirs[0])]
+    elsewhere = (where for word, where in _ELSEWHERE.items() if any(word in kind.__name__ for kind in theirs))
+    return next(elsewhere, name), api
+
+
+def _root(kind: type) -> str:
+    return kind.__module__.partition(".")[0]
 
 
 def _any(client: object) -> Any:
