@@ -1,15 +1,11 @@
-"""Does a producer lose nothing while a real Apache Kafka is killed, frozen and started again, and it is killed too?"""
+"""Does a producer in memory lose nothing while a real Apache Kafka is killed, frozen and started again?"""
 
-import os
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from tests.apache_kafka import ApacheKafka, missing_tool
-from tests.producers import CALL, positions, read_back, unpacked
+from tests.producers import CALL, read_back, unpacked
 
 from spendgauge.producers import ProducerSettings, UsageProducer
 from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
@@ -28,7 +24,7 @@ def apache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
         yield cluster
 
 
-def test_a_storm_loses_nothing(apache: ApacheKafka) -> None:
+def test_an_outage_loses_nothing(apache: ApacheKafka) -> None:
     """Four threads emit while the broker is killed twice and frozen once: every event arrives, each seq is one event,
     and nothing was dropped or given up."""
     kafka = KafkaSettings(kafka=apache.address)
@@ -64,67 +60,6 @@ def test_a_storm_loses_nothing(apache: ApacheKafka) -> None:
     found = {(event.source, event.seq): event.event_id for event in unpacked(read_back(kafka, events=len(ids)))}
     assert set(found) == {(source, seq) for source, count in emitter.sources.items() for seq in range(count)}
     assert set(found.values()) == set(ids)
-
-
-CHILD = Path(__file__).parents[1] / "contract" / "producer_child.py"
-
-
-def test_a_spool_outlives_service_and_broker(apache: ApacheKafka, tmp_path: Path) -> None:
-    """A service emits all the time; its process is killed twice and started again, the broker twice meanwhile: every
-    event whose emit had returned arrives, each source without a gap, in order, and with repeats only."""
-    kafka = KafkaSettings(kafka=apache.address, topic_prefix="spool.")
-    create_topics(kafka, topic_specs(kafka.topics), replication_factor=1)
-    fields = {"service": "api", "spool_dir": str(tmp_path / "spool"), "durability": "process", **kafka.model_dump()}
-    settings = ProducerSettings(**fields)
-    ids = _emit_until_killed(settings, lambda: apache.kill(0))
-    ids += _emit_until_killed(settings, lambda: _restart(apache))
-    heir = UsageProducer(settings)
-    for _ in range(600):
-        ids.append(heir.emit(**CALL) or "")
-        if not heir.replaying:
-            break
-        SystemClock().sleep(0.1)
-    assert heir.close(30), heir.stats()
-    assert not heir.replaying
-    records = read_back(kafka, events=len(ids))
-    assert set(ids) <= {event.event_id for event in unpacked(records)}
-    found = positions(records)
-    assert len(found) == 3
-    for seqs in found.values():
-        assert list(dict.fromkeys(seqs)) == list(range(len(set(seqs))))
-    assert len({(event.source, event.seq, event.event_id) for event in unpacked(records)}) <= len(ids) + 2
-    assert list((tmp_path / "spool").iterdir()) == []
-
-
-def _restart(apache: ApacheKafka) -> None:
-    apache.start(0)
-    apache.wait(0)
-    SystemClock().sleep(2)
-    apache.kill(0)
-    apache.start(0)
-    apache.wait(0)
-
-
-def _emit_until_killed(settings: ProducerSettings, meanwhile: Callable[[], None]) -> list[str]:
-    """Run a service that emits as fast as it can; do something to its broker, kill it, return the ids that it had."""
-    command = [sys.executable, str(CHILD), "until_killed"]
-    environment = {**os.environ, **settings.environment()}
-    ids: list[str] = []
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        reader = threading.Thread(
-            target=lambda lines: ids.extend(line.strip() for line in lines), args=[process.stdout]
-        )
-        reader.start()
-        try:
-            while len(ids) < 1000:
-                SystemClock().sleep(0.05)
-            meanwhile()
-            SystemClock().sleep(0.5)
-        finally:
-            process.kill()
-            reader.join()
-    return [event_id for event_id in ids if len(event_id) == 36]
 
 
 def test_what_the_broker_will_not_take_is_named(apache: ApacheKafka, caplog: pytest.LogCaptureFixture) -> None:
