@@ -29,6 +29,7 @@ class EventIds:
         self._parts: list[pl.Series] = []
 
     def add(self, ids: pl.Series) -> None:
+        """Remember ids."""
         self._parts.append(ids)
 
     def holds(self, ids: pl.Series) -> pl.Series:
