@@ -26,6 +26,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
 
+_THOUSANDTHS: Final = tuple(f".{number:03d}Z" for number in range(1000))
+
 _FIRST: Final = frozenset({"event_id", "source", "seq", "kind", "adjusts", "occurred_at", "started_at"})
 """What stands first in a line, in this order, and is written here; an adjustment is never plain."""
 
@@ -112,9 +114,8 @@ def _text_of(moment: Any) -> str | None:
 
 
 def _text_now(now_ms: int) -> str | None:
-    seconds, milliseconds = divmod(now_ms, 1000)
-    text = _text_of_second(seconds)
-    return f"{text}.{milliseconds:03d}Z" if text is not None else None
+    text = _text_of_second(now_ms // 1000)
+    return text + _THOUSANDTHS[now_ms % 1000] if text is not None else None
 
 
 @lru_cache(maxsize=4)
