@@ -15,7 +15,6 @@ from tests.strategies import NOW_MS, chunk_of, event_lines
 
 from spendgauge.schemas import END_SCHEMA, RecordChunk, RejectedEvent, SourceEnd, UsageEvent
 from spendgauge.schemas.chunks import FRAME_SCHEMA, DecodedChunk, EndLine, decode, decode_chunk, prepare_decoder, slow
-from spendgauge.schemas.lines import end_line
 
 
 def among_good_ones(lines: list[bytes], *, per_record: int = 50) -> RecordChunk:
@@ -277,8 +276,10 @@ def test_a_missing_field_is_named() -> None:
     assert found.detail == "event_id is missing; occurred_at is missing; provider is missing; and 1 more"
 
 
-END = end_line(
+END = (
     SourceEnd(schema=END_SCHEMA, source="s#0", next_seq=7, closed_at=datetime(2026, 9, 21, 14, 13, 20, tzinfo=UTC))
+    .model_dump_json()
+    .encode()
 )
 
 

@@ -1,9 +1,8 @@
-"""How is an event, or a source's end, written? As one line of compact JSON with the defaults left out."""
+"""How is an event written? As one line of compact JSON with the defaults left out."""
 
-from spendgauge.schemas.ends import SourceEnd
 from spendgauge.schemas.events import MAX_EVENT_BYTES, UsageEvent
 
-__all__ = ["end_line", "event_line"]
+__all__ = ["event_line"]
 
 
 def event_line(event: UsageEvent) -> bytes:
@@ -21,8 +20,3 @@ def event_line(event: UsageEvent) -> bytes:
             "shorten its names and tags"
         )
     return line
-
-
-def end_line(end: SourceEnd) -> bytes:
-    """Write a source's end as one line of UTF-8 JSON, without the newline; it always fits."""
-    return end.model_dump_json().encode()
