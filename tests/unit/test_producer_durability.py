@@ -14,7 +14,7 @@ from confluent_kafka import KafkaError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import LogCapture
-from tests.producers import CALL, FakeBroker, FakeClock, ends, positions
+from tests.producers import CALL, FakeBroker, FakeClock, ends, positions, unpacked
 
 from spendgauge.producers import ProducerSettings, ProducerStats, UsageProducer
 from spendgauge.producers.intake import Intake
@@ -25,6 +25,7 @@ from spendgauge.producers.spool import DiskSpools, Journal
 from spendgauge.producers.spool.segment import Segment
 from spendgauge.producers.worker import Worker
 from spendgauge.schemas import ConfigurationError
+from spendgauge.schemas.ends import SourceEnd
 
 pytestmark = pytest.mark.usefixtures("log")
 
@@ -475,8 +476,10 @@ def _spool() -> Iterator[str]:
 @given(steps=STEPS, durability=st.sampled_from(["memory", "process"]), window=st.integers(1, 3))
 def test_nothing_that_was_safe_is_lost_or_out_of_order(steps: list[str], durability: str, window: int) -> None:
     """However often a service is killed or closed and its broker comes and goes: every event that had an id arrives, as
-    does every one that was accepted before a close, and of each source first deliveries are in the order of ``seq``."""
+    does every one that was accepted before a close, and of each source first deliveries are in the order of ``seq``.
+    Each that was closed has said which number comes next."""
     clock, broker, safe, boots = FakeClock(), FakeBroker(window=window), list[str](), iter(range(1000))
+    closed: dict[str, int] = {}
     with _spool() as root:
 
         def start() -> Service:
@@ -503,6 +506,8 @@ def test_nothing_that_was_safe_is_lost_or_out_of_order(steps: list[str], durabil
                     assert service.worker.stop()
                     assert service.intake.lost == 0
                     safe += accepted
+                    (lane,) = service.intake.lanes
+                    closed[lane.source] = lane.next_seq
                     service = start()
         for _ in range(len(steps) + 40):
             clock.sleep(1.0)
@@ -513,3 +518,5 @@ def test_nothing_that_was_safe_is_lost_or_out_of_order(steps: list[str], durabil
     for seqs in positions(broker.records).values():
         first = list(dict.fromkeys(seqs))
         assert first == sorted(first, key=lambda seq: seq or 0)
+    told = [SourceEnd.model_validate_json(record.value) for record in broker.records if not unpacked([record])]
+    assert {(end.source, end.next_seq) for end in told} >= {(name, used) for name, used in closed.items() if used}
