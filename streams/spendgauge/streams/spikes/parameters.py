@@ -49,7 +49,7 @@ class SpikeParameters:
     record_lag_minutes: int = 10
     """The record is fed so late, or a spike would be measured against its own beginning."""
 
-    record_factor: float = 1.7
+    record_factor: float = 1.6
     """So far above its own record a key is unusual, however heavy its tail is."""
 
     record_min_z: float = 3.0

@@ -1,8 +1,8 @@
 """How unusual is a window? 1 raises, and less than 0.7 is calm.
 
-    z = (x - fast mean) / fast deviation        rec = x / record        score = max(rec / 1.7 if z >= 3, z / 10)
+    z = (x - fast mean) / fast deviation        rec = x / record        score = max(rec / 1.6 if z >= 3, z / 10)
 
-and 0 below twice the slow mean. A key of less than a day has no record yet: a cap stands for 1.7 times the record. In
+and 0 below twice the slow mean. A key of less than a day has no record yet: a cap stands for 1.6 times the record. In
 its first hour it has nothing but the cap.
 """
 
