@@ -28,8 +28,11 @@ from spendgauge.schemas import Clock, SpendgaugeError, SystemClock, UnavailableE
 
 __all__ = ["main", "run_stack", "start_detached", "stop_stack"]
 
+_UP_SECONDS: Final = 160.0
+"""How long a start may take, a little longer than the supervisor itself waits: it knows what is missing."""
+
 _PATIENCE_SECONDS: Final = 90.0
-"""How long a start or a stop of another process may take before it is given up."""
+"""How long a stop of another process may take before it is given up."""
 
 _URGENT_SECONDS: Final = 8.0
 _LOOK_SECONDS: Final = 0.05
@@ -150,7 +153,7 @@ def _description(plan: StackPlan) -> Iterator[str]:
 
 
 def _wait_for_work(data: Path, process: int, *, said: Callable[[], str]) -> StackState:
-    deadline = _CLOCK.monotonic() + _PATIENCE_SECONDS
+    deadline = _CLOCK.monotonic() + _UP_SECONDS
     while _CLOCK.monotonic() < deadline:
         state = load_state(data)
         if state is not None and state.supervisor.pid == process and state.phase == "running":
@@ -158,7 +161,7 @@ def _wait_for_work(data: Path, process: int, *, said: Callable[[], str]) -> Stac
         if os.waitpid(process, os.WNOHANG) != (0, 0):
             raise UnavailableError(said())
         _CLOCK.sleep(_LOOK_SECONDS)
-    raise UnavailableError(f"the stack did not come up within {_PATIENCE_SECONDS:.0f} s; see {data / 'logs'}")
+    raise UnavailableError(f"the stack did not come up within {_UP_SECONDS:.0f} s; see {data / 'logs'}")
 
 
 def _forget(data: Path) -> bool:

@@ -34,6 +34,10 @@ _MOST_MISSES: Final = 3
 _SILENT_SECONDS: Final = 30.0
 """A process whose heartbeat is older hangs, if it still is at the next looks: a computer may have slept."""
 
+_FIRST_BEAT_SECONDS: Final = 120.0
+"""How long the first one may take. The first start after an installation compiles: ten seconds of processor time in the
+sink and in each worker, at once, on a machine that may have other things to do; ended early, it would begin anew."""
+
 
 class Rounds:
     """The processes of one plan, and what is known of them."""
@@ -176,7 +180,8 @@ class Rounds:
             self._on_answer("clickhouse", self.store, http_answers(address, "/ping", timeout_seconds=_ANSWER_SECONDS))
         for child in self._looping:
             if child.is_running:
-                self._on_answer(child.spec.name, child, (child.heartbeat_age() or 0.0) <= _SILENT_SECONDS)
+                patience = _SILENT_SECONDS if child.has_beaten else _FIRST_BEAT_SECONDS
+                self._on_answer(child.spec.name, child, (child.heartbeat_age() or 0.0) <= patience)
 
     def _on_answer(self, name: str, child: Child | None, answers: bool) -> None:
         misses = self._misses[name] = 0 if answers else self._misses.get(name, 0) + 1

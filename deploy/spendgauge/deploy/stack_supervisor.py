@@ -13,7 +13,7 @@ from spendgauge.schemas import Clock, UnavailableError
 __all__ = ["Supervisor"]
 
 _ROUND_SECONDS: Final = 0.1
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 150.0
 _MOST_START_FAILURES: Final = 3
 _LAST_RATES_SECONDS: Final = 5.0
 """How long the sink may take for what the workers wrote when they stopped."""

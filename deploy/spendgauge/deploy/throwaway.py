@@ -16,7 +16,9 @@ from spendgauge.schemas import Clock, UnavailableError
 
 __all__ = ["throwaway_stack"]
 
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 160.0
+"""A little longer than the supervisor itself waits: it knows what is missing."""
+
 _STOP_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.05
 
