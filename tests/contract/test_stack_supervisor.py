@@ -11,6 +11,7 @@ from time import monotonic
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from spendgauge.deploy import stack_rounds
 from spendgauge.deploy.stack_children import Child, ChildSpec, backoff_seconds
 from spendgauge.deploy.stack_health import KafkaWatch
 from spendgauge.deploy.stack_plan import StackPlan, make_plan
@@ -82,6 +83,28 @@ def test_a_stop_during_the_start_is_obeyed(plan: StackPlan) -> None:
         supervisor.start(stop)
         supervisor.stop(stop)
     assert monotonic() - started < 2
+
+
+@pytest.mark.integration
+def test_the_first_sign_of_life_may_take_longer(plan: StackPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has not beaten yet (it may be compiling) is ended later than one that has and then fell silent."""
+    for name, seconds in (("_CHECK_SECONDS", 0.0), ("_SILENT_SECONDS", 0.2), ("_FIRST_BEAT_SECONDS", 4.0)):
+        monkeypatch.setattr(stack_rounds, name, seconds)
+    quiet = replace(plan.sink, command=("sleep", "60"))
+    assert quiet.heartbeat is not None
+    workers = tuple(replace(worker, command=("sleep", "60"), heartbeat=None) for worker in plan.workers)
+    for beaten in (False, True):
+        said: list[str] = []
+        with supervising(replace(plan, sink=quiet, workers=workers), said) as supervisor:
+            while (begun := monotonic()) and not any(
+                c.spec is quiet and c.is_running for c in supervisor._rounds.children
+            ):
+                supervisor._turn("starting")
+            if beaten:
+                quiet.heartbeat.touch()
+            while not any("sink gives no sign of life" in line for line in said):
+                supervisor._turn("starting")
+        assert (monotonic() - begun < 3) == beaten
 
 
 @pytest.mark.integration
