@@ -1,0 +1,103 @@
+"""What is kept of a partition of ``cost.rates``? Entries of a compacted topic, in the partition of the same number.
+
+A key is compact JSON, and there are two kinds of entries:
+
+* ``["<rule>", "<series>", [<key>]]``: a ``KeptKey``, the detector's row of that key and, until the row is written
+  again, **the alerts of the steps that led to it**. Row and alerts are one record, so neither is ever kept without the
+  other: whoever takes over sends what was kept and not sent, and judges nothing again that was.
+* ``["closed"]``: a ``KeptMinute``, up to where the rows are complete, and from where lines will be read again.
+"""
+
+import base64
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from spendgauge.schemas.alerts import Alert
+from spendgauge.streams.spikes import SpikeKey
+
+__all__ = ["CLOSED_KEY", "Entry", "Kept", "KeptKey", "KeptMinute", "RuleKey", "entry_of", "read_kept"]
+
+RuleKey = tuple[str, SpikeKey]
+"""A rule and a key that it judges."""
+
+Entry = tuple[bytes, bytes]
+"""A record's key and value."""
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class KeptKey(_Wire):
+    """Where one key stands."""
+
+    row: str = Field(description="The detector's row, in base64.")
+    incident_id: str = Field(default="", description="Of the alarm that is up; empty: none is.")
+    raised: int = Field(default=0, description="The minute in which it was raised.")
+    alerts: tuple[Alert, ...] = Field(default=(), description="What the last steps said; to be sent if it was not.")
+
+    @property
+    def state(self) -> bytes:
+        """The detector's row."""
+        return base64.b64decode(self.row)
+
+
+class KeptMinute(_Wire):
+    """How far a partition is, in minutes since 1970 UTC."""
+
+    saved: int = Field(description="What any row has absorbed up to this minute is kept.")
+    read_from: int = Field(description="Lines of this minute and of later ones are not yet committed.")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of one partition."""
+
+    keys: Mapping[RuleKey, KeptKey] = field(default_factory=dict)
+    minute: KeptMinute | None = None
+
+    @property
+    def unsent(self) -> list[Alert]:
+        """The alerts that may not have been sent, the first one first."""
+        found = [alert for kept in self.keys.values() for alert in kept.alerts]
+        return sorted(found, key=lambda alert: alert.evaluated_at)
+
+
+CLOSED_KEY: Final = b'["closed"]'
+_KEY: Final[TypeAdapter[tuple[str, str, tuple[str, ...]]]] = TypeAdapter(tuple[str, str, tuple[str, ...]])
+
+
+def entry_of(name: RuleKey, kept: KeptKey) -> Entry:
+    """Write where a key stands."""
+    rule, (series, key) = name
+    text = json.dumps([rule, series, list(key)], ensure_ascii=False, separators=(",", ":"))
+    return text.encode(), kept.model_dump_json(exclude_defaults=True).encode()
+
+
+def read_kept(records: Iterable[tuple[bytes | None, bytes | None]]) -> Kept:
+    """Read keys and values in the order of the log: the last value of a key counts, none removes it.
+
+    What cannot be read was written by another version: such a key begins anew.
+    """
+    last = {key: value for key, value in records if key is not None}
+    minute = _read_minute(last.pop(CLOSED_KEY, None))
+    keys: dict[RuleKey, KeptKey] = {}
+    for raw, value in last.items():
+        try:
+            rule, series, key = _KEY.validate_json(raw)
+            if value is not None:
+                keys[rule, (series, key)] = KeptKey.model_validate_json(value)
+        except ValidationError:
+            continue
+    return Kept(keys, minute)
+
+
+def _read_minute(value: bytes | None) -> KeptMinute | None:
+    try:
+        return None if value is None else KeptMinute.model_validate_json(value)
+    except ValidationError:
+        return None

@@ -1,0 +1,175 @@
+"""Does each step become one alert, in whatever order lines come, and whenever a worker is killed?"""
+
+from collections import Counter
+from random import Random
+
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.alerting_worlds import FIRST_MINUTE, Killed, World, contribution, cut, said, traffic
+
+from spendgauge.schemas.alerts import Alert
+from spendgauge.streams.alerting import KEPT_MINUTES, Desk, read_kept, read_lines
+from spendgauge.streams.alerting.minutes import RecentMinutes
+
+_MINUTES = 70
+_law = settings(deadline=None, max_examples=5)
+_seeds = st.integers(0, 10**9)
+_dooms = st.lists(
+    st.one_of(
+        st.tuples(st.just("alert"), st.integers(0, 2)),
+        st.tuples(st.just("entry"), st.integers(0, 40)),
+        st.tuples(st.just("commit"), st.integers(0, 9)),
+    ),
+    min_size=4,
+    max_size=12,
+)
+
+
+def _run(seed: int, *, shuffled: int | None = None) -> list[Alert]:
+    """Judge drawn traffic by one worker that lives through it; ``shuffled``: lines come twice, in another order."""
+    world, worker, random = World(), None, Random(shuffled or 0)
+    for number, lines in enumerate(traffic(seed, minutes=_MINUTES)):
+        written = lines if shuffled is None else random.sample(lines * 2, 2 * len(lines))
+        world.log += cut(written, random)
+        worker = world.work(FIRST_MINUTE + number + 1, worker)
+    return world.sent
+
+
+@_law
+@given(seed=_seeds, other=st.integers(1, 10**9))
+def test_the_order_repetition_and_cutting_of_lines_change_nothing(seed: int, other: int) -> None:
+    """Lines of a minute in any order, twice, in any records, give the same alerts."""
+    assert _run(seed, shuffled=other) == _run(seed)
+
+
+def test_the_traffic_of_these_tests_raises_escalates_and_resolves() -> None:
+    """What the laws here are held against is not silence."""
+    found = {alert.state for seed in range(5) for alert in _run(seed)}
+    assert found == {"raised", "escalated", "resolved"}
+
+
+@_law
+@given(seed=_seeds, dooms=_dooms, pause=st.integers(0, 7))
+def test_a_worker_that_is_killed_before_any_write_loses_no_alert_and_sends_none_twice(
+    seed: int, dooms: list[tuple[str, int]], pause: int
+) -> None:
+    """Killed between any two writes, again and again, the workers send what one that lives would have sent.
+
+    Nobody takes over for some minutes each time.
+    """
+    sent = _with_accidents(seed, dooms, pause=pause, delays=[0])
+    assert Counter(map(said, sent)) == Counter(map(said, _run(seed)))
+
+
+@_law
+@given(seed=_seeds, dooms=_dooms, pause=st.integers(0, 7))
+def test_with_lines_that_come_late_too_nothing_is_sent_twice(
+    seed: int, dooms: list[tuple[str, int]], pause: int
+) -> None:
+    """Where lines come minutes late, and workers are killed amid corrections, each step is still sent once.
+
+    What is escalated or resolved was raised.
+    """
+    sent = _with_accidents(seed, dooms, pause=pause, delays=[0, 0, 0, 1, 4, 18])
+    assert max(Counter(map(said, sent)).values(), default=1) == 1
+    assert {alert.alert_id for alert in sent} == {alert.alert_id for alert in sent if alert.state == "raised"}
+
+
+def _with_accidents(seed: int, dooms: list[tuple[str, int]], *, pause: int, delays: list[int]) -> list[Alert]:
+    left, random, resting = list(dooms), Random(seed), 0
+    world, worker, pending = World(doom=left.pop()), None, list[tuple[int, bytes]]()
+    for number, lines in enumerate(traffic(seed, minutes=_MINUTES)):
+        pending += [(number + random.choice(delays), record) for record in cut(lines, random)]
+        world.log += [record for due, record in pending if due <= number]
+        pending = [(due, record) for due, record in pending if due > number]
+        resting -= 1
+        try:
+            worker = worker if resting > 0 else world.work(FIRST_MINUTE + number + 1, worker)
+        except Killed:
+            worker, resting, world.doom = None, pause, left.pop() if left else None
+    world.doom = None
+    world.work(FIRST_MINUTE + _MINUTES, worker)
+    return world.sent
+
+
+def test_a_killed_worker_reads_no_more_than_the_last_minutes_again() -> None:
+    """What is committed is 20 minutes old at most: a restart does not read the whole log."""
+    world, worker = World(), None
+    for number, lines in enumerate(traffic(3, minutes=_MINUTES)):
+        world.log += cut(lines, Random(number))
+        worker = world.work(FIRST_MINUTE + number + 1, worker)
+    left = pl.concat(read_lines([value]) for value in world.log[world.committed :])
+    assert left["minute"].min() == FIRST_MINUTE + _MINUTES - KEPT_MINUTES
+
+
+def test_an_alarm_resolves_when_nothing_comes_any_more() -> None:
+    """An idle partition closes its minutes all the same."""
+    world, worker = World(), None
+    hot = traffic(1, minutes=_MINUTES)
+    for number, lines in enumerate(hot):
+        world.log += cut(lines, Random(number))
+        worker = world.work(FIRST_MINUTE + number + 1, worker)
+    for minute in range(_MINUTES, _MINUTES + 20):
+        worker = world.work(FIRST_MINUTE + minute + 1, worker)
+    assert worker is not None
+    assert worker.alarms == 0
+    assert {a.alert_id for a in world.sent if a.state == "raised"} == {
+        a.alert_id for a in world.sent if a.state == "resolved"
+    }
+
+
+def test_a_pane_and_block_is_worth_its_highest_version_and_blocks_add_up() -> None:
+    """Two versions of a block are one amount; two blocks are two; another minute is another."""
+    key = ("agent", ("planner",))
+    lines = [
+        contribution(key, 600, 7, version=2),
+        contribution(key, 600, 5, version=1),
+        contribution(key, 610, 20, version=1),
+        contribution(key, 600, 100, block=1, version=16),
+        contribution(key, 660, 1000, block=1, version=17),
+    ]
+    minutes = RecentMinutes()
+    for line in lines:
+        minutes.add(read_lines([line.model_dump_json().encode()]))
+    assert minutes.amounts(10).rows() == [("spike", "agent", '["planner"]', 127, 3)]
+    assert minutes.amounts(11)["amount"].to_list() == [1000]
+
+
+def test_a_model_without_a_price_is_judged_by_its_output_tokens() -> None:
+    """An unpriced key has an amount under the rule for tokens; a priced one and another series have none."""
+    unpriced = {"unpriced": 1, "output_tokens": 900}
+    lines = [
+        contribution(("provider+model", ("own", "llama")), 600, 0, **unpriced),
+        contribution(("provider+model", ("openai", "gpt-5")), 600, 9, output_tokens=700),
+        contribution(("team", ("search",)), 600, 0, **unpriced),
+    ]
+    minutes = RecentMinutes()
+    minutes.add(read_lines(line.model_dump_json().encode() for line in lines))
+    tokens = minutes.amounts(10).filter(pl.col("rule") == "token_spike")
+    assert tokens.rows() == [("token_spike", "provider+model", '["own","llama"]', 900, 1)]
+
+
+def test_lines_that_are_none_and_series_that_nobody_watches_say_nothing() -> None:
+    """A broken line takes nothing of its neighbours with it."""
+    good = contribution(("team", ("search",)), 600, -5).model_dump_json().encode()
+    odd = contribution(("session_id", ("s1",)), 600, 7).model_dump_json().encode()
+    read = read_lines([good + b"\n" + odd, None, b"", b"{no json", b'{"series":"team"}\n' + good])
+    assert read["cost_picodollars"].to_list() == [-5, -5]
+    assert read["key"].to_list() == ['["search"]'] * 2
+
+
+def test_what_another_version_kept_begins_anew() -> None:
+    """An entry that cannot be read is left out, and so is a row of other windows."""
+    entries = [
+        (b'["spike","total",[]]', b'{"row":"AAAA"}'),
+        (b'["spike","team",["x"]]', b'{"rows":1}'),
+        (b'["closed"]', b"{}"),
+        (b"?", b"{}"),
+        (None, b"{}"),
+    ]
+    kept = read_kept(entries)
+    assert set(kept.keys) == {("spike", ("total", ()))}
+    assert kept.minute is None
+    assert len(Desk(kept)) == 0
+    assert Desk(kept).closed is None
