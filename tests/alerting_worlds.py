@@ -37,7 +37,7 @@ class Killed(Exception):  # noqa: N818 - it is no error
 
 
 def contribution(
-    key: SpikeKey, second: int, picodollars: int, *, block: int = 0, version: int = 0, **measures: int
+    key: SpikeKey, second: int, picodollars: int, *, block: int = 0, version: int = 0, edition: int = 0, **measures: int
 ) -> RateContribution:
     """Build a line about the ten seconds that begin with this one."""
     return RateContribution(
@@ -48,7 +48,7 @@ def contribution(
         stream="topic:16",
         partition=0,
         block=block,
-        edition=0,
+        edition=edition,
         version=version,
         cost_usd=usd_text(picodollars),
         **{"requests": 1} | {name: measures[name] for name in MEASURES if name in measures} | _zeros(measures),

@@ -4,6 +4,7 @@ from collections import Counter
 from random import Random
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.alerting_worlds import FIRST_MINUTE, Killed, World, contribution, cut, said, traffic
@@ -59,7 +60,7 @@ def test_a_worker_that_is_killed_before_any_write_loses_no_alert_and_sends_none_
     Nobody takes over for some minutes each time.
     """
     sent = _with_accidents(seed, dooms, pause=pause, delays=[0])
-    assert Counter(map(said, sent)) == Counter(map(said, _run(seed)))
+    assert Counter(map(Alert.model_dump_json, sent)) == Counter(map(Alert.model_dump_json, _run(seed)))
 
 
 @_law
@@ -117,6 +118,44 @@ def test_an_alarm_resolves_when_nothing_comes_any_more() -> None:
     assert {a.alert_id for a in world.sent if a.state == "raised"} == {
         a.alert_id for a in world.sent if a.state == "resolved"
     }
+
+
+@pytest.mark.parametrize("doom", [("entry", 0), ("alert", 0), ("alert", 1), ("commit", 0)])
+def test_who_takes_over_sends_what_was_kept_and_not_sent(doom: tuple[str, int]) -> None:
+    """Killed between a step's keeping and its sending, the alert is sent by the next worker, ten minutes later."""
+    key, world, worker, resting = ("agent", ("planner",)), World(doom=doom), None, 0
+    for number, cost in enumerate([10**11] * 24 + [10**13] * 3 + [10**11] * 40):
+        second = (FIRST_MINUTE + number) * 60
+        world.log.append(contribution(key, second, cost, block=number).model_dump_json().encode())
+        resting -= 1
+        try:
+            worker = worker if resting > 0 else world.work(FIRST_MINUTE + number + 1, worker)
+        except Killed:
+            worker, resting, world.doom = None, 10, None
+    assert world.doom is None
+    assert [alert.state for alert in world.sent] == ["raised", "resolved"]
+    assert len({alert.alert_id for alert in world.sent}) == 1
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_correction_resolves_what_it_takes_back(killed: bool) -> None:
+    """Hot minutes that a new price book makes cheap were no spike: the alarm is over with the next minute.
+
+    So it is where the worker that read the correction is killed before it closes that minute.
+    """
+    key, world, worker = ("agent", ("planner",)), World(), None
+    costs = [10**11] * 20 + [10**13] * 3
+    for number, cost in enumerate(costs):
+        second = (FIRST_MINUTE + number) * 60
+        world.log.append(contribution(key, second, cost, block=number).model_dump_json().encode())
+        worker = world.work(FIRST_MINUTE + number + 1, worker)
+    for number in range(20, len(costs)):
+        second = (FIRST_MINUTE + number) * 60
+        world.log.append(contribution(key, second, 10**11, block=number, edition=1).model_dump_json().encode())
+    assert worker is not None
+    worker.read()
+    world.work(FIRST_MINUTE + len(costs) + 1, None if killed else worker)
+    assert [alert.state for alert in world.sent] == ["raised", "resolved"]
 
 
 def test_a_pane_and_block_is_worth_its_highest_version_and_blocks_add_up() -> None:
