@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.alerting_worlds import FIRST_MINUTE, Killed, World, contribution, cut, said, traffic
 
 from spendgauge.schemas.alerts import Alert
-from spendgauge.streams.alerting import KEPT_MINUTES, Desk, read_kept, read_lines
+from spendgauge.streams.alerting import Desk, read_kept, read_lines
 from spendgauge.streams.alerting.minutes import RecentMinutes
 
 _MINUTES = 70
@@ -101,7 +101,7 @@ def test_a_killed_worker_reads_no_more_than_the_last_minutes_again() -> None:
         world.log += cut(lines, Random(number))
         worker = world.work(FIRST_MINUTE + number + 1, worker)
     left = pl.concat(read_lines([value]) for value in world.log[world.committed :])
-    assert left["minute"].min() == FIRST_MINUTE + _MINUTES - KEPT_MINUTES
+    assert left["minute"].min() == FIRST_MINUTE + _MINUTES - 20
 
 
 def test_an_alarm_resolves_when_nothing_comes_any_more() -> None:

@@ -8,8 +8,8 @@
 Pure: no clock, no I/O. See ``docs/spikes.md``.
 """
 
-from spendgauge.streams.alerting.desk import KEPT_MINUTES, Desk, Judged
+from spendgauge.streams.alerting.desk import Desk, Judged
 from spendgauge.streams.alerting.entries import Entry, Kept, read_kept
 from spendgauge.streams.alerting.lines import WATCHED, read_lines
 
-__all__ = ["KEPT_MINUTES", "WATCHED", "Desk", "Entry", "Judged", "Kept", "read_kept", "read_lines"]
+__all__ = ["WATCHED", "Desk", "Entry", "Judged", "Kept", "read_kept", "read_lines"]

@@ -27,14 +27,11 @@ from spendgauge.streams.alerting.minutes import AMOUNTS_SCHEMA, RULES, RecentMin
 from spendgauge.streams.spikes import OUTPUT_TOKENS, SpikeDetector, SpikeParameters, SpikeStep
 from spendgauge.streams.spikes.state import row_dtype, unpack
 
-__all__ = ["KEPT_MINUTES", "SAVED_EVERY", "Desk", "Judged"]
-
-KEPT_MINUTES: Final = 20
-"""Lines of so many minutes are read again after a restart: those that a correction can still change (15), and those
-since rows were saved."""
+__all__ = ["SAVED_EVERY", "Desk", "Judged"]
 
 SAVED_EVERY: Final = 5
-"""Minutes after which the rows that changed are saved."""
+"""Minutes after which the rows that changed are saved. A restart reads the lines of so many minutes again, and of those
+before that a correction can still change (15)."""
 
 _NAME: Final = ("rule", "series", "key")
 
@@ -60,6 +57,7 @@ class Desk:
         kept = kept or Kept()
         parameters = usd or SpikeParameters(), OUTPUT_TOKENS
         self._detectors = {rule: SpikeDetector(own) for rule, own in zip(RULES, parameters, strict=True)}
+        self._correctable = parameters[0].kept_minutes
         self._minutes = RecentMinutes()
         self._up: dict[RuleKey, tuple[str, int]] = {}
         """The incident of each alarm that is up, and when it was raised."""
@@ -94,9 +92,8 @@ class Desk:
     def absorb(self, lines: pl.DataFrame) -> int | None:
         """Take in lines (``LINES_SCHEMA``); say which is the newest minute that they are about, None for none."""
         newest = lines["minute"].max()
-        if self._read_from is not None:
-            lines = lines.filter(pl.col("minute") >= self._read_from)
         if self._closed is not None:
+            lines = lines.filter(pl.col("minute") > self._closed - self._correctable)
             self._late |= set(lines.filter(pl.col("minute") <= self._closed)["minute"].unique())
         self._minutes.add(lines)
         return None if newest is None else int(str(newest))
@@ -141,8 +138,9 @@ class Desk:
                 detector.forget(self._closed)
                 entries += [self._entry((rule, key), row, ()) for key, row in detector.snapshot(since=since)]
             self._saved = self._closed
-        self._read_from = max(self._closed - KEPT_MINUTES + 1, -1 if self._read_from is None else self._read_from)
-        self._forget(self._read_from)
+        again = self._closed - self._correctable - SAVED_EVERY + 1
+        self._read_from = again if self._read_from is None else max(again, self._read_from)
+        self._forget(self._closed - self._correctable + 1)
         kept = KeptMinute(saved=self._saved, read_from=self._read_from)
         return [*entries, (CLOSED_KEY, kept.model_dump_json().encode())]
 

@@ -23,11 +23,11 @@ _MINUTE: Final = 60
 
 LINES_SCHEMA: Final = pl.Schema(
     {
-        "series": pl.String(),
+        "series": pl.Categorical(),
         "key": pl.String(),  # a JSON list
         "minute": pl.Int64(),  # since 1970 UTC
         "pane_start": pl.Int64(),
-        "stream": pl.String(),
+        "stream": pl.Categorical(),
         "partition": pl.Int64(),
         "block": pl.Int64(),
         "rank": pl.UInt64(),  # edition and version as one number: of one pane and block the highest counts
@@ -99,11 +99,11 @@ def _told(read: pl.DataFrame) -> pl.DataFrame:
         pl.all_horizontal(pl.col("edition", "version") >= 0),
     )
     return watched.select(
-        "series",
+        pl.col("series").cast(pl.Categorical),
         key_text(),
         (pl.col("pane_start") // _MINUTE).alias("minute"),
         "pane_start",
-        "stream",
+        pl.col("stream").cast(pl.Categorical),
         "partition",
         "block",
         (pl.col("edition").cast(pl.UInt64) * 2**48 + pl.col("version").cast(pl.UInt64)).alias("rank"),

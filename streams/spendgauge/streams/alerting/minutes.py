@@ -62,6 +62,7 @@ class RecentMinutes:
             self._merge(minute)
             .group_by("series", "key")
             .agg(pl.col("requests", "unpriced", "output_tokens", "cost_picodollars").sum())
+            .with_columns(pl.col("series").cast(pl.String))
             .sort("series", "key")
         )
         without_price = (
