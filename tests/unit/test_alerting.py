@@ -120,21 +120,26 @@ def test_an_alarm_resolves_when_nothing_comes_any_more() -> None:
     }
 
 
-@pytest.mark.parametrize("doom", [("entry", 0), ("alert", 0), ("alert", 1), ("commit", 0)])
+@pytest.mark.parametrize("doom", [("entry", 0), ("entry", 1), ("alert", 0), ("alert", 1), ("alert", 3), ("commit", 0)])
 def test_who_takes_over_sends_what_was_kept_and_not_sent(doom: tuple[str, int]) -> None:
-    """Killed between a step's keeping and its sending, the alert is sent by the next worker, ten minutes later."""
-    key, world, worker, resting = ("agent", ("planner",)), World(doom=doom), None, 0
+    """Killed between a step's keeping and its sending, the alert is sent by the next worker, ten minutes later.
+
+    It stays one incident.
+    """
+    keys, world, worker, resting = [("agent", ("planner",)), ("total", ())], World(doom=doom), None, 0
     for number, cost in enumerate([10**11] * 24 + [10**13] * 3 + [10**11] * 40):
-        second = (FIRST_MINUTE + number) * 60
-        world.log.append(contribution(key, second, cost, block=number).model_dump_json().encode())
+        lines = [contribution(key, (FIRST_MINUTE + number) * 60, cost, block=number) for key in keys]
+        world.log += [line.model_dump_json().encode() for line in lines]
         resting -= 1
         try:
             worker = worker if resting > 0 else world.work(FIRST_MINUTE + number + 1, worker)
         except Killed:
             worker, resting, world.doom = None, 10, None
     assert world.doom is None
-    assert [alert.state for alert in world.sent] == ["raised", "resolved"]
-    assert len({alert.alert_id for alert in world.sent}) == 1
+    assert Counter((alert.key, alert.state) for alert in world.sent) == Counter(
+        (key, state) for _, key in keys for state in ("raised", "resolved")
+    )
+    assert len({alert.incident_id for alert in world.sent}) == 1
 
 
 @pytest.mark.parametrize("killed", [False, True])

@@ -6,6 +6,8 @@ A key is compact JSON, and there are two kinds of entries:
   again, **the alerts of the steps that led to it**. Row and alerts are one record, so neither is ever kept without the
   other: whoever takes over sends what was kept and not sent, and judges nothing again that was.
 * ``["closed"]``: a ``KeptMinute``, up to where the rows are complete, and from where lines will be read again.
+
+A key that was silent for 28 days begins anew, so the topic may delete what was not written again for longer than that.
 """
 
 import base64
