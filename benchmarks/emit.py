@@ -7,6 +7,7 @@ caller is in the figure.
 
 import argparse
 import json
+import subprocess
 import sys
 import time
 import uuid
@@ -20,7 +21,7 @@ from typing import Any, Final
 
 from confluent_kafka import Producer
 
-from benchmarks.machines import run_pinned
+from benchmarks.machines import processors, run_pinned, start_pinned
 from benchmarks.report import Row
 from spendgauge.producers import UsageProducer
 from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
@@ -38,6 +39,10 @@ _OURS: Final = {
     "pseudonyms": "the same, with two pseudonyms",
     "disk": "durability=disk",
 }
+
+_MODULE: Final = "spendgauge.producers"
+_MADE_OF: Final = "confluent_kafka, pydantic, structlog"
+_IMPORTS: Final = 9
 
 _FIELDS: Final[dict[str, Any]] = {
     "provider": "anthropic",
@@ -72,7 +77,17 @@ def measure_emit(kafka: str, *, rounds: int) -> list[Row]:
         for who, percentile in product(_OURS, ("p50", "p99")):
             ours, bare = (median(run[percentile] for run in found[one, pace]) for one in (who, "bare"))
             rows.append(Row(f"{_OURS[who]}, {percentile}, {text}", ours, "json.dumps + produce()", bare, "µs"))
-    return rows
+    taken = [(_import_ms(_MODULE), _import_ms(_MADE_OF)) for _ in range(_IMPORTS)]
+    own, parts = (median(times) for times in zip(*taken, strict=True))
+    return [*rows, Row(f"import {_MODULE}", own, f"import {_MADE_OF}", parts, "ms")]
+
+
+def _import_ms(names: str) -> float:
+    """Say how long an import takes in a new process, in milliseconds; what is compiled of Python is in its cache."""
+    script = f"import time; began = time.perf_counter(); import {names}; print(1000 * (time.perf_counter() - began))"
+    with start_pinned([sys.executable, "-c", script], processor=processors()[1], output=subprocess.PIPE) as process:
+        printed, _ = process.communicate(timeout=60)
+    return float(printed)
 
 
 @contextmanager
