@@ -418,6 +418,21 @@ class TestEntries:
         changed, silent = positions.end_block()
         assert (sorted(changed), silent, len(positions)) == (["c"], ["b"], 2)
 
+    def test_what_begins_anew_within_a_block_is_new(self) -> None:
+        """A source that begins anew in the block in which it was silent: its numbers are new however the log is cut,
+        also where they jump, and also where its first event and the silence are in one chunk."""
+        early, late = [0, 1, 2, 3], [0, 2, 4]
+        events = frame_of([Sent(n, "a", seq, n + 1) for n, seq in enumerate([*early, *late])])
+        since = pl.when(pl.col("offset") >= len(early)).then(SILENT_MS + 1).otherwise(0)
+        events = events.with_columns(pl.col("received_at_ms") + since)
+        going_on = frame_of([Sent(0, "a", 0, 1), Sent(1, "a", 1, 2)])
+        going_on = going_on.with_columns(pl.col("received_at_ms") + pl.col("offset") * (SILENT_MS + 1))
+        for log, gaps in ((events, 2), (going_on, 1)):
+            for size in (1, len(log)):
+                positions = Positions({})
+                assert sum(len(positions.fresh(part)) for part in log.iter_slices(size)) == len(log)
+                assert positions.missing == (gaps, gaps)
+
     def test_what_another_version_wrote_is_left_alone(self) -> None:
         """Keys and values that cannot be read are passed over, and never removed."""
         strange: list[tuple[bytes | None, bytes | None]] = [

@@ -156,8 +156,8 @@ class Positions:
     def _follow(self, run: Run, ends: Sequence[Remark]) -> bool:
         """Remember a source's events where they are just the next ones, each once, and the end says no more; say
         whether that is so."""
-        source, low, high, events, rising, offset, _, _, at_ms = run
-        state = self._states.get(source) or unseen(offset, at_ms, unsure=self._unverified)
+        source, low, high, events, rising, offset, _, _, first_at_ms, at_ms = run
+        state = self._states.get(source) or unseen(offset, first_at_ms, unsure=self._unverified)
         next_seq, holes, passed, unsure, repeats, shared, first_offset, last_at_ms = state
         if not (rising and low == next_seq and high - low + 1 == events):
             return False
@@ -217,8 +217,7 @@ class Positions:
         if event.seq is None:
             return not event.id_known
         before = self._before(source, event)
-        at_block_start = self._at_block_start.setdefault(source, before)
-        after, new = decide(before, event, at_block_start=at_block_start)
+        after, new = decide(before, event, at_block_start=self._begin_from(source, before))
         self._move(source, before, after, event)
         return new
 
@@ -227,7 +226,7 @@ class Positions:
         before = self._before(source, line)
         after = says(before, line)
         if after is not before:
-            self._at_block_start.setdefault(source, before)
+            self._begin_from(source, before)
             self._move(source, before, after, line)
 
     def _before(self, source: str, event: SeqEvent) -> SourceState:
@@ -236,6 +235,12 @@ class Positions:
         if before is None or event.at_ms - before.last_at_ms > SILENT_MS:
             return unseen(event.offset, event.at_ms, unsure=self._unverified)
         return before
+
+    def _begin_from(self, source: str, before: SourceState) -> SourceState:
+        """Say where a source stood at the block's start, or where it began anew since."""
+        if before is not self._states.get(source):
+            self._at_block_start[source] = before
+        return self._at_block_start.setdefault(source, before)
 
     def _move(self, source: str, before: SourceState, after: SourceState, event: SeqEvent) -> None:
         """Remember where a line has brought its source."""

@@ -52,6 +52,7 @@ class Run(NamedTuple):
     first_offset: int
     last_offset: int
     last_line: int
+    first_at_ms: int
     last_at_ms: int
 
 
@@ -66,6 +67,7 @@ def runs_of(numbered: pl.DataFrame) -> Iterator[Run]:
         pl.col("offset").first().alias("first_offset"),
         pl.col("offset").last().alias("last_offset"),
         pl.col("line").last().alias("last_line"),
+        pl.col("received_at_ms").first().alias("first_at_ms"),
         pl.col("received_at_ms").max().alias("last_at_ms"),
     )
     return map(Run._make, described.rows())
