@@ -146,12 +146,12 @@ class Scene:
     def finish(self) -> None:
         """Send what was held back, wait until all is rated, and let the workers leave.
 
-        A last event of each partition gives them a flush in which to clear up behind what they have committed.
+        Last events of each partition give them two flushes in which to clear up: one that was given its partitions just
+        now knows with the first what is committed, and clears up behind it with the second.
         """
-        self.sender.send(self.load.rest())
-        self.until_rated()
-        self.sender.send(self.load.farewells())
-        self.until_rated()
+        for last in (self.load.rest, self.load.farewells, self.load.farewells):
+            self.sender.send(last())
+            self.until_rated()
         self.threads = [worker.threads for worker in self.fleet.workers]
         self.live_keys = sum(int(last["live_keys"]) for last in self.fleet.leave_all())
 
