@@ -71,6 +71,8 @@ def test_a_key_that_cannot_work_is_not_made(
     ("text", "reason"),
     [
         ("", "has no key"),
+        ("keys = 5", r"\[keys.NAME\], once a key"),
+        ("[[keys]]\nsha256 = 1", r"\[keys.NAME\], once a key"),
         ("[keys", "is not TOML"),
         ("[keys.a]\n", "the key a in .* cannot be used: sha256: Field required"),
         ('[keys.a]\nsha256 = "ABC"\n', "cannot be used: sha256: String should match pattern"),

@@ -112,6 +112,8 @@ def read_keys(path: Path) -> KeyRing:
     """Read a file of keys. Raises ``ConfigurationError`` that names the key and the entry which cannot be used."""
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8")).get("keys", {})
+        if not isinstance(entries, dict):
+            raise ConfigurationError(f"{path}: keys must be written as [keys.NAME], once a key")
     except OSError as error:
         raise ConfigurationError(
             f"the keys in {path} cannot be read ({error.strerror}); make one with `spendgauge gateway key NAME "
