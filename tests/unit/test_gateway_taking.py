@@ -11,7 +11,7 @@ from tests.producers import CALL, FakeBroker, FakeClock
 from spendgauge.producers import RecordingProducer, UsageProducer
 from spendgauge.producers.gateway.keys import Key
 from spendgauge.producers.gateway.replies import RefusedError, refusal_reply, verdicts_reply
-from spendgauge.producers.gateway.taking import Taker, Verdict
+from spendgauge.producers.gateway.taking import Taker, Verdict, judge_like
 
 
 class Doubtful(RecordingProducer):
@@ -74,6 +74,25 @@ def test_a_reason_names_the_field(fields: dict[str, Any], reason: str, tmp_path:
         (verdict,) = Taker(producer, clock=FakeClock()).take([CALL | fields], None)
     assert verdict.fate == "refused"
     assert reason in verdict.reason
+
+
+def test_what_is_too_large_for_the_producer_is_no_trouble(tmp_path: Path) -> None:
+    """An event is taken or refused whatever its size: the producer's own fields, which make the line longer, and a
+    pseudonym never make it look as if the disk had failed, which would turn all other senders away."""
+    large = CALL | {"tags": {f"{n}": "é" * 240 for n in range(16)}, "user_id": "u"}
+    with UsageProducer(
+        service="a-gateway-with-a-name",
+        spool_dir=str(tmp_path),
+        durability="process",
+        pseudonym_key="5a" * 32,
+        pseudonym_key_id="2026",
+        connect=FakeBroker().connect,
+    ) as producer:
+        ours = Taker(producer, clock=FakeClock(), judge=judge_like(producer))
+        sizes = [large | {"feature": "f" * min(n, 256), "agent": "a" * max(n - 256, 0)} for n in range(0, 450, 3)]
+        fates = [verdict.fate for verdict in ours.take(sizes, None)]
+    assert not ours.troubled
+    assert (set(fates), fates[0], fates[-1]) == ({"taken", "refused"}, "taken", "refused")
 
 
 def test_times_that_consumers_reject_are_refused_here() -> None:

@@ -23,7 +23,7 @@ from spendgauge.producers.gateway.keys import KeyFile
 from spendgauge.producers.gateway.protocol import bounded_protocol
 from spendgauge.producers.gateway.routes import Gateway, create_app
 from spendgauge.producers.gateway.settings import GatewaySettings
-from spendgauge.producers.gateway.taking import Taker
+from spendgauge.producers.gateway.taking import Taker, judge_like
 from spendgauge.producers.producer import UsageProducer
 from spendgauge.schemas import Clock, ConfigurationError, SystemClock
 from spendgauge.schemas.heartbeat import Heartbeat
@@ -62,7 +62,7 @@ class _Process:
         self._keys = keys
         self._heartbeat = Heartbeat(settings.heartbeat, clock)
         self._stopping = False
-        self._taker = Taker(producer, clock=clock)
+        self._taker = Taker(producer, clock=clock, judge=judge_like(producer))
         figures = Figures(producer.stats, self._obstacles)
         self._vitals = Vitals(figures.registry, self._heartbeat.silent_seconds, self._obstacles)
         app = create_app(

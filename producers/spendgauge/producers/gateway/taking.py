@@ -10,10 +10,11 @@ from spendgauge.producers.emitter import UsageEmitter
 from spendgauge.producers.gateway.keys import Key
 from spendgauge.producers.invalid import InvalidEventError
 from spendgauge.producers.lane import Lane
+from spendgauge.producers.producer import UsageProducer
 from spendgauge.producers.timely import untimely
 from spendgauge.schemas import Clock
 
-__all__ = ["Fate", "Item", "Taker", "Verdict"]
+__all__ = ["Fate", "Item", "Taker", "Verdict", "judge_like"]
 
 Fate = Literal["taken", "known", "refused", "unsafe"]
 """Safe now; safe before, under the same id; no valid event; valid, and not safe: to be sent again."""
@@ -23,6 +24,9 @@ Item = Mapping[str, Any] | str
 
 _REMEMBERED: Final = 100_000
 _TROUBLE_SECONDS: Final = 1.0
+_LATE_SEQ: Final = 10**12
+"""So many events no gateway takes: its number is as long as any."""
+
 _ANY_ID: Final = "00000000-0000-7000-8000-000000000001"
 _UNSAFE: Final = "it could not be stored safely now; send it again"
 
@@ -36,6 +40,17 @@ class Verdict:
     reason: str = ""
 
 
+def judge_like(producer: UsageProducer) -> Lane:
+    """Make a lane that refuses what the producer refuses, and the size of its lines is part of that.
+
+    An event too large for the producer alone would look like one that the disk did not take.
+    """
+    settings, source = producer.settings, max(producer.sources, key=len)
+    lane = Lane(source, defaults=settings.defaults, max_events=1, max_bytes=1, pseudonyms=settings.pseudonyms)
+    lane.skip(_LATE_SEQ)
+    return lane
+
+
 class Taker:
     """Gives items to a producer, and remembers the last ids that senders chose: a repeated request adds nothing.
 
@@ -43,10 +58,11 @@ class Taker:
     senders who come again in an outage do not have each event in memory many times.
     """
 
-    def __init__(self, producer: UsageEmitter, *, clock: Clock) -> None:
+    def __init__(self, producer: UsageEmitter, *, clock: Clock, judge: Lane | None = None) -> None:
+        """``judge`` says what is wrong with an event that the producer did not take (``judge_like``)."""
         self._producer = producer
         self._clock = clock
-        self._judge = Lane("gateway", defaults={"service": "gateway"}, max_events=1, max_bytes=1)
+        self._judge = judge or Lane("gateway", defaults={"service": "gateway"}, max_events=1, max_bytes=1)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._lock = threading.Lock()
         self._trouble_until = 0.0
