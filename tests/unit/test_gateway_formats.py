@@ -18,7 +18,7 @@ ENVELOPE: dict[str, Any] = {"specversion": "1.0", "id": "1", "source": "/a", "ty
 def items(body: Any, kind: str = JSON, **headers: str) -> list[Any]:
     """Read a body of a kind."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return list(read_items({"content-type": kind, **headers}, data))
+    return read_items({"content-type": kind, **headers}, data, most=10)
 
 
 def test_one_event_and_several() -> None:
@@ -114,6 +114,14 @@ def test_wrong_base64_is_a_reason(coded: object) -> None:
     """What is no base64 of JSON is said, and not repeated."""
     envelope = {name: value for name, value in ENVELOPE.items() if name != "data"} | {"data_base64": coded}
     assert items(envelope, CLOUDEVENT) == ["data_base64 must be JSON in base64"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"), [(NDJSON, b"{\n" * 100), (JSON, b"[" + b"{}," * 99 + b"{}]"), (CLOUDEVENTS, [{}] * 100)]
+)
+def test_no_more_is_read_than_shows_that_it_is_too_much(kind: str, body: Any) -> None:
+    """A small body that unpacks to millions of lines is not read line by line: one item too many says enough."""
+    assert len(items(body, kind)) == 11
 
 
 def test_a_content_type_is_known_by_its_name() -> None:

@@ -114,6 +114,16 @@ def test_json_of_another_shape_is_refused(body: object) -> None:
         read_traces(JSON, json.dumps(body).encode())
 
 
+@pytest.mark.parametrize("kind", [PROTOBUF, JSON])
+def test_spans_without_end_are_refused(kind: str) -> None:
+    """What holds more spans than any exporter sends is not gone through: it would hold the other senders up."""
+    ids = {"traceId": "", "spanId": ""}
+    export = {"resourceSpans": [{"scopeSpans": [{"spans": [ids for _ in range(100_001)]}]}]}
+    with pytest.raises(RefusedError, match="a request may have 100000 spans") as refused:
+        read_traces(kind, protobuf(export) if kind == PROTOBUF else json.dumps(export).encode())
+    assert refused.value.status == 413
+
+
 def test_an_empty_export_is_one() -> None:
     """Nothing to say is said by nothing: protobuf of no bytes."""
     assert read_traces(PROTOBUF, b"").items == []

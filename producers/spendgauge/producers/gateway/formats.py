@@ -1,6 +1,7 @@
 """What is in a body of usage? Items, by its content type: JSON, NDJSON or CloudEvents."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -24,8 +25,8 @@ def media_type(headers: Mapping[str, str]) -> str:
     return _NAMES.get(given, given)
 
 
-def read_items(headers: Mapping[str, str], body: bytes) -> list[Item]:
-    """Take a body apart; an item that is no object is the reason why.
+def read_items(headers: Mapping[str, str], body: bytes, *, most: int) -> list[Item]:
+    """Take a body apart, no further than one item beyond ``most``; an item that is no object is the reason why.
 
     Raises ``RefusedError`` where the content type is another, the body is not JSON as a whole, or holds nothing.
     """
@@ -34,7 +35,7 @@ def read_items(headers: Mapping[str, str], body: bytes) -> list[Item]:
         raise RefusedError(415, f"the content-type must be one of {', '.join(_READERS)}")
     if kind == JSON and is_binary(headers):
         return [binary_event(headers, _parsed(body))]
-    items = _READERS[kind](body)
+    items = list(islice(_READERS[kind](body), most + 1))
     if not items:
         raise RefusedError(400, "the body holds no event")
     return items
@@ -49,22 +50,22 @@ def _json(body: bytes) -> list[Item]:
     return [_object(item) for item in value]
 
 
-def _lines(body: bytes) -> list[Item]:
-    return [_line(line) for line in body.split(b"\n") if line.strip()]
+def _lines(body: bytes) -> Iterator[Item]:
+    return (_line(line) for line in body.split(b"\n") if line.strip())
 
 
 def _cloudevent(body: bytes) -> list[Item]:
     return [structured_event(_parsed(body))]
 
 
-def _cloudevents(body: bytes) -> list[Item]:
+def _cloudevents(body: bytes) -> Iterator[Item]:
     value = _parsed(body)
     if not isinstance(value, list):
         raise RefusedError(400, "a batch of CloudEvents must be a JSON array")
-    return [structured_event(item) for item in value]
+    return map(structured_event, value)
 
 
-_READERS: Final[dict[str, Callable[[bytes], list[Item]]]] = {
+_READERS: Final[dict[str, Callable[[bytes], Iterable[Item]]]] = {
     JSON: _json,
     NDJSON: _lines,
     CLOUDEVENT: _cloudevent,

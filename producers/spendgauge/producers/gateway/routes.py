@@ -42,7 +42,7 @@ def create_app(gateway: Gateway) -> FastAPI:
 
     async def usage(request: Request) -> Response:
         body = await _body(gateway, request)
-        verdicts = await _take(gateway, request, read_items(request.headers, body))
+        verdicts = await _take(gateway, request, read_items(request.headers, body, most=gateway.settings.gateway_items))
         return verdicts_reply(verdicts)
 
     async def traces(request: Request) -> Response:
@@ -86,9 +86,7 @@ async def _take(gateway: Gateway, request: Request, items: Sequence[Item]) -> li
     key: Key | None = request.scope[KEY]
     name = key.name if key else ""
     if len(items) > gateway.settings.gateway_items:
-        raise RefusedError(
-            413, f"{len(items)} events are too many for a request; send {gateway.settings.gateway_items}"
-        )
+        raise RefusedError(413, f"a request may have {gateway.settings.gateway_items} events; send fewer at a time")
     wait = gateway.events.take(name, len(items)) if items else 0.0
     if wait:
         raise RefusedError(429, "too many events", retry_seconds=wait)

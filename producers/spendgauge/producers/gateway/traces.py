@@ -31,6 +31,9 @@ from spendgauge.producers.gateway.taking import Item
 __all__ = ["Traces", "export_reply", "read_traces"]
 
 _MARK: Final = "gen_ai."
+_MOST_SPANS: Final = 100_000
+"""Of all kinds. Two bytes are a span, and a request of nothing else would hold the other senders up for seconds."""
+
 _SCALARS: Final = ("string_value", "int_value", "double_value", "bool_value")
 
 
@@ -52,7 +55,9 @@ def read_traces(content_type: str, body: bytes) -> Traces:
         raise RefusedError(415, f"the content-type must be {PROTOBUF} or {JSON}")
     found: list[Item] = []
     ignored = 0
-    for span, resource in spans:
+    for number, (span, resource) in enumerate(spans):
+        if number == _MOST_SPANS:
+            raise RefusedError(413, f"a request may have {_MOST_SPANS} spans; send fewer at a time")
         events = otel_events(span, resource=resource) if span is not None else []
         found.extend(events)
         ignored += not events
