@@ -44,6 +44,7 @@ class EventLines:
         self._begun, self._size = [rest], len(rest)
         for line in lines:
             yield from self._line(line.removesuffix(b"\r"))
+        self._size += sum(map(len, self._data))
 
     def _line(self, line: bytes) -> Iterator[Any]:
         if line.startswith(b"data:"):
