@@ -106,6 +106,24 @@ def test_times_that_consumers_reject_are_refused_here() -> None:
     assert "seconds ahead of now" in verdicts[3].reason
 
 
+def test_an_id_that_comes_twice_at_once_is_emitted_once() -> None:
+    """A sender that gave up waiting sends again while the first request is under way: one event, and nothing is called
+    safe that is not yet."""
+
+    class Busy(RecordingProducer):
+        def emit(self, /, **fields: Any) -> str | None:
+            meanwhile.extend(ours.take([event], None))
+            return super().emit(**fields)
+
+    meanwhile: list[Verdict] = []
+    producer, event = Busy("gateway"), CALL | {"event_id": uuid(3)}
+    ours = taker(producer)
+    assert [verdict.fate for verdict in ours.take([event], None)] == ["taken"]
+    assert ([verdict.fate for verdict in meanwhile], len(producer.events)) == (["unsafe"], 1)
+    assert not ours.troubled
+    assert ours.take([event], None)[0].fate == "known"
+
+
 def test_an_id_that_comes_again_is_known() -> None:
     """The same id, in any case, is emitted once; another key's is another sender's."""
     producer = RecordingProducer("gateway")

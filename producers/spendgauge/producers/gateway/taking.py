@@ -28,6 +28,7 @@ _LATE_SEQ: Final = 10**12
 """So many events no gateway takes: its number is as long as any."""
 
 _ANY_ID: Final = "00000000-0000-7000-8000-000000000001"
+_UNDER_WAY: Final = "another request brings the same event now; send it again"
 _UNSAFE: Final = "it could not be stored safely now; send it again"
 
 
@@ -64,6 +65,7 @@ class Taker:
         self._clock = clock
         self._judge = judge or Lane("gateway", defaults={"service": "gateway"}, max_events=1, max_bytes=1)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._under_way: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
         self._trouble_until = 0.0
 
@@ -87,6 +89,17 @@ class Taker:
             return Verdict("refused", reason=late)
         own = fields.get("event_id")
         mark = (key.name if key else "", own.lower() if isinstance(own, str) else "")
+        with self._lock:
+            if mark in self._under_way:
+                return Verdict("unsafe", reason=_UNDER_WAY)
+            if mark[1]:
+                self._under_way.add(mark)
+        try:
+            return self._judged(fields, mark, now_ms)
+        finally:
+            self._under_way.discard(mark)
+
+    def _judged(self, fields: Mapping[str, Any], mark: tuple[str, str], now_ms: int) -> Verdict:
         known = mark in self._known
         event_id = None if known or self.troubled else self._producer.emit(**fields)
         if event_id is not None:
