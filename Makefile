@@ -32,9 +32,9 @@ demo: $(STAMP)  ## see it work: a day of usage through the embedded stack, the b
 setup: $(STAMP)  ## make .venv with the pinned versions, and spendgauge in it
 
 .PHONY: test
-test: lint types  ## check all: format, lint, types, tests (says what it skipped, and why)
+test: lint types  ## check all: format, lint, types, tests, two files at a time (says what it skipped, and why)
 	@$(BIN)/python -c "from tests.apache_kafka import fetch_jars, missing_tool; missing_tool() or fetch_jars()"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 .PHONY: failures
 failures: $(STAMP)  ## kill, freeze and cut off what can be, again and again (ARGS="--times 10 --broker kafka|embedded|both")
