@@ -2,8 +2,8 @@
 
 Only what is not complete yet is kept.
 
-*Source*: WHATWG HTML, "Server-sent events" (lines end in CR LF, LF or CR; a blank line ends an event; data lines are
-joined by newlines); Amazon Transcribe's developer guide, "Event stream encoding" (a frame: its length, the length of
+*Source*: WHATWG HTML, "Server-sent events" (a blank line ends an event; data lines are joined by newlines; of the line
+ends that it allows, CR LF and LF are read, and nobody sends a lone CR); Amazon Transcribe's developer guide, "Event stream encoding" (a frame: its length, the length of
 its headers, a checksum, headers, payload, a checksum).
 """
 
