@@ -3,8 +3,8 @@
 Only what is not complete yet is kept.
 
 *Source*: WHATWG HTML, "Server-sent events" (a blank line ends an event; data lines are joined by newlines; of the line
-ends that it allows, CR LF and LF are read, and nobody sends a lone CR); Amazon Transcribe's developer guide, "Event stream encoding" (a frame: its length, the length of
-its headers, a checksum, headers, payload, a checksum).
+ends that it allows, CR LF and LF are read, and nobody sends a lone CR); Amazon Transcribe's developer guide, "Event
+stream encoding" (a frame: its length, the length of its headers, a checksum, headers, payload, a checksum).
 """
 
 import json
