@@ -72,9 +72,29 @@ class TopicNames:
         return f"{self.prefix}cost.alerts"
 
     @property
+    def watch(self) -> str:
+        """What the watcher keeps of each partition of ``cost.rates``; partitions as those."""
+        return f"{self.prefix}cost.watch"
+
+    @property
     def quotas(self) -> str:
-        """The latest state of each quota, keyed by scope."""
+        """Limits and what is spent of them, keyed by quota and scope."""
         return f"{self.prefix}cost.quotas"
+
+    @property
+    def refusals(self) -> str:
+        """Calls that a quota refused, or let pass with a warning."""
+        return f"{self.prefix}cost.refusals"
+
+    @property
+    def silences(self) -> str:
+        """What people silenced or acknowledged."""
+        return f"{self.prefix}cost.silences"
+
+    @property
+    def deliveries(self) -> str:
+        """What was delivered to which channel, for the notifier that goes on."""
+        return f"{self.prefix}cost.deliveries"
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -97,8 +117,8 @@ def topic_specs(
     """List all topics with their settings.
 
     ``partitions`` is how far workers scale. ``usage.events`` takes the broker's clock for its timestamps: they are
-    ``received_at``, and decide whether an event is too old, the same way each time it is read. ``usage.positions`` is
-    read whole by each worker that starts, so its segments are closed, and with that compacted, early.
+    ``received_at``, and decide whether an event is too old, the same way each time it is read. Compacted topics
+    are read whole by each process that starts, so their segments are closed, and with that compacted, early.
     """
     kept = {"cleanup.policy": "delete", "retention.ms": str(retention_days * _DAY_MS)}
     return (
@@ -107,6 +127,10 @@ def topic_specs(
         TopicSpec(names.positions, partitions, _COMPACTED_EARLY),
         TopicSpec(names.gaps, partitions, kept),
         TopicSpec(names.rates, partitions, kept),
+        TopicSpec(names.watch, partitions, _COMPACTED_EARLY),
         TopicSpec(names.alerts, 1, kept),
-        TopicSpec(names.quotas, 1, {"cleanup.policy": "compact"}),
+        TopicSpec(names.quotas, 1, _COMPACTED_EARLY),
+        TopicSpec(names.refusals, partitions, kept),
+        TopicSpec(names.silences, 1, _COMPACTED_EARLY),
+        TopicSpec(names.deliveries, 1, _COMPACTED_EARLY),
     )

@@ -1,0 +1,83 @@
+"""What does the watcher ask of those who judge? One interface for spikes, budgets and rules; each is pure.
+
+A judge holds what it knows of each partition of ``cost.rates`` that this worker has, for all lines of a key lie in one.
+It is told of lines and of minutes that are over, and says what is to be written, in this order:
+
+    close     what must be kept before the alerts are sent, and with it the alerts themselves, so that neither is
+              ever there without the other
+    save      what must be kept before lines are committed
+    read_from the first minute whose lines must not be committed yet
+
+Whoever takes a partition over gives what was kept to ``assign``, reads the lines that were not committed, and closes
+the minutes since; a minute that was judged changes nothing, so no alert is sent twice and none is forgotten.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import polars as pl
+
+from spendgauge.schemas.alerts import Alert
+
+__all__ = ["Entry", "Judge", "KeptEntries", "Verdict"]
+
+Entry = tuple[bytes, bytes | None]
+"""A record's key (compact JSON, a list whose first element names the kind) and value; none removes it."""
+
+KeptEntries = Mapping[bytes, bytes]
+"""The last value of each key that a partition of ``cost.watch`` holds, those of all judges together."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one partition has to say at a closing."""
+
+    partition: int
+    entries: Sequence[Entry] = ()
+    """To be kept before anything else of this verdict is written."""
+    alerts: Sequence[Alert] = ()
+    """For ``cost.alerts``, in this order."""
+    quotas: Sequence[Entry] = ()
+    """For ``cost.quotas``: its keys and values."""
+
+
+class Judge(Protocol):
+    """Judges the partitions of one worker; used by one thread at a time."""
+
+    @property
+    def series(self) -> Collection[str]:
+        """The series whose lines it wants; may change with ``reload``."""
+        ...
+
+    def assign(self, partition: int, kept: KeptEntries) -> Sequence[Alert]:
+        """Take a partition over from what is kept; say which alerts may not have been sent, the first one first."""
+        ...
+
+    def revoke(self, partition: int) -> None:
+        """Forget a partition at once: it is another worker's."""
+        ...
+
+    def absorb(self, partition: int, lines: pl.DataFrame) -> None:
+        """Take in lines (``LINES_SCHEMA``) of any minutes, in the order of the partition's log."""
+        ...
+
+    def close(self, until: Mapping[int, int], now: int) -> Sequence[Verdict]:
+        """Judge; of each partition all minutes up to ``until[partition]`` are over.
+
+        Called about once a second, mostly with minutes that were closed before. ``now``: seconds since 1970 UTC, the
+        clock's.
+        """
+        ...
+
+    def save(self) -> Mapping[int, Sequence[Entry]]:
+        """Say for each partition what must be kept before lines are committed; often nothing."""
+        ...
+
+    def read_from(self, partition: int) -> int | None:
+        """Name the first minute whose lines must be read again after a restart; None: all that were read."""
+        ...
+
+    def heard(self, alert: Alert) -> None:
+        """Hear of an alert on ``cost.alerts``, of any worker: what is up elsewhere may be part of the same incident."""
+        ...
