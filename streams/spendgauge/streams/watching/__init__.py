@@ -3,6 +3,6 @@
 judge    what is asked of those who judge
 """
 
-from spendgauge.streams.watching.judge import Entry, Judge, KeptEntries, Verdict
+from spendgauge.streams.watching.judge import Configuration, Entry, Judge, KeptEntries, Verdict
 
-__all__ = ["Entry", "Judge", "KeptEntries", "Verdict"]
+__all__ = ["Configuration", "Entry", "Judge", "KeptEntries", "Verdict"]

@@ -20,13 +20,23 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 
-__all__ = ["Entry", "Judge", "KeptEntries", "Verdict"]
+__all__ = ["Configuration", "Entry", "Judge", "KeptEntries", "Verdict"]
 
 Entry = tuple[bytes, bytes | None]
 """A record's key (compact JSON, a list whose first element names the kind) and value; none removes it."""
 
 KeptEntries = Mapping[bytes, bytes]
 """The last value of each key that a partition of ``cost.watch`` holds, those of all judges together."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What people wrote: the content of their files, empty where there is none. Each judge parses what it needs."""
+
+    budgets: str = ""
+    """``budgets.toml``."""
+    rules: str = ""
+    """``rules.toml``."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class Verdict:
     alerts: Sequence[Alert] = ()
     """For ``cost.alerts``, in this order."""
     quotas: Sequence[Entry] = ()
-    """For ``cost.quotas``: its keys and values."""
+    """For ``cost.quotas``: its keys and values. May be lost in a crash, so after ``assign`` all are said again."""
 
 
 class Judge(Protocol):
@@ -76,6 +86,13 @@ class Judge(Protocol):
 
     def read_from(self, partition: int) -> int | None:
         """Name the first minute whose lines must be read again after a restart; None: all that were read."""
+        ...
+
+    def reload(self, configuration: Configuration) -> None:
+        """Go by these files from now on; called before the first ``assign``, too. The same ones change nothing.
+
+        Raises ``ConfigurationError``, and goes by the old ones then.
+        """
         ...
 
     def heard(self, alert: Alert) -> None:
