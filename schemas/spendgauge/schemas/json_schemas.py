@@ -21,6 +21,7 @@ from spendgauge.schemas.events import USAGE_SCHEMA, UsageEvent
 from spendgauge.schemas.positions import GAPS_SCHEMA, SourceGaps
 from spendgauge.schemas.rates import RATES_SCHEMA, RateContribution
 from spendgauge.schemas.rejects import REJECTED_SCHEMA, RejectedEvent
+from spendgauge.schemas.silences import ACKNOWLEDGEMENT_SCHEMA, SILENCE_SCHEMA, Acknowledgement, Silence
 
 __all__ = ["MODELS", "main", "published", "schema_file_name", "schema_text"]
 
@@ -31,6 +32,8 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     REJECTED_SCHEMA: RejectedEvent,
     ALERTS_SCHEMA: Alert,
     GAPS_SCHEMA: SourceGaps,
+    SILENCE_SCHEMA: Silence,
+    ACKNOWLEDGEMENT_SCHEMA: Acknowledgement,
 }
 """The current version of each schema, by the name in a record's header."""
 
