@@ -11,11 +11,10 @@ A record without a value removes what was said under its key.
 
 import json
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.fields import Milliseconds
 
 __all__ = [
@@ -23,6 +22,7 @@ __all__ = [
     "ANY",
     "SILENCE_SCHEMA",
     "Acknowledgement",
+    "Named",
     "Silence",
     "acknowledgement_key",
     "key_matches",
@@ -39,6 +39,22 @@ ANY: Final = "*"
 
 _Who = Annotated[str, Field(min_length=1, max_length=256)]
 _Why = Annotated[str, Field(max_length=500)]
+
+
+class Named(Protocol):
+    """What a silence looks at: an alert, or the incident that an alert began."""
+
+    @property
+    def rule(self) -> str:
+        """As in an alert."""
+
+    @property
+    def series(self) -> str:
+        """As in an alert."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """As in an alert."""
 
 
 class _Wire(BaseModel):
@@ -71,7 +87,7 @@ class Acknowledgement(_Wire):
     reason: _Why = Field(default="", description="What else there is to say.")
 
 
-def matches(silence: Silence, alert: Alert) -> bool:
+def matches(silence: Silence, alert: Named) -> bool:
     """Whether an alert is one of those that a silence is about; whether it has ended is not asked."""
     return (
         silence.rule in {"", alert.rule}
