@@ -8,7 +8,7 @@ from random import Random
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.money import usd_text
 from spendgauge.schemas.rates import MEASURES, RateContribution
-from spendgauge.streams.alerting import Desk, Judged, read_kept, read_lines
+from spendgauge.streams.alerting import WATCHED, Desk, Judged, read_kept, read_lines
 from spendgauge.streams.spikes import SpikeAlerts, SpikeKey, SpikeParameters
 
 __all__ = ["FIRST_MINUTE", "QUICK", "Killed", "World", "contribution", "said", "traffic"]
@@ -136,7 +136,7 @@ class Worker:
         """Read to the end of the log."""
         new = self._world.log[self._next :]
         for chunk in filter(None, (new[: len(new) // 3], new[len(new) // 3 :])):
-            newest = self._desk.absorb(read_lines(chunk))
+            newest = self._desk.absorb(read_lines(chunk, series=WATCHED))
             self._next += len(chunk)
             self._newest.append((self._next, -1 if newest is None else newest))
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from tests.alerting_worlds import FIRST_MINUTE, Killed, World, contribution, cut, said, traffic
 
 from spendgauge.schemas.alerts import Alert
-from spendgauge.streams.alerting import Desk, read_kept, read_lines
+from spendgauge.schemas.events import LEAVES
+from spendgauge.streams.alerting import WATCHED, Desk, read_kept, read_lines
+from spendgauge.streams.alerting.lines import LINES_SCHEMA
 from spendgauge.streams.alerting.minutes import RecentMinutes
 
 _MINUTES = 70
@@ -100,7 +102,7 @@ def test_a_killed_worker_reads_no_more_than_the_last_minutes_again() -> None:
     for number, lines in enumerate(traffic(3, minutes=_MINUTES)):
         world.log += cut(lines, Random(number))
         worker = world.work(FIRST_MINUTE + number + 1, worker)
-    left = pl.concat(read_lines([value]) for value in world.log[world.committed :])
+    left = pl.concat(read_lines([value], series=WATCHED) for value in world.log[world.committed :])
     assert left["minute"].min() == FIRST_MINUTE + _MINUTES - 20
 
 
@@ -175,7 +177,7 @@ def test_a_pane_and_block_is_worth_its_highest_version_and_blocks_add_up() -> No
     ]
     minutes = RecentMinutes()
     for line in lines:
-        minutes.add(read_lines([line.model_dump_json().encode()]))
+        minutes.add(read_lines([line.model_dump_json().encode()], series=WATCHED))
     assert minutes.amounts(10).rows() == [("spike", "agent", '["planner"]', 127, 3)]
     assert minutes.amounts(11)["amount"].to_list() == [1000]
 
@@ -189,7 +191,7 @@ def test_a_model_without_a_price_is_judged_by_its_output_tokens() -> None:
         contribution(("team", ("search",)), 600, 0, **unpriced),
     ]
     minutes = RecentMinutes()
-    minutes.add(read_lines(line.model_dump_json().encode() for line in lines))
+    minutes.add(read_lines([line.model_dump_json().encode() for line in lines], series=WATCHED))
     tokens = minutes.amounts(10).filter(pl.col("rule") == "token_spike")
     assert tokens.rows() == [("token_spike", "provider+model", '["own","llama"]', 900, 1)]
 
@@ -198,9 +200,21 @@ def test_lines_that_are_none_and_series_that_nobody_watches_say_nothing() -> Non
     """A broken line takes nothing of its neighbours with it."""
     good = contribution(("team", ("search",)), 600, -5).model_dump_json().encode()
     odd = contribution(("session_id", ("s1",)), 600, 7).model_dump_json().encode()
-    read = read_lines([good + b"\n" + odd, None, b"", b"{no json", b'{"series":"team"}\n' + good])
+    records = [good + b"\n" + odd, None, b"", b"{no json", b'{"series":"team"}\n' + good]
+    read = read_lines(records, series=WATCHED)
     assert read["cost_picodollars"].to_list() == [-5, -5]
     assert read["key"].to_list() == ['["search"]'] * 2
+    assert read_lines(records, series=["session_id"])["key"].to_list() == ['["s1"]']
+
+
+def test_a_line_tells_of_errors_and_of_all_tokens_once() -> None:
+    """Tokens are those of every class; reasoning is in the output already, and a search is no token."""
+    measures = {name: 10**n for n, name in enumerate(LEAVES)}
+    line = contribution(("team", ("search",)), 600, 5, requests=9, errors=4, unpriced=2, reasoning_tokens=7, **measures)
+    read = read_lines([line.model_dump_json().encode()], series=["team"])
+    assert read.schema == LINES_SCHEMA
+    columns = ["requests", "errors", "unpriced", "tokens", "output_tokens", "cost_picodollars"]
+    assert read.select(columns).rows() == [(9, 4, 2, 1_111_111, 10_000, 5)]
 
 
 def test_what_another_version_kept_begins_anew() -> None:

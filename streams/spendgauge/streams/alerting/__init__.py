@@ -10,6 +10,7 @@ Pure: no clock, no I/O. See ``docs/spikes.md``.
 
 from spendgauge.streams.alerting.desk import Desk, Judged
 from spendgauge.streams.alerting.entries import Entry, Kept, read_kept
-from spendgauge.streams.alerting.lines import WATCHED, read_lines
+from spendgauge.streams.alerting.lines import read_lines
+from spendgauge.streams.alerting.minutes import WATCHED
 
 __all__ = ["WATCHED", "Desk", "Entry", "Judged", "Kept", "read_kept", "read_lines"]

@@ -10,7 +10,10 @@ import polars as pl
 
 from spendgauge.streams.alerting.lines import LINES_SCHEMA
 
-__all__ = ["AMOUNTS_SCHEMA", "RULES", "RecentMinutes"]
+__all__ = ["AMOUNTS_SCHEMA", "RULES", "WATCHED", "RecentMinutes"]
+
+WATCHED: Final = ("total", "team", "provider+model", "feature", "agent", "user_id", "api_key_id")
+"""The series whose keys are judged, where the plan has them with panes that a minute is a multiple of."""
 
 RULES: Final = ("spike", "token_spike")
 """What is judged: money, and the output tokens of models without a price."""
