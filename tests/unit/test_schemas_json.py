@@ -12,13 +12,18 @@ from pydantic import ValidationError
 from spendgauge.schemas import END_SCHEMA, GAPS_SCHEMA, RATES_SCHEMA, REJECTED_SCHEMA, USAGE_SCHEMA, json_schemas
 from spendgauge.schemas.alerts import ALERTS_SCHEMA
 from spendgauge.schemas.json_schemas import MODELS, main, published, schema_file_name, schema_text
+from spendgauge.schemas.notifications import NOTIFICATION_SCHEMA
+from spendgauge.schemas.silences import ACKNOWLEDGEMENT_SCHEMA, SILENCE_SCHEMA
 
 PUBLISHED = {
+    "spendgauge.acknowledgement-1.schema.json": "3dbd487bfaa5328d97774b833ae56f5daf71947e25ea2f8acd7c4f03d885afca",
     "spendgauge.alerts-1.schema.json": "18479191fadf90edaa7d5cc3f7dec4b9bbfe7e9cdda9866c709c0996586af3e7",
     "spendgauge.end-1.schema.json": "111e487f2212378afa1906c850a37fc460a6c388b014b6f46e5410a85fad4831",
     "spendgauge.gaps-1.schema.json": "40cb0aa2ffa55cb9b3c2c5fc456c8734abcac4d730a4b2e3b970c5f1e34cc16d",
+    "spendgauge.notification-1.schema.json": "a60167b786b4c351809230794eb1064c6476ff6ea30ed9b756f186b2b85e5e8c",
     "spendgauge.rates-1.schema.json": "a0677c57d3f4f16725fbf9a2a258d182dbd77bddf928faa55452acb94f32c8e0",
     "spendgauge.rejected-1.schema.json": "285432cea82eb8916bcb5c4929356ceaf80e2628dc123698707eaa2cc1db372e",
+    "spendgauge.silence-1.schema.json": "0219192162e1cc99a865b3ac2f6e78a92dc4fccebf0517e965ef070266f1f794",
     "spendgauge.usage-1.schema.json": "c6aa50e196f2a86bb23e806b645e58da25f18db5f79648743637b8e7e7a6c22d",
 }
 
@@ -92,6 +97,30 @@ GAPS: dict[str, Any] = {
     "gaps": [{"first_seq": 3, "last_seq": 5, "opened_offset": 7, "opened_at_ms": 1_769_860_800_000}],
     "repeats": 2,
     "shared": False,
+}
+
+SILENCE: dict[str, Any] = {
+    "silence_id": "5f0c",
+    "rule": "spike",
+    "series": "provider+model",
+    "key": ["*", "claude-sonnet-4-5"],
+    "until": "2026-01-31T14:00:00.000Z",
+    "by": "ada",
+    "created_at": "2026-01-31T12:00:00.000Z",
+}
+ACKNOWLEDGEMENT: dict[str, Any] = {"incident_id": "a", "by": "ada", "at": "2026-01-31T12:00:00.000Z"}
+NOTIFICATION: dict[str, Any] = {
+    "type": "alert.raised",
+    "timestamp": "2026-01-31T12:00:00.000Z",
+    "data": {
+        "channel": "ops",
+        "severity": "page",
+        "subject": "PAGE spike: feature 'chat'",
+        "text": "chat costs nine times what it usually does.",
+        "acknowledge": "spendgauge alerts ack ca978112",
+        "incident": {"incident_id": "a", "short_id": "ca978112", "alerts": 1, "up": 1, "onset": 1_769_860_800},
+        "alert": ALERT,
+    },
 }
 
 USAGE_CHANGES: list[tuple[dict[str, Any], bool]] = [
@@ -190,6 +219,21 @@ OTHER_CHANGES: list[tuple[str, dict[str, Any], bool]] = [
     (ALERTS_SCHEMA, {"state": "ended"}, False),
     (ALERTS_SCHEMA, {"contributors": ALERT["contributors"] * 4}, False),
     (ALERTS_SCHEMA, {"window_seconds": 0}, False),
+    (SILENCE_SCHEMA, {}, True),
+    (SILENCE_SCHEMA, {"rule": "", "series": "", "key": [], "reason": "tests"}, True),
+    (SILENCE_SCHEMA, {"key": ["*"] * 17}, False),
+    (SILENCE_SCHEMA, {"until": 1_769_868_000}, False),
+    (SILENCE_SCHEMA, {"until": None}, False),
+    (SILENCE_SCHEMA, {"by": ""}, False),
+    (SILENCE_SCHEMA, {"reason": "x" * 501}, False),
+    (ACKNOWLEDGEMENT_SCHEMA, {}, True),
+    (ACKNOWLEDGEMENT_SCHEMA, {"incident_id": ""}, False),
+    (ACKNOWLEDGEMENT_SCHEMA, {"at": "2026-01-31T12:00:00"}, False),
+    (ACKNOWLEDGEMENT_SCHEMA, {"until": "2026-01-31T12:00:00.000Z"}, False),
+    (NOTIFICATION_SCHEMA, {}, True),
+    (NOTIFICATION_SCHEMA, {"type": "alert.acknowledged"}, False),
+    (NOTIFICATION_SCHEMA, {"data": NOTIFICATION["data"] | {"severity": "info"}}, False),
+    (NOTIFICATION_SCHEMA, {"data": NOTIFICATION["data"] | {"alert": {}}}, False),
 ]
 EXAMPLES = {
     USAGE_SCHEMA: USAGE,
@@ -198,6 +242,9 @@ EXAMPLES = {
     REJECTED_SCHEMA: REJECTED,
     ALERTS_SCHEMA: ALERT,
     GAPS_SCHEMA: GAPS,
+    SILENCE_SCHEMA: SILENCE,
+    ACKNOWLEDGEMENT_SCHEMA: ACKNOWLEDGEMENT,
+    NOTIFICATION_SCHEMA: NOTIFICATION,
 }
 
 

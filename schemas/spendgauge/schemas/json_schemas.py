@@ -18,6 +18,7 @@ from pydantic_core.core_schema import CoreSchema
 from spendgauge.schemas.alerts import ALERTS_SCHEMA, Alert
 from spendgauge.schemas.ends import END_SCHEMA, SourceEnd
 from spendgauge.schemas.events import USAGE_SCHEMA, UsageEvent
+from spendgauge.schemas.notifications import NOTIFICATION_SCHEMA, Notification
 from spendgauge.schemas.positions import GAPS_SCHEMA, SourceGaps
 from spendgauge.schemas.rates import RATES_SCHEMA, RateContribution
 from spendgauge.schemas.rejects import REJECTED_SCHEMA, RejectedEvent
@@ -34,6 +35,7 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     GAPS_SCHEMA: SourceGaps,
     SILENCE_SCHEMA: Silence,
     ACKNOWLEDGEMENT_SCHEMA: Acknowledgement,
+    NOTIFICATION_SCHEMA: Notification,
 }
 """The current version of each schema, by the name in a record's header."""
 
