@@ -125,6 +125,11 @@ def test_a_wrong_column_is_said(run: Run, tmp_path: Path) -> None:
     assert_sentence(done, "there is no column 'tss' for occurred_at (did you mean ts?)", "the file has ts, model")
 
 
+def test_a_wrong_runaway_is_said(run: Run) -> None:
+    """An agent that the simulation does not have is named, with those that it has, before anything is sent."""
+    assert_sentence(run("simulate", "--runaway", "nobody"), "'nobody' is no agent of the simulation", "coder")
+
+
 def test_a_missing_file_is_said(run: Run) -> None:
     """A file that is not there is named."""
     assert_sentence(run("replay", "no.csv"), "no.csv cannot be read: No such file or directory")

@@ -36,26 +36,40 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another day.")] = 1,
     speed: Speed = "max",  # type: ignore[assignment]  # Typer hands the text to the parser
     keep_time: KeepTime = False,
+    runaway: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGENT[:USD_A_MINUTE[:AFTER[:FOR]]]",
+            help="Which agent runs away, how fast, when and for how long, such as coder:6:5m:10m; else the day's own.",
+        ),
+    ] = None,
 ) -> None:
     """Send a realistic day of usage: services, models, sessions, users, errors, an agent that runs away.
 
     The same seed is the same day; each run has new sources, sessions and event ids, so running it again adds a day.
-    With --keep-time the day is yesterday, UTC.
+    With --keep-time the day is yesterday, UTC. --runaway spends so many USD a minute in one session of many calls.
 
     Examples:
 
         spendgauge simulate
         spendgauge simulate --events 1000000 --seed 7
         spendgauge simulate --speed 60          a day in 24 minutes
+        spendgauge simulate --speed 1 --runaway coder:6:5m:10m
     """
     from spendgauge.deploy.playback import Tempo, play_day
+    from spendgauge.deploy.simulation_runaway import Runaway, draw_runaway_calls
     from spendgauge.producers import DeliverySettings
     from spendgauge.schemas import SystemClock
+    from spendgauge.schemas.prices import PriceBook
 
     clock = SystemClock()
     tempo = Tempo(speed, keep_time, clock)
-    run = f"{clock.now_ms():x}"
-    _feed(where.settings(DeliverySettings), "simulating", events, play_day(events, seed=seed, run=run, tempo=tempo))
+    now_ms = clock.now_ms()
+    asked = Runaway.parse(runaway) if runaway is not None else None
+    calls = asked and draw_runaway_calls(asked, seed=seed, book=PriceBook.load(), at_ms=now_ms)
+    total = events + (len(calls.calls) if calls else 0)
+    frames = play_day(events, seed=seed, run=f"{now_ms:x}", tempo=tempo, runaway=calls)
+    _feed(where.settings(DeliverySettings), "simulating", total, frames)
 
 
 @with_addresses("kafka", "data")

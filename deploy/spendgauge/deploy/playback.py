@@ -12,6 +12,7 @@ from spendgauge.deploy.feed import numbered_sources, paced, with_lines
 from spendgauge.deploy.replay import Log, read_log
 from spendgauge.deploy.replay_batches import LINE, Problem
 from spendgauge.deploy.simulation import DAY_MS, simulate_day
+from spendgauge.deploy.simulation_runaway import RunawayCalls
 from spendgauge.schemas import Clock
 
 __all__ = ["Problems", "Tempo", "play_day", "play_log"]
@@ -44,13 +45,17 @@ class Tempo:
         return frames if isinf(self.speed) else paced(frames, self.speed, clock=self.clock)
 
 
-def play_day(events: int, *, seed: int, run: str, tempo: Tempo) -> Iterator[pl.DataFrame]:
+def play_day(
+    events: int, *, seed: int, run: str, tempo: Tempo, runaway: RunawayCalls | None = None
+) -> Iterator[pl.DataFrame]:
     """Yield frames with ``service``, ``host`` and ``line`` of a simulated day.
 
-    The day ends now, or is yesterday, in UTC, where times are kept: then the hours of its load are right.
+    The day ends now, or is yesterday, in UTC, where times are kept: then the hours of its load are right. ``runaway``
+    is as for ``simulate_day``.
     """
     yesterday_ms = (tempo.clock.now_ms() // DAY_MS - 1) * DAY_MS
-    for frame in tempo.played(_moved_day(simulate_day(events, start_ms=0, seed=seed, run=run), tempo, yesterday_ms)):
+    day = simulate_day(events, start_ms=0, seed=seed, run=run, runaway=runaway)
+    for frame in tempo.played(_moved_day(day, tempo, yesterday_ms)):
         yield with_lines(frame, without=["host"])
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from spendgauge.deploy.simulation_names import name_sessions, pick
+from spendgauge.deploy.simulation_runaway import RunawayCalls
 from spendgauge.deploy.simulation_sessions import (
     DAY_MS,
     Schedule,
@@ -46,8 +47,12 @@ _OF_WORKLOAD: Final = (
 )
 
 
-def simulate_day(events: int, *, start_ms: int, seed: int = 1, run: str = "") -> Iterator[pl.DataFrame]:
+def simulate_day(
+    events: int, *, start_ms: int, seed: int = 1, run: str = "", runaway: RunawayCalls | None = None
+) -> Iterator[pl.DataFrame]:
     """Yield exactly ``events`` events that end in the day [start_ms, start_ms + DAY_MS), the earliest first.
+
+    ``runaway`` takes the place of the agent that runs away in the evening; its calls come in addition.
 
     A column is a field of the event, with times as in the chunk codec's frames (``occurred_at_ms``,
     ``started_at_ms``), and ``host``: the instance that made the call. A service on a host is a source.
@@ -55,8 +60,11 @@ def simulate_day(events: int, *, start_ms: int, seed: int = 1, run: str = "") ->
     world = load_world()
     schedule = Schedule.of(world)
     parts = max(1, round(events / _FRAME_EVENTS))
-    waiting = _runaway(world, events // _RUNAWAY_SHARE, seed=seed, run=run)
-    usual = events - len(waiting)
+    own = 0 if runaway else events // _RUNAWAY_SHARE
+    waiting = _runaway(world, own, seed=seed, run=run)
+    if runaway:
+        waiting = _named(runaway.world, runaway.calls, names=_names(seed, _RUNAWAY_PART, run))
+    usual = events - own
     for index in range(parts):
         share = usual * (index + 1) // parts - usual * index // parts
         calls = _calls(np.random.default_rng([seed, index]), world, schedule, part=(index, parts), events=share)
