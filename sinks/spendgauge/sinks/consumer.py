@@ -1,4 +1,4 @@
-"""How does the sink read Kafka? One consumer group over four topics; offsets are committed by hand, after the rows.
+"""How does the sink read Kafka? One consumer group over all topics that are stored; offsets are committed by hand.
 
 Each commit carries the stream's name as metadata. A topic that was deleted and created again begins at offset 0 with
 other records; a position of its predecessor means nothing there, so the sink begins at the beginning.
@@ -14,9 +14,9 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from spendgauge.schemas import Clock, UnavailableError
 from spendgauge.schemas.kafka import client_options, stream_ids
 from spendgauge.schemas.progress import Progress, Standing
+from spendgauge.schemas.statistics import Statistics, read_statistics
 from spendgauge.sinks.buffer import Partition, Place, Positions
 from spendgauge.sinks.settings import SinkSettings
-from spendgauge.sinks.statistics import Statistics, read_statistics
 
 __all__ = ["Intake", "committable", "consumer_options", "starting_points"]
 

@@ -1,10 +1,10 @@
-"""What does the sink take from librdkafka's own statistics? What the broker told, and only that."""
+"""What do consumers take from librdkafka's own statistics? What the broker told, and only that."""
 
 import json
 from typing import Any
 
 from spendgauge.schemas.progress import End
-from spendgauge.sinks.statistics import Statistics, read_statistics
+from spendgauge.schemas.statistics import Statistics, read_statistics
 
 
 def _said(

@@ -3,16 +3,16 @@
 *Source*: ``STATISTICS.md`` of librdkafka 2.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import orjson
-
 from spendgauge.schemas.progress import End
-from spendgauge.sinks.buffer import Partition
 
 __all__ = ["Statistics", "read_statistics"]
+
+_Partition = tuple[str, int]
 
 _EVERY_TOPIC: Final = "-1"
 """The place of what cannot be said of a single partition."""
@@ -27,15 +27,15 @@ class Statistics:
     settled: bool = False
     """The partitions are shared out."""
     rebalances: int = 0
-    starts: Mapping[Partition, int] = field(default_factory=dict)
+    starts: Mapping[_Partition, int] = field(default_factory=dict)
     """The oldest offset that is still there, as far as it is known."""
-    ends: Mapping[Partition, End] = field(default_factory=dict)
+    ends: Mapping[_Partition, End] = field(default_factory=dict)
     """Where each partition ends: known as of now where its broker answers and it is fetched."""
 
 
 def read_statistics(text: str, *, before: Statistics, now_ms: int) -> Statistics:
     """Read librdkafka's statistics; where a partition's broker is silent the end stays as it was told ``before``."""
-    said = orjson.loads(text)
+    said = json.loads(text)
     group = said.get("cgrp", {})
     up = {broker["nodeid"] for broker in said["brokers"].values() if broker["state"] == "UP"}
     starts, ends = {}, dict(before.ends)
@@ -52,7 +52,7 @@ def read_statistics(text: str, *, before: Statistics, now_ms: int) -> Statistics
     )
 
 
-def _partitions(said: Any) -> list[tuple[Partition, Any]]:
+def _partitions(said: Any) -> list[tuple[_Partition, Any]]:
     return [
         ((name, int(number)), partition)
         for name, topic in said["topics"].items()
