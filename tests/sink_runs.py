@@ -19,7 +19,7 @@ from tests.sinks import event
 from tests.stores import ask
 
 from spendgauge.deploy.store import store_command
-from spendgauge.schemas import ClickHouseSettings, KafkaSettings, SystemClock
+from spendgauge.schemas import ClickHouseSettings, KafkaSettings, SystemClock, topic_specs
 from spendgauge.schemas.kafka import read_ends
 from spendgauge.schemas.money import usd
 from spendgauge.sinks.clickhouse import connect
@@ -127,8 +127,9 @@ def count(settings: ClickHouseSettings, what: str) -> int:
 
 def uncommitted(settings: SinkSettings) -> int:
     """Count the records that the group has not committed."""
-    topics = settings.topics.stored
-    points = [TopicPartition(topic, number) for topic in topics for number in range(4)]
+    stored = settings.topics.stored
+    specs = [spec for spec in topic_specs(settings.topics) if spec.name in stored]
+    points = [TopicPartition(spec.name, number) for spec in specs for number in range(spec.partitions)]
     consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": settings.sink_group})
     try:
         told = {(p.topic, p.partition): consumer.get_watermark_offsets(p, timeout=10)[1] for p in points}

@@ -6,10 +6,20 @@ from typing import Any
 
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from spendgauge.schemas import RateContribution, RecordChunk, RejectedEvent, TopicNames, UsageEvent
+from spendgauge.schemas import (
+    Alert,
+    Contributor,
+    RateContribution,
+    RecordChunk,
+    RejectedEvent,
+    TopicNames,
+    UsageEvent,
+)
 from spendgauge.schemas.lines import event_line
 from spendgauge.schemas.positions import SeqGap, SourceGaps
 from spendgauge.schemas.prices import PriceBook
+from spendgauge.schemas.refusals import QuotaRefusal
+from spendgauge.sinks.alerts import ALERT_AMOUNTS
 from spendgauge.sinks.rows import decode_chunks
 from spendgauge.sinks.writer import Batch, Writer, Written
 
@@ -17,10 +27,12 @@ __all__ = [
     "NOW_MS",
     "TOPICS",
     "FakeMessage",
+    "alert",
     "chunk",
     "contribution",
     "event",
     "gaps",
+    "quota_refusal",
     "refusal",
     "reject",
     "store",
@@ -94,6 +106,51 @@ def gaps(*, gaps: Sequence[Mapping[str, int]] = (), **fields: Any) -> bytes:
     standing = {"stream": "topic:16384", "partition": 0, "version": 0, "next_seq": 0, "repeats": 0, "shared": False}
     opened = tuple(SeqGap(**{"opened_offset": 5, "opened_at_ms": NOW_MS, **gap}) for gap in gaps)
     return SourceGaps(**{"source": "a", **standing, **fields}, gaps=opened).model_dump_json().encode()
+
+
+def alert(**fields: Any) -> bytes:
+    """Write a step of an alert: agent a-1 raised at ``NOW_MS``, unless it says otherwise."""
+    values: dict[str, Any] = {
+        "alert_id": "spike:a-1",
+        "rule": "spike",
+        "state": "raised",
+        "severity": "warn",
+        "series": "agent",
+        "key": ("a-1",),
+        "onset": NOW_MS // 1000 - 120,
+        "evaluated_at": NOW_MS // 1000,
+        "window_seconds": 300,
+        **dict.fromkeys(ALERT_AMOUNTS, "0.000000000000"),
+        "driver": "requests",
+        "contributors": (),
+        "message": "agent 'a-1' spends much.",
+        **fields,
+    }
+    values |= {"contributors": tuple(Contributor(**one) for one in values["contributors"])}
+    values.setdefault("incident_id", values["alert_id"])
+    return Alert(**values).model_dump_json().encode()
+
+
+def quota_refusal(number: int = 1, **fields: Any) -> bytes:
+    """Write a line of cost.refusals: user u-1 is beyond 25 USD, unless it says otherwise."""
+    values: dict[str, Any] = {
+        "refusal_id": f"{number:08d}-0000-4000-8000-000000000002",
+        "refused_at": "2026-09-21T14:13:20.000Z",
+        "action": "refused",
+        "reason": "hard",
+        "quota": "a user",
+        "series": "user_id",
+        "key": ("u-1",),
+        "unit": "usd",
+        "limit": "25.000000000000",
+        "spent": "24.900000000000",
+        "reserved": "0.050000000000",
+        "estimate": "0.100000000001",
+        "resets_at": NOW_MS // 1000 + 3600,
+        "source": "api@h#1",
+        **fields,
+    }
+    return QuotaRefusal(**values).model_dump_json().encode()
 
 
 def reject(**fields: Any) -> bytes:

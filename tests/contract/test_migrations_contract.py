@@ -12,8 +12,11 @@ from spendgauge.sinks.migrate import load_migrations, migrate, pending_migration
 pytestmark = pytest.mark.integration
 
 NAMES = tuple(migration.name for migration in load_migrations())
-TABLES = {"usage_events", "cost_rates", "source_gaps", "usage_rejected", "schema_migrations"}
-VIEWS = {"usage", "rates", "gaps", "rejected"}
+TABLES = {
+    *("usage_events", "cost_rates", "source_gaps", "usage_rejected"),
+    *("cost_alerts", "cost_refusals", "schema_migrations"),
+}
+VIEWS = {"usage", "rates", "gaps", "rejected", "alerts", "alerts_now", "incidents", "refusals"}
 
 PROGRAM = """
 import sys

@@ -5,7 +5,7 @@ from decimal import Decimal
 import orjson
 import pytest
 from hypothesis import given, settings
-from tests.sinks import NOW_MS, TOPICS, chunk, contribution, event, gaps, reject
+from tests.sinks import NOW_MS, TOPICS, alert, chunk, contribution, event, gaps, quota_refusal, reject
 from tests.strategies import chunks
 
 from spendgauge.schemas import RecordChunk
@@ -13,7 +13,7 @@ from spendgauge.schemas.chunks import decode_chunk
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.sinks.lines import REJECTED_FRAME
 from spendgauge.sinks.rows import TRACE, decode_chunks, refused_rows
-from spendgauge.sinks.tables import COST_RATES, USAGE_EVENTS, USAGE_REJECTED, Table
+from spendgauge.sinks.tables import COST_ALERTS, COST_RATES, COST_REFUSALS, USAGE_EVENTS, USAGE_REJECTED, Table
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +28,22 @@ def decoded(book: PriceBook, *given_chunks: RecordChunk) -> dict[Table, list[dic
 
 
 def test_each_topic_has_its_table(book: PriceBook) -> None:
-    """Events, contributions, gaps and rejects of one batch go each to its table; one without rows is left out."""
+    """The lines of each topic of one batch go to its table; a table without rows is left out."""
     found = decoded(
         book,
         chunk("usage.events", event(1) + b"\n" + event(2)),
         chunk("cost.rates", contribution()),
         chunk("usage.gaps", gaps(), gaps()),
+        chunk("cost.alerts", alert(), alert(state="resolved") + b"\n" + alert(alert_id="spike:a-2")),
+        chunk("cost.refusals", quota_refusal()),
         chunk("usage.rejected", reject()),
     )
     assert {table.name: len(rows) for table, rows in found.items()} == {
         "usage_events": 2,
         "cost_rates": 1,
         "source_gaps": 2,
+        "cost_alerts": 3,
+        "cost_refusals": 1,
         "usage_rejected": 1,
     }
     assert decoded(book) == {}
@@ -100,13 +104,16 @@ def test_a_reject_keeps_its_bytes(book: PriceBook) -> None:
         ("cost.rates", b'{"series":', "invalid_contribution"),
         ("cost.rates", b"\xff", "invalid_contribution"),
         ("usage.gaps", b'{"source":"a"}', "invalid_gaps"),
+        ("cost.alerts", b'{"alert_id":"a"}', "invalid_alert"),
+        ("cost.refusals", quota_refusal().replace(b"hard", b"because"), "invalid_refusal"),
         ("usage.rejected", b"[]", "invalid_reject"),
         ("usage.rejected", orjson.dumps({**orjson.loads(reject()), "line": 2**40}), "invalid_reject"),
     ],
 )
 def test_poison_is_kept_and_harms_nobody(book: PriceBook, topic: str, bad: bytes, reason: str) -> None:
     """A line that only the sink can see is bad becomes a dead letter with its bytes; its neighbours are stored."""
-    good = {"cost.rates": contribution, "usage.gaps": gaps, "usage.rejected": reject}[topic]()
+    lines = {"cost.rates": contribution, "usage.gaps": gaps, "cost.alerts": alert, "cost.refusals": quota_refusal}
+    good = lines.get(topic, reject)()
     found = decoded(book, chunk(topic, good + b"\n" + bad + b"\n" + good, partition=2, first=7))
     letters = [row for row in found[USAGE_REJECTED] if row["rejected_by"] == "sink"]
     assert [(row["topic"], row["partition"], row["offset"], row["line"]) for row in letters] == [(topic, 2, 7, 1)]
@@ -114,14 +121,46 @@ def test_poison_is_kept_and_harms_nobody(book: PriceBook, topic: str, bad: bytes
     assert sum(len(rows) for rows in found.values()) == 3
 
 
-def test_a_sick_clock_is_no_search(book: PriceBook) -> None:
-    """A pane whose time no table accepts is refused here in one pass, with its bytes; its neighbour is stored."""
-    old, good = contribution(pane_start=0), contribution()
-    found = decoded(book, chunk("cost.rates", old + b"\n" + good))
+@pytest.mark.parametrize(
+    ("topic", "table", "old", "good", "said"),
+    [
+        ("cost.rates", COST_RATES, contribution(pane_start=0), contribution(), "pane_start 0 ms"),
+        ("cost.alerts", COST_ALERTS, alert(evaluated_at=0), alert(), "evaluated_at 0 ms"),
+        ("cost.alerts", COST_ALERTS, alert(evaluated_at=2**62), alert(), "evaluated_at 100000000000000 ms"),
+    ],
+)
+def test_a_sick_clock_is_no_search(
+    book: PriceBook, topic: str, table: Table, old: bytes, good: bytes, said: str
+) -> None:
+    """A row whose time no table accepts is refused here in one pass, with its bytes; its neighbour is stored."""
+    found = decoded(book, chunk(topic, old + b"\n" + good))
     letter = found[USAGE_REJECTED][0]
     assert (letter["reason"], letter["value"]) == ("refused", old)
-    assert letter["detail"] == "pane_start 0 ms since 1970 is not within [2020, 2100)"
-    assert [row["record_line"] for row in found[COST_RATES]] == [1]
+    assert letter["detail"] == f"{said} since 1970 is not within [2020, 2100)"
+    assert [row["record_line"] for row in found[table]] == [1]
+
+
+def test_an_alert_keeps_its_amounts_and_contributors(book: PriceBook) -> None:
+    """A step's amounts arrive with twelve decimals, its contributors in their order, and where it was said."""
+    parts = [{"series": "feature+model", "key": ("c", "m"), "excess_usd": "2.000000000001"}]
+    parts.append({"series": "total", "key": (), "excess_usd": "0.500000000000"})
+    line = alert(since_onset_usd="-12345678901234567890123456.000000000001", contributors=parts)
+    row = decoded(book, chunk("cost.alerts", alert(), b"\n" + line, first=7))[COST_ALERTS][1]
+    assert row["since_onset_usd"] == Decimal("-12345678901234567890123456.000000000001")
+    assert row["contributor_series"] == ["feature+model", "total"]
+    assert row["contributor_key"] == [["c", "m"], []]
+    assert row["contributor_excess_usd"] == [Decimal("2.000000000001"), Decimal("0.5")]
+    assert (row["offset"], row["line"], row["received_at_ms"], row["evaluated_at_ms"]) == (8, 1, NOW_MS, NOW_MS)
+
+
+def test_a_refusal_keeps_its_amounts(book: PriceBook) -> None:
+    """What is not known is null, and not 0; tokens are whole numbers in the same columns."""
+    tokens = quota_refusal(unit="tokens", limit=None, spent="7", reserved="0", estimate="1", resets_at=None)
+    rows = decoded(book, chunk("cost.refusals", quota_refusal(), tokens))[COST_REFUSALS]
+    assert [row["estimate"] for row in rows] == [Decimal("0.100000000001"), Decimal(1)]
+    assert [row["quota_limit"] for row in rows] == [Decimal(25), None]
+    assert [row["resets_at_ms"] for row in rows] == [NOW_MS + 3_600_000, None]
+    assert rows[0]["refused_at_ms"] == 1_790_000_000_000
 
 
 def test_refused_rows_find_their_lines(book: PriceBook) -> None:

@@ -13,11 +13,13 @@ from pydantic import BaseModel, ValidationError
 
 from spendgauge.schemas import RecordChunk
 
-__all__ = ["BY_SINK", "REJECTED_FRAME", "Position", "raw_line", "read_models", "refused_row"]
+__all__ = ["BY_SINK", "REJECTED_FRAME", "Position", "Row", "milliseconds", "raw_line", "read_models", "refused_row"]
 
 BY_SINK: Final = "sink"
 
 _MAX_DETAIL: Final = 500
+_FAR_SECONDS: Final = 100_000_000_000
+"""The tables' own checks refuse it."""
 
 REJECTED_FRAME: Final = pl.Schema(
     {
@@ -47,6 +49,23 @@ class Position:
 
     place: int
     line: int
+
+    def columns(self, chunk: RecordChunk) -> Row:
+        """Say where the line stands: the columns of a table that keeps it, and those of its trace."""
+        return {
+            "stream": chunk.stream,
+            "partition": chunk.partition,
+            "offset": chunk.offsets[self.place],
+            "line": self.line,
+            "received_at_ms": chunk.timestamps_ms[self.place],
+            "record_offset": chunk.offsets[self.place],
+            "record_line": self.line,
+        }
+
+
+def milliseconds(seconds: int) -> int:
+    """Give a time in milliseconds; one beyond any sane time stays so, and is a number that fits."""
+    return max(-_FAR_SECONDS, min(seconds, _FAR_SECONDS)) * 1000
 
 
 def read_models(chunk: RecordChunk, model: type[M], *, reason: str) -> tuple[list[tuple[Position, M]], list[Row]]:

@@ -4,7 +4,7 @@ Pure: the same chunks and the same price book give the same rows. What cannot be
 row of ``usage_rejected``; rejected usage events are left to the workers, who put them on ``usage.rejected``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,10 +13,21 @@ import polars as pl
 from spendgauge.schemas import RecordChunk, RejectedEvent, TopicNames
 from spendgauge.schemas.chunks import decode_chunk
 from spendgauge.schemas.prices import PriceBook
+from spendgauge.sinks.alerts import read_alerts
 from spendgauge.sinks.contributions import read_contributions
 from spendgauge.sinks.gaps import read_gaps
 from spendgauge.sinks.lines import REJECTED_FRAME, Position, Row, read_models, refused_row
-from spendgauge.sinks.tables import COST_RATES, SOURCE_GAPS, TABLES, USAGE_EVENTS, USAGE_REJECTED, Table
+from spendgauge.sinks.refusals import read_refusals
+from spendgauge.sinks.tables import (
+    COST_ALERTS,
+    COST_RATES,
+    COST_REFUSALS,
+    SOURCE_GAPS,
+    TABLES,
+    USAGE_EVENTS,
+    USAGE_REJECTED,
+    Table,
+)
 
 __all__ = ["SANE_MS", "TRACE", "Decoded", "Rows", "decode_chunks", "refused_rows"]
 
@@ -25,6 +36,9 @@ TRACE: Final = ("chunk", "record_offset", "record_line")
 
 SANE_MS: Final = (1_577_836_800_000, 4_102_444_800_000)
 """[2020, 2100), as the tables' own checks have it. A sick clock must not cost a search for each of its rows."""
+
+Reader = Callable[[RecordChunk], tuple[pl.DataFrame, list[Row]]]
+"""Gives a frame of a chunk's good lines, and rows for the others."""
 
 _MAX_LINE: Final = 2**32 - 1
 _MAX_MS: Final = 2**62
@@ -52,6 +66,7 @@ class Decoded:
 def decode_chunks(chunks: Sequence[RecordChunk], *, book: PriceBook, topics: TopicNames) -> Decoded:
     """Decode and price a batch. *shape*: tables without rows are left out; rows stand in the order of the chunks."""
     frames: dict[Table, list[pl.DataFrame]] = {table: [] for table in TABLES}
+    readers = _readers(topics)
     rejected_events = ends = 0
     for number, chunk in enumerate(chunks):
         refused: list[Row] = []
@@ -61,12 +76,10 @@ def decode_chunks(chunks: Sequence[RecordChunk], *, book: PriceBook, topics: Top
             ends += len(decoded.ends)
             frame = _events(chunk, book.price(decoded.frame))
             frames[USAGE_EVENTS].append(_kept(chunk, _traced(frame, number), USAGE_EVENTS, refused))
-        elif chunk.topic == topics.rates:
-            frame = _contributions(chunk, refused)
-            frames[COST_RATES].append(_kept(chunk, _traced(frame, number), COST_RATES, refused))
-        elif chunk.topic == topics.gaps:
-            frame, refused = read_gaps(chunk)
-            frames[SOURCE_GAPS].append(_traced(frame, number))
+        elif chunk.topic in readers:
+            table, read = readers[chunk.topic]
+            frame, refused = read(chunk)
+            frames[table].append(_kept(chunk, _traced(frame, number), table, refused))
         else:
             refused = _rejected(chunk)
         frames[USAGE_REJECTED].append(_traced(_rejected_frame(refused), number))
@@ -89,15 +102,26 @@ def _events(chunk: RecordChunk, priced: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _contributions(chunk: RecordChunk, refused: list[Row]) -> pl.DataFrame:
-    frame, bad = read_contributions(chunk)
-    refused += bad
+def _readers(topics: TopicNames) -> Mapping[str, tuple[Table, Reader]]:
+    """Say which table the lines of a topic belong to, and who reads them."""
+    return {
+        topics.rates: (COST_RATES, _contributions),
+        topics.gaps: (SOURCE_GAPS, read_gaps),
+        topics.alerts: (COST_ALERTS, read_alerts),
+        topics.refusals: (COST_REFUSALS, read_refusals),
+    }
+
+
+def _contributions(chunk: RecordChunk) -> tuple[pl.DataFrame, list[Row]]:
+    frame, refused = read_contributions(chunk)
     offsets = pl.Series("record_offset", chunk.offsets, pl.Int64)
-    return frame.with_columns(offsets.gather(frame["place"])).drop("place")
+    return frame.with_columns(offsets.gather(frame["place"])).drop("place"), refused
 
 
 def _kept(chunk: RecordChunk, frame: pl.DataFrame, table: Table, refused: list[Row]) -> pl.DataFrame:
     """Keep the rows whose time is sane; refuse the others here, in one pass."""
+    if not table.month_of:
+        return frame
     sane = frame[table.month_of].is_between(*SANE_MS, closed="left")
     if sane.all():
         return frame

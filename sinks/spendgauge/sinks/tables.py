@@ -12,7 +12,17 @@ import polars as pl
 from spendgauge.schemas.events import DIMENSIONS, LEAVES
 from spendgauge.sinks.native import encode_block, encoder
 
-__all__ = ["COST_RATES", "SOURCE_GAPS", "TABLES", "USAGE_EVENTS", "USAGE_REJECTED", "Table", "WireColumn"]
+__all__ = [
+    "COST_ALERTS",
+    "COST_RATES",
+    "COST_REFUSALS",
+    "SOURCE_GAPS",
+    "TABLES",
+    "USAGE_EVENTS",
+    "USAGE_REJECTED",
+    "Table",
+    "WireColumn",
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class Table:
 
 _NAME: Final = "LowCardinality(String)"
 _TIME: Final = "DateTime64(3)"
+_AMOUNT: Final = "Decimal(38, 12)"
 _MANY: Final = frozenset(("user_id", "session_id", "entity_id"))
 """Dimensions with too many values for a dictionary to pay."""
 
@@ -103,7 +114,7 @@ COST_RATES: Final = Table(
         WireColumn("edition", "UInt16"),
         WireColumn("version", "UInt64"),
         *(WireColumn(name, "Int64") for name in ("requests", "errors", "unpriced", *LEAVES, "reasoning_tokens")),
-        WireColumn("cost_usd", "Decimal(38, 12)"),
+        WireColumn("cost_usd", _AMOUNT),
     ),
     month_of="pane_start_ms",
 )
@@ -137,4 +148,41 @@ SOURCE_GAPS: Final = Table(
     month_of="",
 )
 
-TABLES: Final = (USAGE_EVENTS, COST_RATES, SOURCE_GAPS, USAGE_REJECTED)
+COST_ALERTS: Final = Table(
+    "cost_alerts",
+    (
+        *(WireColumn(name, "String") for name in ("alert_id", "incident_id")),
+        *(WireColumn(name, _NAME) for name in ("rule", "state", "severity", "series")),
+        WireColumn("key", "Array(String)"),
+        *(WireColumn(name, _TIME, f"{name}_ms") for name in ("onset", "evaluated_at")),
+        WireColumn("window_seconds", "UInt32"),
+        *(WireColumn(name, _AMOUNT) for name in ("usual_usd", "seen_usd", "excess_usd")),
+        *(WireColumn(name, _AMOUNT) for name in ("excess_usd_per_hour", "since_onset_usd")),
+        WireColumn("driver", _NAME),
+        WireColumn("contributor_series", "Array(String)"),
+        WireColumn("contributor_key", "Array(Array(String))"),
+        WireColumn("contributor_excess_usd", f"Array({_AMOUNT})"),
+        WireColumn("message", "String"),
+        *_POSITION,
+    ),
+    month_of="evaluated_at_ms",
+)
+
+COST_REFUSALS: Final = Table(
+    "cost_refusals",
+    (
+        WireColumn("refusal_id", "UUID"),
+        WireColumn("refused_at", _TIME, "refused_at_ms"),
+        *(WireColumn(name, _NAME) for name in ("action", "reason", "quota", "series")),
+        WireColumn("key", "Array(String)"),
+        WireColumn("unit", _NAME),
+        WireColumn("quota_limit", f"Nullable({_AMOUNT})"),
+        *(WireColumn(name, _AMOUNT) for name in ("spent", "reserved", "estimate")),
+        WireColumn("resets_at", f"Nullable({_TIME})", "resets_at_ms"),
+        WireColumn("source", _NAME),
+        *_POSITION,
+    ),
+    month_of="refused_at_ms",
+)
+
+TABLES: Final = (USAGE_EVENTS, COST_RATES, SOURCE_GAPS, COST_ALERTS, COST_REFUSALS, USAGE_REJECTED)
