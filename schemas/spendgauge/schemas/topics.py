@@ -99,7 +99,7 @@ class TopicNames:
     @property
     def stored(self) -> tuple[str, ...]:
         """What the sink reads."""
-        return (self.usage, self.rates, self.gaps, self.rejected)
+        return (self.usage, self.rates, self.gaps, self.alerts, self.refusals, self.rejected)
 
 
 @dataclass(frozen=True)
