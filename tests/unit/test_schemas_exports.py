@@ -7,10 +7,11 @@ import spendgauge.schemas
 from spendgauge.schemas import TopicNames, topic_specs
 
 EXPORTED = """
-ALERTS_SCHEMA DEFAULT_SERIES DIMENSIONS END_SCHEMA GAPS_SCHEMA LEAVES MEASURES RATES_SCHEMA REJECTED_SCHEMA
-USAGE_SCHEMA Alert ClickHouseSettings Clock ConfigurationError Contributor KafkaSettings PriceFileError
-RateContribution RecordChunk RejectedEvent SeqGap SeriesSpec SourceEnd SourceGaps SpendgaugeError SystemClock
-TopicNames TopicSpec UnavailableError UsageEvent topic_specs
+ALERTS_SCHEMA DEFAULT_SERIES DIMENSIONS END_SCHEMA GAPS_SCHEMA LEAVES MEASURES QUOTAS_SCHEMA RATES_SCHEMA
+REFUSALS_SCHEMA REJECTED_SCHEMA USAGE_SCHEMA Alert ClickHouseSettings Clock ConfigurationError Contributor
+KafkaSettings PriceFileError QuotaClock QuotaLimit QuotaLine QuotaRefusal QuotaStanding RateContribution RecordChunk
+RejectedEvent SeqGap SeriesSpec SourceEnd SourceGaps SpendgaugeError SystemClock TopicNames TopicSpec UnavailableError
+UsageEvent topic_specs
 """
 
 

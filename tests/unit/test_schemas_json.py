@@ -13,6 +13,8 @@ from spendgauge.schemas import END_SCHEMA, GAPS_SCHEMA, RATES_SCHEMA, REJECTED_S
 from spendgauge.schemas.alerts import ALERTS_SCHEMA
 from spendgauge.schemas.json_schemas import MODELS, main, published, schema_file_name, schema_text
 from spendgauge.schemas.notifications import NOTIFICATION_SCHEMA
+from spendgauge.schemas.quotas import QUOTAS_SCHEMA
+from spendgauge.schemas.refusals import REFUSALS_SCHEMA
 from spendgauge.schemas.silences import ACKNOWLEDGEMENT_SCHEMA, SILENCE_SCHEMA
 
 PUBLISHED = {
@@ -21,7 +23,9 @@ PUBLISHED = {
     "spendgauge.end-1.schema.json": "111e487f2212378afa1906c850a37fc460a6c388b014b6f46e5410a85fad4831",
     "spendgauge.gaps-1.schema.json": "40cb0aa2ffa55cb9b3c2c5fc456c8734abcac4d730a4b2e3b970c5f1e34cc16d",
     "spendgauge.notification-1.schema.json": "a60167b786b4c351809230794eb1064c6476ff6ea30ed9b756f186b2b85e5e8c",
+    "spendgauge.quotas-1.schema.json": "7f76b75e3453ecd231e9f9346a59fd5f9cf205a681b5cb031d3a75fbde5dc99e",
     "spendgauge.rates-1.schema.json": "a0677c57d3f4f16725fbf9a2a258d182dbd77bddf928faa55452acb94f32c8e0",
+    "spendgauge.refusals-1.schema.json": "e2df9bf9238ae15b94de68a7998072ab4a678d1ad3ec42c587e93ea2bd45f773",
     "spendgauge.rejected-1.schema.json": "285432cea82eb8916bcb5c4929356ceaf80e2628dc123698707eaa2cc1db372e",
     "spendgauge.silence-1.schema.json": "0219192162e1cc99a865b3ac2f6e78a92dc4fccebf0517e965ef070266f1f794",
     "spendgauge.usage-1.schema.json": "c6aa50e196f2a86bb23e806b645e58da25f18db5f79648743637b8e7e7a6c22d",
@@ -122,6 +126,47 @@ NOTIFICATION: dict[str, Any] = {
         "alert": ALERT,
     },
 }
+LIMIT: dict[str, Any] = {
+    "kind": "limit",
+    "name": "a user",
+    "series": "user_id",
+    "key": ["*"],
+    "unit": "usd",
+    "soft": "20.000000000000",
+    "hard": "25.000000000000",
+    "period": "month",
+    "days": None,
+    "time_zone": "Europe/Zurich",
+}
+STANDING: dict[str, Any] = {
+    "kind": "standing",
+    "name": "a user",
+    "series": "user_id",
+    "key": ["u1"],
+    "unit": "usd",
+    "spent": "21.500000000000",
+    "period_start": 1_769_900_400,
+    "resets_at": 1_772_319_600,
+    "as_of_ms": 1_769_999_999_123,
+    "state": "soft",
+    "partition": 3,
+}
+REFUSAL: dict[str, Any] = {
+    "refusal_id": AN_ID,
+    "refused_at": "2026-01-31T12:00:00.000Z",
+    "action": "refused",
+    "reason": "hard",
+    "quota": "a user",
+    "series": "user_id",
+    "key": ["u1"],
+    "unit": "tokens",
+    "limit": "1000000",
+    "spent": "999000",
+    "reserved": "500",
+    "estimate": "800",
+    "resets_at": 1_772_319_600,
+    "source": "api@host#boot",
+}
 
 USAGE_CHANGES: list[tuple[dict[str, Any], bool]] = [
     ({}, True),
@@ -215,6 +260,25 @@ OTHER_CHANGES: list[tuple[str, dict[str, Any], bool]] = [
     (REJECTED_SCHEMA, {"reason": "ugly"}, False),
     (REJECTED_SCHEMA, {"detail": "x" * 501}, False),
     (REJECTED_SCHEMA, {"value": None}, False),
+    (QUOTAS_SCHEMA, LIMIT, True),
+    (QUOTAS_SCHEMA, LIMIT | {"soft": None}, True),
+    (QUOTAS_SCHEMA, LIMIT | {"hard": 25}, False),
+    (QUOTAS_SCHEMA, LIMIT | {"hard": "25.5"}, False),
+    (QUOTAS_SCHEMA, LIMIT | {"kind": "standing"}, False),
+    (QUOTAS_SCHEMA, LIMIT | {"period": "rolling", "days": 7}, True),
+    (QUOTAS_SCHEMA, LIMIT | {"period": "rolling", "days": 0}, False),
+    (QUOTAS_SCHEMA, STANDING, True),
+    (QUOTAS_SCHEMA, STANDING | {"resets_at": None}, True),
+    (QUOTAS_SCHEMA, STANDING | {"unit": "requests"}, False),
+    (QUOTAS_SCHEMA, STANDING | {"unit": "tokens", "spent": "-12"}, True),
+    (QUOTAS_SCHEMA, {"kind": "clock", "partition": 0, "as_of_ms": 1}, True),
+    (QUOTAS_SCHEMA, {"kind": "clock", "partition": -1, "as_of_ms": 1}, False),
+    (QUOTAS_SCHEMA, {"partition": 0, "as_of_ms": 1}, False),
+    (REFUSALS_SCHEMA, {}, True),
+    (REFUSALS_SCHEMA, {"reason": "unknown", "quota": "", "series": "total", "key": [], "limit": None}, True),
+    (REFUSALS_SCHEMA, {"action": "allowed"}, False),
+    (REFUSALS_SCHEMA, {"refused_at": 1}, False),
+    (REFUSALS_SCHEMA, {"source": ""}, False),
     (ALERTS_SCHEMA, {}, True),
     (ALERTS_SCHEMA, {"state": "ended"}, False),
     (ALERTS_SCHEMA, {"contributors": ALERT["contributors"] * 4}, False),
@@ -242,6 +306,8 @@ EXAMPLES = {
     REJECTED_SCHEMA: REJECTED,
     ALERTS_SCHEMA: ALERT,
     GAPS_SCHEMA: GAPS,
+    QUOTAS_SCHEMA: {},
+    REFUSALS_SCHEMA: REFUSAL,
     SILENCE_SCHEMA: SILENCE,
     ACKNOWLEDGEMENT_SCHEMA: ACKNOWLEDGEMENT,
     NOTIFICATION_SCHEMA: NOTIFICATION,

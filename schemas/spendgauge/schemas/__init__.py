@@ -11,8 +11,10 @@ from spendgauge.schemas.ends import END_SCHEMA, SourceEnd
 from spendgauge.schemas.errors import ConfigurationError, PriceFileError, SpendgaugeError, UnavailableError
 from spendgauge.schemas.events import DIMENSIONS, LEAVES, USAGE_SCHEMA, UsageEvent
 from spendgauge.schemas.positions import GAPS_SCHEMA, SeqGap, SourceGaps
+from spendgauge.schemas.quotas import QUOTAS_SCHEMA, QuotaClock, QuotaLimit, QuotaLine, QuotaStanding
 from spendgauge.schemas.rates import DEFAULT_SERIES, MEASURES, RATES_SCHEMA, RateContribution, SeriesSpec
 from spendgauge.schemas.records import RecordChunk
+from spendgauge.schemas.refusals import REFUSALS_SCHEMA, QuotaRefusal
 from spendgauge.schemas.rejects import REJECTED_SCHEMA, RejectedEvent
 from spendgauge.schemas.settings import ClickHouseSettings, KafkaSettings
 from spendgauge.schemas.topics import TopicNames, TopicSpec, topic_specs
@@ -25,7 +27,9 @@ __all__ = [
     "GAPS_SCHEMA",
     "LEAVES",
     "MEASURES",
+    "QUOTAS_SCHEMA",
     "RATES_SCHEMA",
+    "REFUSALS_SCHEMA",
     "REJECTED_SCHEMA",
     "USAGE_SCHEMA",
     "Alert",
@@ -35,6 +39,11 @@ __all__ = [
     "Contributor",
     "KafkaSettings",
     "PriceFileError",
+    "QuotaClock",
+    "QuotaLimit",
+    "QuotaLine",
+    "QuotaRefusal",
+    "QuotaStanding",
     "RateContribution",
     "RecordChunk",
     "RejectedEvent",

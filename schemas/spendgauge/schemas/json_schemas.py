@@ -20,7 +20,9 @@ from spendgauge.schemas.ends import END_SCHEMA, SourceEnd
 from spendgauge.schemas.events import USAGE_SCHEMA, UsageEvent
 from spendgauge.schemas.notifications import NOTIFICATION_SCHEMA, Notification
 from spendgauge.schemas.positions import GAPS_SCHEMA, SourceGaps
+from spendgauge.schemas.quotas import QUOTAS_SCHEMA, QuotaLine
 from spendgauge.schemas.rates import RATES_SCHEMA, RateContribution
+from spendgauge.schemas.refusals import REFUSALS_SCHEMA, QuotaRefusal
 from spendgauge.schemas.rejects import REJECTED_SCHEMA, RejectedEvent
 from spendgauge.schemas.silences import ACKNOWLEDGEMENT_SCHEMA, SILENCE_SCHEMA, Acknowledgement, Silence
 
@@ -33,6 +35,8 @@ MODELS: Final[dict[str, type[BaseModel]]] = {
     REJECTED_SCHEMA: RejectedEvent,
     ALERTS_SCHEMA: Alert,
     GAPS_SCHEMA: SourceGaps,
+    QUOTAS_SCHEMA: QuotaLine,
+    REFUSALS_SCHEMA: QuotaRefusal,
     SILENCE_SCHEMA: Silence,
     ACKNOWLEDGEMENT_SCHEMA: Acknowledgement,
     NOTIFICATION_SCHEMA: Notification,

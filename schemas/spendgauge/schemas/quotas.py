@@ -50,7 +50,10 @@ PeriodName = Literal["day", "week", "month", "rolling"]
 Amount = Annotated[str, Field(pattern=r"^-?[0-9]{1,26}(\.[0-9]{12})?$")]
 """An exact amount: USD with twelve decimals, tokens as a whole number."""
 
-QuotaKey = tuple[Literal["limit"], str] | tuple[Literal["standing"], str, tuple[str, ...]] | tuple[Literal["clock"], int]
+QuotaKey = (
+    tuple[Literal["limit"], str] | tuple[Literal["standing"], str, tuple[str, ...]] | tuple[Literal["clock"], int]
+)
+"""A record's key, read."""
 
 _Name = Annotated[str, Field(min_length=1, max_length=100, description="The quota's name in budgets.toml.")]
 _Values = Annotated[tuple[str, ...], Field(max_length=16)]
@@ -112,10 +115,11 @@ class QuotaStanding(_Wire):
         description="When the next period begins and nothing is spent, seconds since 1970 UTC; null: rolling."
     )
     as_of_ms: _Milliseconds = Field(
-        description="The watcher's clock when all that it had read was included, milliseconds since 1970 UTC."
+        description="The watcher's clock when this included all that it had read, milliseconds since 1970 UTC. Whoever "
+        "took the partition over writes none before it has read what was there when it did."
     )
     state: Literal["ok", "soft", "hard"] = Field(description="The highest limit that is reached.")
-    partition: _Partition = Field(description="Of cost.rates: where this key is, and whose clock tells how fresh it is.")
+    partition: _Partition = Field(description="Of cost.rates: where this key is; its clock tells how fresh this is.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
