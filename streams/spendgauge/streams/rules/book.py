@@ -1,0 +1,131 @@
+"""Which alarms are there in one partition, what happened to them, and what of that must be kept?
+
+Only keys that are over a line, or were a while ago, are in it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import polars as pl
+
+from spendgauge.schemas.alerts import Alert
+from spendgauge.streams.rules.alarms import QUIET, Alarm, advance, withdraw
+from spendgauge.streams.rules.alerts import rule_alert, withdrawn_alert
+from spendgauge.streams.rules.kept import KeptAlarm, Place, alarm_entry, read_alarms
+from spendgauge.streams.rules.rule import CALM, NEAR, WARN, Rule
+from spendgauge.streams.watching.judge import Entry, KeptEntries
+
+__all__ = ["MOST_ALARMS", "AlarmBook"]
+
+MOST_ALARMS: Final = 1000
+"""So many keys of a rule are watched at a time: a rule that all users break is one mistake, not 100,000 alerts."""
+
+_Name = tuple[str, Place]
+
+
+class AlarmBook:
+    """The alarms of all rules."""
+
+    def __init__(self, kept: KeptEntries) -> None:
+        """Go on from what is kept."""
+        self._alarms: dict[str, dict[Place, Alarm]] = {}
+        self._kinds: dict[str, str] = {}
+        self._absorbed: dict[_Name, int] = {}
+        """Of what was kept: minutes that are not judged again."""
+        self._kept: set[_Name] = set()
+        self._changed: set[_Name] = set()
+        self._said: dict[_Name, list[Alert]] = {}
+        self.unsent: list[Alert] = []
+        """What was kept and may not have been sent, the first one first."""
+        for rule, place, state in read_alarms(kept):
+            self._alarms.setdefault(rule, {})[place] = state.alarm
+            self._kinds[rule] = state.kind
+            self._absorbed[rule, place] = state.minute
+            self._kept.add((rule, place))
+            if state.alerts:
+                self._changed.add((rule, place))  # written again once they are sent
+                self.unsent += state.alerts
+        self.unsent.sort(key=lambda alert: alert.evaluated_at)
+
+    def judge(self, rule: Rule, levels: pl.DataFrame, minute: int) -> list[Alert]:
+        """Move a rule's alarms on by a minute; ``levels``: of its ``judge``."""
+        self._kinds.setdefault(rule.name, rule.kind)
+        if self._kinds[rule.name] != rule.kind:
+            return []  # those of its namesake are withdrawn first
+        alarms = self._alarms.setdefault(rule.name, {})
+        rows = {(row["series"], row["key"]): row for row in _of_interest(levels, alarms)}
+        alerts = []
+        for place in sorted({*alarms, *rows}):
+            if minute <= self._absorbed.get((rule.name, place), -1):
+                continue
+            row = rows.get(place)
+            level, onset = (CALM, None) if row is None else (row["level"], row.get("onset"))
+            alarm, step = advance(alarms.get(place, QUIET), rule, minute, level=level, onset=onset)
+            self._put((rule.name, place), alarm, minute)
+            if step is not None:
+                alerts.append(rule_alert(rule, place, step, minute=minute, row=row))
+                self._said.setdefault((rule.name, place), []).append(alerts[-1])
+        return alerts
+
+    def withdraw(self, rules: Sequence[Rule], minute: int) -> list[Alert]:
+        """End what rules have raised that are not there any more, or are others."""
+        kinds = {rule.name: rule.kind for rule in rules}
+        alerts = []
+        for rule in sorted(name for name, kind in self._kinds.items() if kinds.get(name) != kind):
+            for place, alarm in sorted(self._alarms.get(rule, {}).items()):
+                at = max(minute, self._absorbed.get((rule, place), minute))
+                ended, step = withdraw(alarm, quiet_until=0)
+                self._put((rule, place), ended, minute)
+                if alarm.severity != CALM:
+                    alerts.append(withdrawn_alert(rule, place, step, minute=at))
+                    self._said.setdefault((rule, place), []).append(alerts[-1])
+            del self._kinds[rule]
+        return alerts
+
+    def entries(self, minute: int) -> list[Entry]:
+        """Write what must be kept before the alerts of this closing, which ended with this minute, are sent."""
+        said, self._said = self._said, {}
+        self._changed.update(said)  # written again without the alerts, once they are sent
+        return [self._entry(name, minute, alerts) for name, alerts in said.items()]
+
+    def save(self, minute: int, *, before: int | None) -> list[Entry]:
+        """Write what changed since it was written; ``before``: the minute that was saved before this one.
+
+        What was as good as new by then already, and was not written since, is removed: nobody will judge those
+        minutes again.
+        """
+        changed, self._changed = self._changed, set()
+        entries = [self._entry(name, minute, ()) for name in sorted(changed)]
+        for rule, place in sorted(self._kept - changed):
+            if before is not None and self._alarms[rule][place].is_idle(before):
+                del self._alarms[rule][place]
+                self._kept.discard((rule, place))
+                entries.append(alarm_entry(rule, place, None))
+        self._absorbed = {name: until for name, until in self._absorbed.items() if until > minute}
+        return entries
+
+    def _put(self, name: _Name, alarm: Alarm, minute: int) -> None:
+        rule, place = name
+        if alarm != self._alarms[rule].get(place, QUIET):
+            self._changed.add(name)
+        self._alarms[rule][place] = alarm
+        if name not in self._kept and alarm.is_idle(minute) and name not in self._said:
+            del self._alarms[rule][place]
+            self._changed.discard(name)
+
+    def _entry(self, name: _Name, minute: int, alerts: Sequence[Alert]) -> Entry:
+        rule, place = name
+        self._kept.add(name)
+        absorbed = max(minute, self._absorbed.get(name, minute))
+        state = KeptAlarm(
+            kind=self._kinds.get(rule, ""), minute=absorbed, alarm=self._alarms[rule][place], alerts=tuple(alerts)
+        )
+        return alarm_entry(rule, place, state)
+
+
+def _of_interest(levels: pl.DataFrame, alarms: dict[Place, Alarm]) -> Iterator[dict[str, Any]]:
+    """Give the rows of what is watched already, and of what is over a line: the highest first, while there is room."""
+    known = pl.col("key").is_in([key for _, key in alarms])
+    yield from levels.filter(known & (pl.col("level") >= NEAR)).iter_rows(named=True)
+    new = levels.filter(~known & (pl.col("level") >= WARN)).sort("level", "key", descending=[True, False])
+    yield from new.head(max(0, MOST_ALARMS - len(alarms))).iter_rows(named=True)

@@ -1,0 +1,150 @@
+"""What do the rules say of one partition of ``cost.rates``, and what must be kept of it?
+
+    absorb   lines of any minutes come in
+    close    minutes that are over are judged, one after another
+    save     what must be kept before older lines are committed
+
+A restart goes on at the minute after ``saved``, with the lines of the longest window before it. A key that took a step
+was kept with it, and with the minute it had absorbed, so it is not judged again up to there; nothing was said of the
+others, so judging them again says it for the first time.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.prices.freshness import PriceData
+from spendgauge.streams.rules.book import AlarmBook
+from spendgauge.streams.rules.kept import read_saved, read_stretches, saved_entry, stretches_entries
+from spendgauge.streams.rules.minutes import SUMS_SCHEMA, Minutes
+from spendgauge.streams.rules.rule import Rule, Seen
+from spendgauge.streams.rules.stretches import Stretches
+from spendgauge.streams.rules.windows import Window
+from spendgauge.streams.watching.judge import Entry, KeptEntries, Verdict
+
+__all__ = ["SAVED_EVERY", "Desk"]
+
+SAVED_EVERY: Final = 5
+"""Minutes after which what changed is saved: so many are judged again after a restart."""
+
+_OLDEST: Final = 1440
+"""Minutes that were over for longer than this when they are closed are not judged: nobody waits for that news."""
+
+_LAG: Final = 3
+"""The clock may be so many minutes further than what is closed before somebody is said to be catching up."""
+
+_LATE: Final = 60
+"""A silence is broken by lines that are at most so many minutes late."""
+
+
+class Desk:
+    """Judges the keys of one partition by some rules."""
+
+    def __init__(self, partition: int, kept: KeptEntries, *, rules: Sequence[Rule], prices: PriceData | None) -> None:
+        """Go on from what is kept."""
+        self._partition = partition
+        self._prices = prices
+        self._minutes = Minutes()
+        self._dirty: set[int] = set()
+        """Minutes that lines came for since they were summed."""
+        self._book = AlarmBook(kept)
+        self._rows = read_stretches(kept)
+        """What was kept of rules that are not known (yet)."""
+        self._stretches: dict[str, Stretches] = {}
+        self._removed: list[Entry] = []
+        self._saved = self._closed = read_saved(kept)
+        self.reload(rules)
+
+    @property
+    def unsent(self) -> list[Alert]:
+        """The alerts that were kept and may not have been sent."""
+        return self._book.unsent
+
+    @property
+    def read_from(self) -> int | None:
+        """The first minute of the longest window that ends with the minute after what is saved."""
+        return None if self._saved is None else self._saved + 2 - self._held
+
+    def reload(self, rules: Sequence[Rule]) -> None:
+        """Go by these rules from the next minute on; what others had raised is over with the next closing."""
+        rows = self._rows | {name: own.rows for name, own in self._stretches.items()}
+        self._rules = rules
+        self._windows = {length: Window(length) for rule in rules if (length := rule.window_minutes)}
+        self._stretches = {
+            rule.name: Stretches(rule.gap_minutes, rows.pop(rule.name, None)) for rule in rules if rule.gap_minutes
+        }
+        for name, own in rows.items():
+            self._removed += stretches_entries(name, own, remove=True)
+        self._rows = {}
+        self._held = max((max(rule.window_minutes, min(rule.gap_minutes, _LATE)) for rule in rules), default=0)
+        self._dirty |= set(self._minutes.held())
+
+    def absorb(self, lines: pl.DataFrame) -> None:
+        """Take in lines (``LINES_SCHEMA``) of any minutes."""
+        wanted = {rule.series for rule in self._rules if rule.window_minutes or rule.gap_minutes}
+        own = lines.filter(pl.col("series").cast(pl.String).is_in(list(wanted)))
+        if self._closed is not None:
+            own = own.filter(pl.col("minute") > self._closed + 1 - self._held)
+        self._dirty |= set(own["minute"].unique())
+        self._minutes.add(own)
+
+    def close(self, until: int, now: int) -> Verdict | None:
+        """Judge the minutes up to this one; ``now``: the clock's seconds. None: there is nothing to say."""
+        alerts: list[Alert] = []
+        current = now // 60 - until <= _LAG
+        for minute in range(max(self._next(until), now // 60 - _OLDEST), until + 1):
+            alerts += self._judge(minute, current=current)
+        self._closed = until if self._closed is None else max(until, self._closed)
+        self._minutes.forget(before=self._closed + 2 - self._held)
+        alerts += self._book.withdraw(self._rules, self._closed)
+        entries = self._book.entries(self._closed)
+        return Verdict(self._partition, entries, alerts) if entries else None
+
+    def save(self) -> list[Entry]:
+        """Write what must be kept before older lines are committed, in this order; often nothing."""
+        if self._closed is None or (self._saved is not None and self._closed - self._saved < SAVED_EVERY):
+            return []
+        entries = self._book.save(self._closed, before=self._saved)
+        for name, own in self._stretches.items():
+            entries += stretches_entries(name, own.rows.filter("changed"))
+            own.saved()
+            entries += stretches_entries(name, own.forget(self._closed), remove=True)
+        entries, self._removed = [*entries, *self._removed], []
+        self._saved = self._closed
+        return [*entries, saved_entry(self._saved)]
+
+    def _next(self, until: int) -> int:
+        if self._closed is not None:
+            return self._closed + 1
+        return min((minute for minute in self._minutes.held() if minute <= until), default=until)
+
+    def _judge(self, minute: int, *, current: bool) -> list[Alert]:
+        self._see(minute)
+        alerts: list[Alert] = []
+        for rule in self._rules:
+            window = self._windows.get(rule.window_minutes)
+            stretches = self._stretches.get(rule.name)
+            seen = Seen(
+                partition=self._partition,
+                minute=minute,
+                current=current,
+                window=SUMS_SCHEMA.to_frame() if window is None else rule.covered(window.sums),
+                stretches=Stretches(0).rows if stretches is None else stretches.rows,
+                prices=self._prices,
+            )
+            alerts += self._book.judge(rule, rule.judge(seen), minute)
+        return alerts
+
+    def _see(self, minute: int) -> None:
+        """Bring windows and stretches to the end of a minute."""
+        due = sorted(one for one in self._dirty if one <= minute)
+        self._dirty.difference_update(due)
+        changed = {one: self._minutes.sums(one) for one in due if one > minute - self._held}
+        for window in self._windows.values():
+            window.advance(minute, changed)
+        for rule in self._rules:
+            if own := self._stretches.get(rule.name):
+                for one, sums in changed.items():
+                    own.see(one, rule.covered(sums.filter(pl.col("requests") > 0)))

@@ -1,0 +1,45 @@
+"""Do too many requests fail? The share of errors in some minutes, of enough requests to say so."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+import polars as pl
+from pydantic import Field
+
+from spendgauge.streams.rules.rule import NEAR, Count, Rule, Seen, level
+
+__all__ = ["ErrorRate"]
+
+
+class ErrorRate(Rule):
+    """``warn`` and ``page`` are per cent of the requests in a window of ``minutes``."""
+
+    kind: ClassVar[str] = "error_rate"
+    decimals: ClassVar[int] = 2
+
+    minutes: Annotated[int, Field(ge=1, le=60, strict=True)] = 5
+    requests: Count = 50
+    """Of fewer than so many in the window nothing is said."""
+    for_minutes: Annotated[int, Field(ge=1, le=60, strict=True)] = 2
+
+    @property
+    def window_minutes(self) -> int:
+        """As given."""
+        return self.minutes
+
+    def judge(self, seen: Seen) -> pl.DataFrame:
+        """Compare the share of errors, where there are enough requests; where there are none, it is calm."""
+        warn, page = (None if line is None else line * pl.col("requests") for line in self.lines)
+        enough = seen.window.filter(pl.col("requests") >= self.requests)
+        return enough.select(
+            "series", "key", "requests", "errors", level(pl.col("errors") * 10_000, warn=warn, page=page)
+        )
+
+    def say(self, who: str, row: Mapping[str, Any]) -> str:
+        """Name the share and the line."""
+        line = self.page if row["level"] > NEAR + 1 or self.warn is None else self.warn
+        share = f"{100 * row['errors'] / row['requests']:.1f} %"
+        return (
+            f"{who}: {row['errors']:,} of {row['requests']:,} requests ({share}) in {self.minutes} minutes failed; "
+            f"the line is {line:f} %."
+        )

@@ -1,0 +1,137 @@
+"""What is in ``rules.toml``? ``[[rule]]`` tables and one ``[spikes]``; each error is a sentence that names the rule."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from spendgauge.schemas.errors import ConfigurationError
+from spendgauge.schemas.money import PICODOLLARS_PER_USD, picodollars
+from spendgauge.schemas.rates import DEFAULT_SERIES, SeriesSpec
+from spendgauge.streams.rules.kinds import KINDS, built_in
+from spendgauge.streams.rules.rule import Rule
+from spendgauge.streams.spikes.parameters import SpikeParameters
+
+__all__ = ["RulesFile", "parse_rules"]
+
+_MINUTE: Final = 60
+_TAKEN: Final = ("spike", "token_spike", "gap", "budget", "budget_burn", "budget_forecast", "quota")
+"""What alerts of others are called."""
+
+
+def _usd(value: Any) -> int:
+    """Read an amount, as picodollars."""
+    try:
+        amount = picodollars(Decimal(str(value))) if not isinstance(value, bool) else 0
+    except (ArithmeticError, ValueError):
+        amount = 0
+    if not 0 < amount <= 10**6 * PICODOLLARS_PER_USD:
+        raise ValueError('write an amount in USD above 0, at most a million, such as 2 or "0.50"')
+    return amount
+
+
+_Usd = Annotated[int, BeforeValidator(_usd)]
+
+
+class _Spikes(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    enabled: Annotated[bool, Field(strict=True)] = True
+    floor_usd: _Usd = SpikeParameters.floor
+    page_usd_per_hour: _Usd = SpikeParameters.page_per_hour
+    cap_usd: _Usd = SpikeParameters.cap
+
+
+@dataclass(frozen=True)
+class RulesFile:
+    """What the file says, together with what holds without it."""
+
+    rules: tuple[Rule, ...]
+    """Those that are enabled."""
+    spikes: SpikeParameters | None
+    """How spikes of money are judged; None: they are not."""
+
+
+def parse_rules(
+    text: str,
+    *,
+    name: str = "rules.toml",
+    series: Sequence[SeriesSpec] = DEFAULT_SERIES,
+    kinds: Mapping[str, type[Rule]] = KINDS,
+) -> RulesFile:
+    """Read a file's content; ``series``: those that there are rates of.
+
+    Raises ``ConfigurationError`` with one sentence: the file, the rule, the value, and what to do.
+    """
+    document = _document(text, name)
+    told = [spec.name for spec in series if spec.pane_seconds <= _MINUTE and _MINUTE % spec.pane_seconds == 0]
+    rules = [_rule(name, place, table, kinds) for place, table in enumerate(document.get("rule", []), 1)]
+    for place, rule in enumerate(rules):
+        if rule.name in {other.name for other in rules[:place]}:
+            raise ConfigurationError(
+                f"{name}, rule {rule.name!r}: the name is given twice; an alert says it, so say which."
+            )
+        if rule.series not in told:
+            raise ConfigurationError(
+                f"{name}, rule {rule.name!r}: there are no rates of the series {rule.series!r} in panes of a minute; "
+                f"add it to SPENDGAUGE_SERIES as {rule.series}:60, or use one of {', '.join(told)}."
+            )
+    names = {rule.name for rule in rules}
+    all_rules = [*(rule for rule in built_in(told) if rule.name not in names), *rules]
+    return RulesFile(tuple(rule for rule in all_rules if rule.enabled), _spikes(name, document.get("spikes", {})))
+
+
+def _document(text: str, name: str) -> Mapping[str, Any]:
+    try:
+        document = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{name} is not valid TOML: {error}; correct it there.") from None
+    unknown = next((key for key in document if key not in {"rule", "spikes"}), None)
+    if unknown is not None:
+        raise ConfigurationError(f"{name}: {unknown!r} is not known; write [[rule]] once a rule, and [spikes].")
+    tables = document.get("rule", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigurationError(f"{name}: 'rule' must be written as [[rule]], once a rule.")
+    if not isinstance(document.get("spikes", {}), dict):
+        raise ConfigurationError(f"{name}: 'spikes' must be written as [spikes], with its fields below.")
+    return document
+
+
+def _rule(name: str, place: int, table: Mapping[str, Any], kinds: Mapping[str, type[Rule]]) -> Rule:
+    who = f"{name}, rule {table['name']!r}" if isinstance(table.get("name"), str) else f"{name}, rule number {place}"
+    fields = dict(table)
+    kind = fields.pop("kind", None)
+    rule = kinds.get(kind) if isinstance(kind, str) else None
+    if rule is None:
+        said = "kind is missing" if kind is None else f"kind = {kind!r} is not known"
+        raise ConfigurationError(f"{who}: {said}; write one of {', '.join(kinds)}.")
+    if fields.get("name") in _TAKEN:
+        raise ConfigurationError(f"{who}: other alerts have this name; write another one.")
+    try:
+        return rule.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigurationError(f"{who}: {_fault(error.errors()[0], rule)}.") from None
+
+
+def _spikes(name: str, table: Mapping[str, Any]) -> SpikeParameters | None:
+    try:
+        read = _Spikes.model_validate(table)
+    except ValidationError as error:
+        raise ConfigurationError(f"{name}, [spikes]: {_fault(error.errors()[0], _Spikes)}.") from None
+    if not read.enabled:
+        return None
+    return SpikeParameters(floor=read.floor_usd, page_per_hour=read.page_usd_per_hour, cap=read.cap_usd)
+
+
+def _fault(error: ErrorDetails, model: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "missing":
+        return f"{where} is missing; add it"
+    if error["type"] == "extra_forbidden":
+        return f"{where} is not known; the fields are {', '.join(model.model_fields)}"
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"{where} = {str(error['input'])!r} cannot be used: {reason}" if where else reason

@@ -1,0 +1,81 @@
+"""Who judges a worker's partitions by the rules of ``rules.toml``?"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import polars as pl
+
+from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.prices.freshness import PriceData
+from spendgauge.schemas.rates import DEFAULT_SERIES, SeriesSpec
+from spendgauge.streams.rules.desk import Desk
+from spendgauge.streams.rules.file import parse_rules
+from spendgauge.streams.rules.kinds import KINDS
+from spendgauge.streams.rules.rule import Rule
+from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Verdict
+
+__all__ = ["RuleJudge"]
+
+
+class RuleJudge:
+    """A ``Judge`` of absolute amounts, errors, silence, and of what has no price or an old one."""
+
+    def __init__(
+        self,
+        *,
+        prices: PriceData | None,
+        series: Sequence[SeriesSpec] = DEFAULT_SERIES,
+        kinds: Mapping[str, type[Rule]] = KINDS,
+    ) -> None:
+        """Begin with the rules that are built in.
+
+        ``prices``: what ``price_data()`` says; ``series``: those that the workers tell the rates of.
+        """
+        self._prices = prices
+        self._plan = series
+        self._kinds = kinds
+        self._desks: dict[int, Desk] = {}
+        self._rules: tuple[Rule, ...] = ()
+        self.reload(Configuration())
+
+    @property
+    def series(self) -> Collection[str]:
+        """Those of the rules that look at lines."""
+        return {rule.series for rule in self._rules if rule.window_minutes or rule.gap_minutes}
+
+    def reload(self, configuration: Configuration) -> None:
+        """Go by this file; raises ``ConfigurationError``, and goes by the old one then."""
+        rules = parse_rules(configuration.rules, series=self._plan, kinds=self._kinds).rules
+        if rules != self._rules:
+            self._rules = rules
+            for desk in self._desks.values():
+                desk.reload(rules)
+
+    def assign(self, partition: int, kept: KeptEntries) -> Sequence[Alert]:
+        """Take a partition over."""
+        desk = self._desks[partition] = Desk(partition, kept, rules=self._rules, prices=self._prices)
+        return desk.unsent
+
+    def revoke(self, partition: int) -> None:
+        """Forget a partition."""
+        self._desks.pop(partition, None)
+
+    def absorb(self, partition: int, lines: pl.DataFrame) -> None:
+        """Take in lines of a partition that is assigned."""
+        self._desks[partition].absorb(lines)
+
+    def close(self, until: Mapping[int, int], now: int) -> Sequence[Verdict]:
+        """Judge the minutes that are over."""
+        verdicts = (self._desks[partition].close(minute, now) for partition, minute in until.items())
+        return [verdict for verdict in verdicts if verdict is not None]
+
+    def save(self) -> Mapping[int, Sequence[Entry]]:
+        """Say what must be kept, every five minutes."""
+        saved = {partition: desk.save() for partition, desk in self._desks.items()}
+        return {partition: entries for partition, entries in saved.items() if entries}
+
+    def read_from(self, partition: int) -> int | None:
+        """Name the first minute whose lines must be read again."""
+        return self._desks[partition].read_from
+
+    def heard(self, alert: Alert) -> None:
+        """Do nothing: an alert of a rule is its own incident."""

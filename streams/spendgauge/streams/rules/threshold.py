@@ -1,0 +1,50 @@
+"""Is it more than an absolute amount in some minutes? USD, requests, tokens or errors."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+import polars as pl
+from pydantic import Field
+
+from spendgauge.schemas.money import usd
+from spendgauge.streams.rules.rule import Rule, Seen, level
+
+__all__ = ["Threshold"]
+
+_COLUMNS: Final = {"usd": "cost_picodollars", "requests": "requests", "tokens": "tokens", "errors": "errors"}
+
+
+class Threshold(Rule):
+    """``warn`` and ``page`` are amounts in a window of ``minutes``."""
+
+    kind: ClassVar[str] = "threshold"
+
+    measure: Literal["usd", "requests", "tokens", "errors"] = "usd"
+    minutes: Annotated[int, Field(ge=1, le=60, strict=True)] = 60
+
+    @property
+    def window_minutes(self) -> int:
+        """As given."""
+        return self.minutes
+
+    @property
+    def places(self) -> int:
+        """Of money a picodollar."""
+        return 12 if self.measure == "usd" else 0
+
+    def judge(self, seen: Seen) -> pl.DataFrame:
+        """Compare each key's sum with the lines."""
+        warn, page = self.lines
+        value = pl.col(_COLUMNS[self.measure])
+        columns = [value.alias("value"), level(value, warn=warn, page=page)]
+        if self.measure == "usd":
+            usual = pl.lit(page if warn is None else warn, pl.Int64)
+            columns += [value.alias("seen_picodollars"), usual.alias("usual_picodollars")]
+        return seen.window.select("series", "key", *columns)
+
+    def say(self, who: str, row: Mapping[str, Any]) -> str:
+        """Name the amount and the line."""
+        line = self.page if row["level"] > 2 or self.warn is None else self.warn
+        amount = f"{usd(row['value']):,.2f} USD" if self.measure == "usd" else f"{row['value']:,} {self.measure}"
+        unit = " USD" if self.measure == "usd" else ""
+        return f"{who}: {amount} in {self.minutes} minutes; the line is {line:,f}{unit}."
