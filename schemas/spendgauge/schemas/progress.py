@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from spendgauge.schemas.clock import Clock
 
-__all__ = ["CATCH_UP_SECONDS", "End", "Progress", "Standing", "Watch"]
+__all__ = ["CATCH_UP_SECONDS", "End", "Mark", "Progress", "Standing", "Watch"]
 
 CATCH_UP_SECONDS: Final = 10.0
 """A consumer is caught up while it is at most so long behind. Fetches and commits alone make it one to three."""
@@ -40,6 +40,13 @@ class Progress:
     """All before it is done: written, acknowledged, committed."""
     end: End | None
     """None: the broker has not told yet."""
+    commits_later: bool = False
+    """What is done is committed only when it will not be needed again: the position alone says how far it is."""
+
+    @property
+    def done(self) -> int:
+        """All before it is done, as far as is known."""
+        return self.position if self.commits_later else min(self.position, self.committed)
 
     @property
     def lag(self) -> int:
@@ -53,17 +60,27 @@ class Progress:
 
 
 @dataclass
-class _Mark:
+class Mark:
     """When all was done that was in the log, and what must be done so that this may be said of a later time."""
 
     begun_at_ms: int
     done_at_ms: int | None = None
     goal: End | None = None
 
+    def advance(self, done: int, end: End | None) -> None:
+        """Move on where the goal was reached, and set the next goal: the end as it is told now."""
+        if self.goal and done >= self.goal.offset:
+            self.done_at_ms, self.goal = self.goal.told_at_ms, None
+        if end and done >= end.offset:
+            self.done_at_ms, self.goal = end.told_at_ms, None
+        self.goal = self.goal or end
+
     def behind_seconds(self, now_ms: int) -> float:
+        """Say how long ago all was done, or at least that it was not."""
         return max(now_ms - (self.begun_at_ms if self.done_at_ms is None else self.done_at_ms), 0) / 1000
 
     def keeps_up(self, now_ms: int) -> bool:
+        """Say whether that is not long ago."""
         return self.done_at_ms is not None and self.behind_seconds(now_ms) <= CATCH_UP_SECONDS
 
 
@@ -85,14 +102,14 @@ class Watch:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._standing = Standing(answered=False, settled=False, progress={})
-        self._marks: dict[Hashable, _Mark] = {}
+        self._marks: dict[Hashable, Mark] = {}
 
     def look(self, standing: Standing) -> None:
         """Take in how things stand. A new key begins behind; one that is no longer there is forgotten."""
         now_ms = self._clock.now_ms()
-        marks = {key: self._marks.get(key) or _Mark(now_ms) for key in standing.progress}
+        marks = {key: self._marks.get(key) or Mark(now_ms) for key in standing.progress}
         for key, progress in standing.progress.items():
-            _advance(marks[key], progress)
+            marks[key].advance(progress.done, progress.end)
         self._marks, self._standing = marks, standing
 
     def behind(self) -> list[tuple[Progress, float]]:
@@ -112,20 +129,12 @@ class Watch:
         return found[:_MOST_TOLD] + ([f"and {len(found) - _MOST_TOLD} more"] if len(found) > _MOST_TOLD else [])
 
 
-def _advance(mark: _Mark, progress: Progress) -> None:
-    """Move the mark where its goal was reached, and set the next goal: the end as it is told now."""
-    done = min(progress.position, progress.committed)
-    if mark.goal and done >= mark.goal.offset:
-        mark.done_at_ms, mark.goal = mark.goal.told_at_ms, None
-    if progress.end and done >= progress.end.offset:
-        mark.done_at_ms, mark.goal = progress.end.told_at_ms, None
-    mark.goal = mark.goal or progress.end
-
-
 def _sentence(progress: Progress) -> str:
     where = f"{progress.topic}/{progress.partition}"
     if progress.end is None:
         return f"{where}: the broker has not told where it ends"
-    if not progress.lag and not progress.committed_lag:
+    if progress.commits_later and progress.lag:
+        return f"{where}: {progress.lag} records still to be read"
+    if not progress.lag and (progress.commits_later or not progress.committed_lag):
         return f"{where}: the broker has not told for a while where it ends"
     return f"{where}: {progress.lag} records still to be read, {progress.committed_lag} to be committed"

@@ -10,10 +10,11 @@ import structlog
 from spendgauge.schemas.errors import SpendgaugeError
 from spendgauge.schemas.monitor import monitoring
 from spendgauge.streams.app import RatesApp, create_app
+from spendgauge.streams.group_app import GroupApp
 from spendgauge.streams.logs import configure_logs, quiet_libraries
 from spendgauge.streams.settings import WorkerSettings
 
-__all__ = ["Worker", "load_app", "run_worker"]
+__all__ = ["Worker", "load_app", "run_app", "run_worker"]
 
 _log = structlog.get_logger(__name__)
 
@@ -33,10 +34,10 @@ class Worker(faust.Worker):
         configure_logs()
         quiet_libraries()
         app = self.app
-        if not isinstance(app, RatesApp):
-            raise TypeError(f"{app!r} is not a rates worker's app")
+        if not isinstance(app, GroupApp):
+            raise TypeError(f"{app!r} is not an app of ours")
         try:
-            with monitoring(app.settings, app.vitals):
+            with monitoring(app.member_settings, app.vitals):
                 app.prepare()
                 super().execute_from_commandline()
         except SpendgaugeError as error:
@@ -70,5 +71,9 @@ def run_worker(settings: WorkerSettings) -> NoReturn:
     It flushes, commits and leaves its group before it exits. Raises ``ConfigurationError`` for settings that cannot
     work.
     """
-    app = create_app(settings)
+    run_app(create_app(settings))
+
+
+def run_app(app: GroupApp) -> NoReturn:
+    """Run an app until SIGTERM or SIGINT, then exit the process."""
     Worker(app, loglevel="WARN", quiet=True).execute_from_commandline()

@@ -1,4 +1,4 @@
-"""How is a rates worker configured?"""
+"""How is a process configured that reads as a member of a group, and how a rates worker?"""
 
 from pathlib import Path
 
@@ -7,43 +7,17 @@ from pydantic import Field
 from spendgauge.schemas.settings import KafkaSettings, MonitorSettings
 from spendgauge.schemas.topics import DEFAULT_BLOCK_OFFSETS
 
-__all__ = ["WorkerSettings"]
+__all__ = ["MemberSettings", "WorkerSettings"]
 
 
-class WorkerSettings(KafkaSettings, MonitorSettings):
-    """What one worker needs to know; read from ``SPENDGAUGE_*``."""
+class MemberSettings(KafkaSettings, MonitorSettings):
+    """What each member of a group needs to know."""
 
-    rates_group: str = Field(
-        default="spendgauge-rates",
-        min_length=1,
-        description="The consumer group. Workers of one group share the partitions; another group counts all again.",
-    )
-    block_offsets: int = Field(
-        default=DEFAULT_BLOCK_OFFSETS,
-        ge=1,
-        le=1_048_576,
-        description="Offsets in a block, for the topic's life. Larger: fewer contributions, a longer rebuild after a "
-        "crash. The limit keeps a block's token sums within 64 bits.",
-    )
-    series: str = Field(
-        default="",
-        description="Which series, and their panes' seconds, as total:10,feature+model:10,user_id:60; empty: the "
-        "default ones. Each series costs time and records.",
-    )
     partitions: int = Field(
         default=4,
         ge=1,
         le=10_000,
         description="Partitions of the topics where this worker must create them: as many workers can share the load.",
-    )
-    prices: Path | None = Field(
-        default=None, description="A TOML file of your own prices; it wins over the built-in ones."
-    )
-    flush_seconds: float = Field(
-        default=1.0,
-        gt=0,
-        le=60,
-        description="How often contributions are written. Smaller: fresher rates, more of them.",
     )
     session_timeout_seconds: float = Field(
         default=10.0,
@@ -78,4 +52,35 @@ class WorkerSettings(KafkaSettings, MonitorSettings):
         ge=0,
         le=1,
         description="How long a small fetch waits for company. Larger: less work when little happens, later rates.",
+    )
+
+
+class WorkerSettings(MemberSettings):
+    """What one worker needs to know; read from ``SPENDGAUGE_*``."""
+
+    rates_group: str = Field(
+        default="spendgauge-rates",
+        min_length=1,
+        description="The consumer group. Workers of one group share the partitions; another group counts all again.",
+    )
+    block_offsets: int = Field(
+        default=DEFAULT_BLOCK_OFFSETS,
+        ge=1,
+        le=1_048_576,
+        description="Offsets in a block, for the topic's life. Larger: fewer contributions, a longer rebuild after a "
+        "crash. The limit keeps a block's token sums within 64 bits.",
+    )
+    series: str = Field(
+        default="",
+        description="Which series, and their panes' seconds, as total:10,feature+model:10,user_id:60; empty: the "
+        "default ones. Each series costs time and records.",
+    )
+    prices: Path | None = Field(
+        default=None, description="A TOML file of your own prices; it wins over the built-in ones."
+    )
+    flush_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="How often contributions are written. Smaller: fresher rates, more of them.",
     )
