@@ -7,12 +7,13 @@ producer mends.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from threading import Event
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.kafka import client_options
@@ -20,7 +21,10 @@ from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.schemas.topics import CONTENT_TYPE, CONTENT_TYPE_HEADER, SCHEMA_HEADER
 from spendgauge.streams.rates import Record
 
-__all__ = ["Emitter"]
+__all__ = ["Emitter", "OnWritten"]
+
+OnWritten = Callable[[int, int], None]
+"""Hears of each record that was acknowledged its partition and its offset."""
 
 _log = structlog.get_logger(__name__)
 
@@ -57,7 +61,14 @@ class Emitter:
             raise ConfigurationError(f"the Kafka options cannot be used: {error.args[0].str()}") from None
         self._stopping = Event()
 
-    def emit(self, topic: str, schema: str, records: Sequence[Record]) -> bool:
+    def emit(
+        self,
+        topic: str,
+        schema: str,
+        records: Sequence[Record],
+        *,
+        on_written: OnWritten = lambda *_: None,
+    ) -> bool:
         """Write the records, again and again until the broker has acknowledged each.
 
         Returns False where ``stop`` was called before that. Raises ``ConfigurationError`` where trying again cannot
@@ -66,7 +77,7 @@ class Emitter:
         headers = [(CONTENT_TYPE_HEADER, CONTENT_TYPE.encode()), (SCHEMA_HEADER, schema.encode())]
         left = list(records)
         while left:
-            left = self._attempt(topic, headers, left)
+            left = self._attempt(topic, headers, left, on_written)
             if left and self._stopping.is_set():
                 return False
         return True
@@ -80,11 +91,17 @@ class Emitter:
         """Give up what the broker does not take now."""
         self._stopping.set()
 
-    def _attempt(self, topic: str, headers: Any, records: Sequence[Record]) -> list[Record]:
+    def _attempt(self, topic: str, headers: Any, records: Sequence[Record], on_written: OnWritten) -> list[Record]:
         """Write the records once; return those that were not acknowledged."""
         outcome: dict[int, KafkaError | None] = {}
+
+        def on_delivery(number: int, error: KafkaError | None, message: Message) -> None:
+            outcome[number] = error
+            if error is None:
+                on_written(int(message.partition() or 0), int(message.offset() or 0))
+
         for number, record in enumerate(records):
-            self._produce(topic, headers, record, lambda error, _, number=number: outcome.update({number: error}))
+            self._produce(topic, headers, record, partial(on_delivery, number))
         while len(outcome) < len(records) and not self._stopping.is_set():
             self._producer.flush(_POLL_SECONDS)
         for error in filter(None, outcome.values()):
@@ -99,7 +116,14 @@ class Emitter:
     def _produce(self, topic: str, headers: Any, record: Record, on_delivery: Any) -> None:
         while True:
             try:
-                self._producer.produce(topic, record.value, record.key, record.partition, on_delivery, headers=headers)
+                self._producer.produce(
+                    topic,
+                    record.value,
+                    record.key,
+                    record.partition,
+                    on_delivery,
+                    headers=[*headers, *record.headers],
+                )
                 return
             except BufferError:  # the queue is full: wait until some were sent
                 self._producer.poll(_POLL_SECONDS)

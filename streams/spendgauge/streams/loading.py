@@ -1,17 +1,19 @@
-"""What does ``usage.positions`` hold now? Its partitions, read from the start to the end, without a group."""
+"""What does a compacted topic hold now? Its partitions, read from the start to the end, without a group."""
 
 from collections import defaultdict
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from spendgauge.schemas.errors import UnavailableError
 from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas.records import Headers
 from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.streams.entries import Entries, read_entries
 
-__all__ = ["load_entries"]
+__all__ = ["Log", "LogRecord", "load_entries", "load_logs"]
 
 _POLL_SECONDS: Final = 0.05
 _SILENT_SECONDS: Final = 5.0
@@ -20,7 +22,7 @@ _SILENT_SECONDS: Final = 5.0
 _AT_ONCE: Final = 1_000
 
 _OPTIONS: Final = {
-    "group.id": "spendgauge-positions",  # librdkafka wants one; none is joined, nothing is committed
+    "group.id": "spendgauge-kept",  # librdkafka wants one; none is joined, nothing is committed
     "enable.auto.commit": False,
     "enable.partition.eof": True,
     "auto.offset.reset": "earliest",
@@ -29,7 +31,31 @@ _OPTIONS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One record."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(frozen=True)
+class Log:
+    """What one partition holds."""
+
+    records: list[LogRecord]
+    end: int
+    """The offset that the next record will have."""
+
+
 def load_entries(settings: KafkaSettings, topic: str, partitions: Collection[int]) -> dict[int, Entries]:
+    """Read what each of these partitions of ``usage.positions`` holds; as ``load_logs``."""
+    logs = load_logs(settings, topic, partitions)
+    return {number: read_entries((one.key, one.value) for one in log.records) for number, log in logs.items()}
+
+
+def load_logs(settings: KafkaSettings, topic: str, partitions: Collection[int]) -> dict[int, Log]:
     """Read what each of these partitions holds; blocks until all are read to their end.
 
     Raises ``UnavailableError`` where the broker does not give it.
@@ -50,9 +76,9 @@ def load_entries(settings: KafkaSettings, topic: str, partitions: Collection[int
         consumer.close()
 
 
-def _read_all(consumer: Consumer, unread: set[int]) -> dict[int, Entries]:
-    records: dict[int, list[tuple[bytes | None, bytes | None]]] = defaultdict(list)
-    entries: dict[int, Entries] = {}
+def _read_all(consumer: Consumer, unread: set[int]) -> dict[int, Log]:
+    records: dict[int, list[LogRecord]] = defaultdict(list)
+    logs: dict[int, Log] = {}
     silent_seconds = 0.0
     while unread:
         messages = consumer.consume(_AT_ONCE, _POLL_SECONDS)
@@ -62,11 +88,16 @@ def _read_all(consumer: Consumer, unread: set[int]) -> dict[int, Entries]:
         for message in messages:
             number = int(message.partition() or 0)
             if _is_record(message):
-                records[number].append((message.key(), message.value()))
+                records[number].append(_record(message))
             elif number in unread:
                 unread.remove(number)
-                entries[number] = read_entries(records.pop(number, []))
-    return entries
+                logs[number] = Log(records.pop(number, []), int(message.offset() or 0))
+    return logs
+
+
+def _record(message: Message) -> LogRecord:
+    key, value, headers = message.key(), message.value(), message.headers()
+    return LogRecord(key, value, headers or ())  # type: ignore[arg-type]  # bytes, as nothing decodes them
 
 
 def _is_record(message: Message) -> bool:

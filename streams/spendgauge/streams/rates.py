@@ -15,6 +15,7 @@ import polars as pl
 
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
 from spendgauge.schemas.rates import MEASURES, SeriesSpec
+from spendgauge.schemas.records import Headers
 from spendgauge.schemas.rejects import RejectedEvent
 from spendgauge.streams.blocks import Contributions
 
@@ -35,6 +36,8 @@ class Record:
     partition: int
     value: bytes | None
     key: bytes | None = None
+    headers: Headers = ()
+    """Besides those that all records of the topic have."""
 
 
 def rates_partition(series: str, key: Sequence[str], partitions: int) -> int:
