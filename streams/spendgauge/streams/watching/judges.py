@@ -1,0 +1,12 @@
+"""Who judges? The one place that names all judges: whoever adds one adds it here."""
+
+from collections.abc import Sequence
+
+from spendgauge.streams.watching.judge import Judge
+
+__all__ = ["make_judges"]
+
+
+def make_judges() -> Sequence[Judge]:
+    """Make all judges that spendgauge has."""
+    return ()
