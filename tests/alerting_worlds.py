@@ -1,17 +1,21 @@
-"""What does a partition of ``cost.rates`` look like to whoever judges it, and what is left when that one is killed?"""
+"""What do partitions of ``cost.rates`` look like to whoever judges them, and what is left when that one is killed?"""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from random import Random
+from zlib import crc32
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.money import usd_text
 from spendgauge.schemas.rates import MEASURES, RateContribution
-from spendgauge.streams.alerting import WATCHED, Desk, Judged, read_kept, read_lines
-from spendgauge.streams.spikes import SpikeAlerts, SpikeKey, SpikeParameters
+from spendgauge.streams.alerting import read_lines
+from spendgauge.streams.alerting.judge import SpikeJudge
+from spendgauge.streams.spikes import SpikeKey, SpikeParameters
+from spendgauge.streams.watching import Entry
 
-__all__ = ["FIRST_MINUTE", "QUICK", "Killed", "World", "contribution", "said", "traffic"]
+__all__ = ["FIRST_MINUTE", "QUICK", "Killed", "Worker", "World", "contribution", "cut", "said", "traffic"]
 
 FIRST_MINUTE = 29_400_000
 
@@ -63,7 +67,7 @@ def traffic(seed: int, *, minutes: int, keys: int = 4) -> list[list[RateContribu
     """Draw keys that sleep, wake, and spike: of each minute the lines that are written in it, versions growing."""
     random = Random(seed)
     names: list[SpikeKey] = [("user_id", (f'u{n} ü"\u007f',)) for n in range(keys - 1)]
-    names.append(("total", ()))
+    names += [("session_id", ("s1",)), ("total", ())]
     sizes = dict.fromkeys(names, 1.0)
     return [_minute(FIRST_MINUTE + number, names, sizes, random) for number in range(minutes)]
 
@@ -87,23 +91,36 @@ def _minute(
 
 @dataclass
 class World:
-    """The topics, as they are left by whoever died: the log of lines, what is kept, what was sent."""
+    """The topics, as they are left by whoever died: the logs of lines, what is kept, what was sent."""
 
-    log: list[bytes] = field(default_factory=list)
-    committed: int = 0
-    kept: list[tuple[bytes | None, bytes | None]] = field(default_factory=list)
+    partitions: int = 2
+    log: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    committed: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    kept: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
     sent: list[Alert] = field(default_factory=list)
     doom: tuple[str, int] | None = None
-    """Before which write the worker is killed: of an ``entry``, an ``alert`` or a ``commit``, after so many of them."""
+    """Before which write a worker is killed: of an ``entry``, an ``alert`` or a ``commit``, after so many of them."""
+
+    def write(self, lines: Sequence[RateContribution], random: Random) -> None:
+        """Append lines, in records of a few, each to the partition of its key."""
+        for partition, record in self.records(lines, random):
+            self.log[partition].append(record)
+
+    def records(self, lines: Sequence[RateContribution], random: Random) -> list[tuple[int, bytes]]:
+        """Cut lines into records; ``total`` lies in the last partition."""
+        parts: dict[int, list[RateContribution]] = defaultdict(list)
+        for line in lines:
+            parts[crc32("".join(line.key).encode()) % self.partitions if line.key else self.partitions - 1].append(line)
+        return [(partition, record) for partition, part in parts.items() for record in cut(part, random)]
 
     def work(self, now: int, worker: "Worker | None") -> "Worker":
-        """Let a worker (a new one, where there is none) read to the end of the log and close what is over by now."""
+        """Let a worker (a new one, where there is none) read to the end of the logs and close what is over by now."""
         worker = worker or Worker(self)
         worker.read()
         worker.close(now - 1)
         return worker
 
-    def write(self, kind: str) -> None:
+    def count(self, kind: str) -> None:
         """Count a write; raises ``Killed`` where the worker does not live to do it."""
         if self.doom is None or self.doom[0] != kind:
             return
@@ -113,58 +130,67 @@ class World:
 
 
 class Worker:
-    """Does by hand, in the same order, what an agent does with a desk."""
+    """Does by hand, in the same order, what a watcher does with a judge."""
 
-    def __init__(self, world: World) -> None:
-        kept = read_kept(world.kept)
+    def __init__(self, world: World, partitions: Collection[int] | None = None) -> None:
+        self.judge = SpikeJudge(QUICK)
         self._world = world
-        self._desk = Desk(kept, usd=QUICK)
-        self._alerts = SpikeAlerts(QUICK, contributors=lambda _step: ())
-        for (_, key), (incident_id, raised) in self._desk.up.items():
-            self._alerts.incidents.restore(key, incident_id=incident_id, raised=raised)
-        self._next = world.committed
-        self._newest: list[tuple[int, int]] = []
-        sent = {said(alert) for alert in world.sent}
-        self._send([alert for alert in kept.unsent if said(alert) not in sent])
+        self._next: dict[int, int] = {}
+        self._newest: dict[int, list[tuple[int, int]]] = {}
+        for partition in range(world.partitions) if partitions is None else partitions:
+            self.assign(partition)
 
-    @property
-    def alarms(self) -> int:
-        """How many are up."""
-        return len(self._desk.up)
+    def assign(self, partition: int) -> None:
+        """Take a partition over, and send what was kept and not sent."""
+        unsent = self.judge.assign(partition, self._world.kept[partition])
+        self._next[partition] = self._world.committed[partition]
+        self._newest[partition] = []
+        sent = {said(alert) for alert in self._world.sent}
+        self._send([alert for alert in unsent if said(alert) not in sent])
+
+    def revoke(self, partition: int) -> None:
+        """Let go of a partition."""
+        self.judge.revoke(partition)
+        del self._next[partition], self._newest[partition]
 
     def read(self) -> None:
-        """Read to the end of the log."""
-        new = self._world.log[self._next :]
-        for chunk in filter(None, (new[: len(new) // 3], new[len(new) // 3 :])):
-            newest = self._desk.absorb(read_lines(chunk, series=WATCHED))
-            self._next += len(chunk)
-            self._newest.append((self._next, -1 if newest is None else newest))
+        """Read to the end of the logs."""
+        for partition, position in self._next.items():
+            new = self._world.log[partition][position:]
+            for chunk in filter(None, (new[: len(new) // 3], new[len(new) // 3 :])):
+                lines = read_lines(chunk, series=self.judge.series)
+                self.judge.absorb(partition, lines)
+                self._next[partition] += len(chunk)
+                newest = lines["minute"].max()
+                self._newest[partition].append((self._next[partition], -1 if newest is None else int(str(newest))))
 
     def close(self, until: int) -> None:
         """Close, keep, send, save, commit."""
-        judged = self._desk.close(until)
-        alerts = self._alerts.alerts([one.step for one in judged])
-        self._keep(self._desk.entries(_by_name(judged, alerts)))
-        self._send(alerts)
-        self._keep(self._desk.save())
-        while self._newest and self._desk.read_from is not None and self._newest[0][1] < self._desk.read_from:
-            self._world.write("commit")
-            self._world.committed = self._newest.pop(0)[0]
+        verdicts = self.judge.close(dict.fromkeys(self._next, until), until * 60)
+        for verdict in verdicts:
+            self._keep(verdict.partition, verdict.entries)
+        self._send([alert for verdict in verdicts for alert in verdict.alerts])
+        for partition, entries in self.judge.save().items():
+            self._keep(partition, entries)
+        for partition, newest in self._newest.items():
+            read_from = self.judge.read_from(partition)
+            while newest and read_from is not None and newest[0][1] < read_from:
+                self._world.count("commit")
+                self._world.committed[partition] = newest.pop(0)[0]
 
-    def _keep(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
-        for entry in entries:
-            self._world.write("entry")
-            self._world.kept.append(entry)
+    def _keep(self, partition: int, entries: Sequence[Entry]) -> None:
+        for key, value in entries:
+            self._world.count("entry")
+            if value is None:
+                self._world.kept[partition].pop(key, None)
+            else:
+                self._world.kept[partition][key] = value
 
     def _send(self, alerts: Sequence[Alert]) -> None:
         for alert in alerts:
-            self._world.write("alert")
+            self._world.count("alert")
             self._world.sent.append(alert)
-
-
-def _by_name(judged: Sequence[Judged], alerts: Sequence[Alert]) -> dict[tuple[str, SpikeKey], list[Alert]]:
-    names = sorted({one.name for one in judged})
-    return {(rule, key): [alert for alert in alerts if (alert.series, alert.key) == key] for rule, key in names}
+            self.judge.heard(alert)
 
 
 def said(alert: Alert) -> tuple[str, str, str]:

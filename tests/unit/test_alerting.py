@@ -3,17 +3,16 @@
 from collections import Counter
 from random import Random
 
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.alerting_worlds import FIRST_MINUTE, Killed, World, contribution, cut, said, traffic
+from tests.alerting_worlds import FIRST_MINUTE, Killed, World, contribution, said, traffic
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.events import LEAVES
-from spendgauge.streams.alerting import WATCHED, Desk, read_kept, read_lines
-from spendgauge.streams.alerting.lines import LINES_SCHEMA
-from spendgauge.streams.alerting.minutes import RecentMinutes
+from spendgauge.streams.alerting import LINES_SCHEMA, WATCHED, Desk, RecentMinutes, read_kept, read_lines
+from spendgauge.streams.alerting.amounts import MEASURES, Amounts, amounts
+from spendgauge.streams.spikes import SpikeKey
 
 _MINUTES = 70
 _law = settings(deadline=None, max_examples=5)
@@ -33,8 +32,7 @@ def _run(seed: int, *, shuffled: int | None = None) -> list[Alert]:
     """Judge drawn traffic by one worker that lives through it; ``shuffled``: lines come twice, in another order."""
     world, worker, random = World(), None, Random(shuffled or 0)
     for number, lines in enumerate(traffic(seed, minutes=_MINUTES)):
-        written = lines if shuffled is None else random.sample(lines * 2, 2 * len(lines))
-        world.log += cut(written, random)
+        world.write(lines if shuffled is None else random.sample(lines * 2, 2 * len(lines)), random)
         worker = world.work(FIRST_MINUTE + number + 1, worker)
     return world.sent
 
@@ -81,11 +79,12 @@ def test_with_lines_that_come_late_too_nothing_is_sent_twice(
 
 def _with_accidents(seed: int, dooms: list[tuple[str, int]], *, pause: int, delays: list[int]) -> list[Alert]:
     left, random, resting = list(dooms), Random(seed), 0
-    world, worker, pending = World(doom=left.pop()), None, list[tuple[int, bytes]]()
+    world, worker, pending = World(doom=left.pop()), None, list[tuple[int, tuple[int, bytes]]]()
     for number, lines in enumerate(traffic(seed, minutes=_MINUTES)):
-        pending += [(number + random.choice(delays), record) for record in cut(lines, random)]
-        world.log += [record for due, record in pending if due <= number]
-        pending = [(due, record) for due, record in pending if due > number]
+        pending += [(number + random.choice(delays), place) for place in world.records(lines, random)]
+        for partition, record in (place for due, place in pending if due <= number):
+            world.log[partition].append(record)
+        pending = [(due, place) for due, place in pending if due > number]
         resting -= 1
         try:
             worker = worker if resting > 0 else world.work(FIRST_MINUTE + number + 1, worker)
@@ -100,10 +99,10 @@ def test_a_killed_worker_reads_no_more_than_the_last_minutes_again() -> None:
     """What is committed is 20 minutes old at most: a restart does not read the whole log."""
     world, worker = World(), None
     for number, lines in enumerate(traffic(3, minutes=_MINUTES)):
-        world.log += cut(lines, Random(number))
+        world.write(lines, Random(number))
         worker = world.work(FIRST_MINUTE + number + 1, worker)
-    left = pl.concat(read_lines([value], series=WATCHED) for value in world.log[world.committed :])
-    assert left["minute"].min() == FIRST_MINUTE + _MINUTES - 20
+    left = [value for partition, log in world.log.items() for value in log[world.committed[partition] :]]
+    assert read_lines(left, series=WATCHED)["minute"].min() == FIRST_MINUTE + _MINUTES - 20
 
 
 def test_an_alarm_resolves_when_nothing_comes_any_more() -> None:
@@ -111,12 +110,12 @@ def test_an_alarm_resolves_when_nothing_comes_any_more() -> None:
     world, worker = World(), None
     hot = traffic(1, minutes=_MINUTES)
     for number, lines in enumerate(hot):
-        world.log += cut(lines, Random(number))
+        world.write(lines, Random(number))
         worker = world.work(FIRST_MINUTE + number + 1, worker)
     for minute in range(_MINUTES, _MINUTES + 20):
         worker = world.work(FIRST_MINUTE + minute + 1, worker)
     assert worker is not None
-    assert worker.alarms == 0
+    assert worker.judge.up == 0
     assert {a.alert_id for a in world.sent if a.state == "raised"} == {
         a.alert_id for a in world.sent if a.state == "resolved"
     }
@@ -131,7 +130,7 @@ def test_who_takes_over_sends_what_was_kept_and_not_sent(doom: tuple[str, int]) 
     keys, world, worker, resting = [("agent", ("planner",)), ("total", ())], World(doom=doom), None, 0
     for number, cost in enumerate([10**11] * 24 + [10**13] * 3 + [10**11] * 40):
         lines = [contribution(key, (FIRST_MINUTE + number) * 60, cost, block=number) for key in keys]
-        world.log += [line.model_dump_json().encode() for line in lines]
+        world.write(lines, Random(number))
         resting -= 1
         try:
             worker = worker if resting > 0 else world.work(FIRST_MINUTE + number + 1, worker)
@@ -154,15 +153,19 @@ def test_a_correction_resolves_what_it_takes_back(killed: bool) -> None:
     costs = [10**11] * 20 + [10**13] * 3
     for number, cost in enumerate(costs):
         second = (FIRST_MINUTE + number) * 60
-        world.log.append(contribution(key, second, cost, block=number).model_dump_json().encode())
+        world.write([contribution(key, second, cost, block=number)], Random(number))
         worker = world.work(FIRST_MINUTE + number + 1, worker)
     for number in range(20, len(costs)):
         second = (FIRST_MINUTE + number) * 60
-        world.log.append(contribution(key, second, 10**11, block=number, edition=1).model_dump_json().encode())
+        world.write([contribution(key, second, 10**11, block=number, edition=1)], Random(number))
     assert worker is not None
     worker.read()
     world.work(FIRST_MINUTE + len(costs) + 1, None if killed else worker)
     assert [alert.state for alert in world.sent] == ["raised", "resolved"]
+
+
+def _plain(found: Amounts) -> list[tuple[SpikeKey, int, int]]:
+    return list(zip(found.keys, found.amounts.tolist(), found.requests.tolist(), strict=True))
 
 
 def test_a_pane_and_block_is_worth_its_highest_version_and_blocks_add_up() -> None:
@@ -175,11 +178,11 @@ def test_a_pane_and_block_is_worth_its_highest_version_and_blocks_add_up() -> No
         contribution(key, 600, 100, block=1, version=16),
         contribution(key, 660, 1000, block=1, version=17),
     ]
-    minutes = RecentMinutes()
+    minutes = RecentMinutes(MEASURES)
     for line in lines:
         minutes.add(read_lines([line.model_dump_json().encode()], series=WATCHED))
-    assert minutes.amounts(10).rows() == [("spike", "agent", '["planner"]', 127, 3)]
-    assert minutes.amounts(11)["amount"].to_list() == [1000]
+    assert _plain(amounts(minutes, 10)["spike"]) == [(key, 127, 3)]
+    assert _plain(amounts(minutes, 11)["spike"]) == [(key, 1000, 1)]
 
 
 def test_a_model_without_a_price_is_judged_by_its_output_tokens() -> None:
@@ -190,10 +193,11 @@ def test_a_model_without_a_price_is_judged_by_its_output_tokens() -> None:
         contribution(("provider+model", ("openai", "gpt-5")), 600, 9, output_tokens=700),
         contribution(("team", ("search",)), 600, 0, **unpriced),
     ]
-    minutes = RecentMinutes()
+    minutes = RecentMinutes(MEASURES)
     minutes.add(read_lines([line.model_dump_json().encode() for line in lines], series=WATCHED))
-    tokens = minutes.amounts(10).filter(pl.col("rule") == "token_spike")
-    assert tokens.rows() == [("token_spike", "provider+model", '["own","llama"]', 900, 1)]
+    own, priced = (("provider+model", key) for key in (("own", "llama"), ("openai", "gpt-5")))
+    assert _plain(amounts(minutes, 10)["token_spike"]) == [(own, 900, 1)]
+    assert _plain(amounts(minutes, 10, again=True)["token_spike"]) == [(own, 900, 1), (priced, 0, 1)]
 
 
 def test_lines_that_are_none_and_series_that_nobody_watches_say_nothing() -> None:
@@ -219,13 +223,13 @@ def test_a_line_tells_of_errors_and_of_all_tokens_once() -> None:
 
 def test_what_another_version_kept_begins_anew() -> None:
     """An entry that cannot be read is left out, and so is a row of other windows."""
-    entries = [
-        (b'["spike","total",[]]', b'{"row":"AAAA"}'),
-        (b'["spike","team",["x"]]', b'{"rows":1}'),
-        (b'["closed"]', b"{}"),
-        (b"?", b"{}"),
-        (None, b"{}"),
-    ]
+    entries = {
+        b'["spike","total",[]]': b'{"row":"AAAA"}',
+        b'["spike","team",["x"]]': b'{"rows":1}',
+        b'["budget","team",["x"]]': b'{"row":"AAAA"}',
+        b'["spikes_closed"]': b"{}",
+        b"?": b"{}",
+    }
     kept = read_kept(entries)
     assert set(kept.keys) == {("spike", ("total", ()))}
     assert kept.minute is None

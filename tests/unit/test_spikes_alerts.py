@@ -128,8 +128,8 @@ def test_a_restored_alarm_is_joined_too() -> None:
     incidents = Incidents()
     incidents.restore(_TOTAL, incident_id="spike:total:[]:0", raised=10)
     assert incidents.join(_SEARCH, "own", 20) == "spike:total:[]:0"
-    assert incidents.leave(_SEARCH, "own") == "spike:total:[]:0"
-    assert incidents.leave(_CHAT, "own") == "own"
+    assert incidents.leave(_SEARCH, "own", 25) == "spike:total:[]:0"
+    assert incidents.leave(_CHAT, "own", 25) == "own"
 
 
 def test_what_contains_what() -> None:

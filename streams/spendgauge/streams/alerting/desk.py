@@ -1,7 +1,7 @@
 """What is raised, escalated and resolved in one partition of ``cost.rates``, and what must be kept of it?
 
     absorb   lines of any minutes come in
-    close    minutes that are over are judged, and those that lines came late for corrected
+    close    a minute that is over is judged, after those that lines came late for were corrected
     entries  what must be kept before the alerts are sent
     save     what must be kept before older lines are committed
 
@@ -11,29 +11,42 @@ however far the writing had come.
 """
 
 import base64
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.errors import SpendgaugeError
-from spendgauge.streams.alerting.entries import CLOSED_KEY, Entry, Kept, KeptKey, KeptMinute, RuleKey, entry_of
-from spendgauge.streams.alerting.lines import key_text
-from spendgauge.streams.alerting.minutes import AMOUNTS_SCHEMA, RULES, RecentMinutes
-from spendgauge.streams.spikes import OUTPUT_TOKENS, SpikeDetector, SpikeParameters, SpikeStep
-from spendgauge.streams.spikes.state import row_dtype, unpack
+from spendgauge.streams.alerting.amounts import MEASURES, NAMED, RULES, WATCHED, amounts
+from spendgauge.streams.alerting.entries import (
+    CLOSED_KEY,
+    Entry,
+    Kept,
+    KeptKey,
+    KeptMinute,
+    RuleKey,
+    entry_of,
+    key_of,
+)
+from spendgauge.streams.alerting.minutes import RecentMinutes
+from spendgauge.streams.spikes import OUTPUT_TOKENS, Limits, SpikeDetector, SpikeKey, SpikeParameters, SpikeStep
 
-__all__ = ["SAVED_EVERY", "Desk", "Judged"]
+__all__ = ["SAVED_EVERY", "Alarm", "Desk", "Judged"]
 
 SAVED_EVERY: Final = 5
 """Minutes after which the rows that changed are saved. A restart reads the lines of so many minutes again, and of those
 before that a correction can still change (15)."""
 
-_NAME: Final = ("rule", "series", "key")
+
+class Alarm(NamedTuple):
+    """An alarm that is up, or was lately: its incident, and the minutes in which it was raised and resolved (0: up)."""
+
+    incident_id: str
+    raised: int
+    resolved: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,22 +65,33 @@ class Judged:
 class Desk:
     """Judges the keys of one partition."""
 
-    def __init__(self, kept: Kept | None = None, *, usd: SpikeParameters | None = None) -> None:
-        """Go on from what is kept; ``usd``: how money is judged, where that is not as usual."""
+    def __init__(
+        self,
+        kept: Kept | None = None,
+        *,
+        usd: SpikeParameters | None = None,
+        limits_of: Callable[[SpikeKey], Limits] | None = None,
+    ) -> None:
+        """Go on from what is kept.
+
+        ``usd``: how money is judged, where that is not as usual; ``limits_of``: what a key must exceed, in money.
+        """
         kept = kept or Kept()
-        parameters = usd or SpikeParameters(), OUTPUT_TOKENS
-        self._detectors = {rule: SpikeDetector(own) for rule, own in zip(RULES, parameters, strict=True)}
-        self._correctable = parameters[0].kept_minutes
-        self._minutes = RecentMinutes()
-        self._up: dict[RuleKey, tuple[str, int]] = {}
-        """The incident of each alarm that is up, and when it was raised."""
+        money = usd or SpikeParameters()
+        self._detectors = {RULES[0]: SpikeDetector(money, limits_of=limits_of), RULES[1]: SpikeDetector(OUTPUT_TOKENS)}
+        self._correctable = money.kept_minutes
+        self._alarms: dict[RuleKey, Alarm] = {}
         self._closed = kept.minute.saved if kept.minute else None
         self._saved = self._closed
         self._read_from = kept.minute.read_from if kept.minute else None
-        self._told: dict[int, pl.DataFrame] = {}
-        """What the detector was told of each closed minute."""
+        self._marked: int | None = None
+        """The minute that was the last closed one when it was last said how far this partition is."""
         self._late: set[int] = set()
+        """Closed minutes that were perhaps told otherwise than the lines now say."""
         self._begun = False
+        self._restored = -1
+        """The last minute that any restored row has absorbed."""
+        self._minutes = RecentMinutes(MEASURES)
         self._restore(kept.keys)
 
     @property
@@ -81,155 +105,122 @@ class Desk:
         return self._read_from
 
     @property
-    def up(self) -> Mapping[RuleKey, tuple[str, int]]:
-        """The alarms that are up: the incident of each, and the minute it was raised in."""
-        return self._up
+    def alarms(self) -> Mapping[RuleKey, Alarm]:
+        """The alarms that are up, or were since rows were last saved."""
+        return self._alarms
+
+    @property
+    def minutes(self) -> RecentMinutes:
+        """What the keys did lately."""
+        return self._minutes
 
     def __len__(self) -> int:
         """Say how many keys are known."""
         return sum(map(len, self._detectors.values()))
 
+    def reload(self, limits_of: Callable[[SpikeKey], Limits]) -> None:
+        """Take other limits of money from now on."""
+        self._detectors[RULES[0]].reload(limits_of)
+
     def absorb(self, lines: pl.DataFrame) -> int | None:
         """Take in lines (``LINES_SCHEMA``); say which is the newest minute that they are about, None for none."""
         newest = lines["minute"].max()
+        lines = lines.filter(pl.col("series").cast(pl.String).is_in((*WATCHED, *NAMED)))
         if self._closed is not None:
             lines = lines.filter(pl.col("minute") > self._closed - self._correctable)
             self._late |= set(lines.filter(pl.col("minute") <= self._closed)["minute"].unique())
         self._minutes.add(lines)
         return None if newest is None else int(str(newest))
 
-    def close(self, until: int) -> list[Judged]:
-        """Close all minutes up to this one, which is over; a minute that is closed already stays so."""
+    def due(self, until: int) -> list[int]:
+        """Name the minutes to close so that all up to this one are closed, the first one first; none twice."""
         if self._closed is not None and until <= self._closed:
             return []
+        after = -1 if self._closed is None else self._closed
+        return sorted({minute for minute in self._minutes.held() if after < minute <= until} | {until})
+
+    def close(self, minute: int) -> list[Judged]:
+        """Close all minutes up to this one, which is over: those between hold nothing.
+
+        Raises ``ValueError`` for a minute that is closed already.
+        """
+        if self._closed is not None and minute <= self._closed:
+            raise ValueError(f"minute {minute} is closed already, the last one is {self._closed}; ask due() first")
         if self._begun:
             self._correct()
-        judged: list[Judged] = []
-        due = [minute for minute in self._minutes.held() if minute <= until]
-        for minute in sorted({*due, until}):
-            if self._closed is None or minute > self._closed:
-                judged += self._close(minute)
+        judged = []
+        for rule, own in amounts(self._minutes, minute).items():
+            steps = self._detectors[rule].close(minute, own.keys, own.amounts, own.requests)
+            judged += [Judged(rule, step) for step in steps]
+        self._closed = minute
+        if minute <= self._restored:
+            self._late.add(minute)
+        if not self._begun:
+            self._begun = True
+            self._late |= {one for one in self._minutes.held() if one <= minute}
+            self._correct()
         return judged
 
     def entries(self, alerts: Mapping[RuleKey, Sequence[Alert]]) -> list[Entry]:
         """Write what must be kept before these alerts are sent; those of one key in their order."""
         for name, told in alerts.items():
             for alert in told:
+                minute = alert.evaluated_at // 60 - 1
                 if alert.state == "raised":
-                    self._up[name] = alert.incident_id, alert.evaluated_at // 60 - 1
-                elif alert.state == "resolved":
-                    self._up.pop(name, None)
-        rows = {
-            (rule, key): row
-            for rule in {rule for rule, _ in alerts}
-            for key, row in self._detectors[rule].snapshot()
-            if (rule, key) in alerts
-        }
-        return [self._entry(name, row, alerts[name]) for name, row in rows.items()]
+                    self._alarms[name] = Alarm(alert.incident_id, minute)
+                elif alert.state == "resolved" and name in self._alarms:
+                    self._alarms[name] = self._alarms[name]._replace(resolved=minute)
+        return [self._entry(name, self._detectors[name[0]].state_of(name[1]), told) for name, told in alerts.items()]
 
     def save(self) -> list[Entry]:
-        """Write what must be kept before older lines are committed, in this order; nothing before a first closing."""
-        if self._closed is None:
+        """Write what must be kept before older lines are committed, in this order.
+
+        Nothing before a first closing, nor when no minute was closed since.
+        """
+        if self._closed is None or self._closed == self._marked:
             return []
+        self._marked = self._closed
         entries: list[Entry] = []
         if self._saved is None or self._closed - self._saved >= SAVED_EVERY:
-            since = -1 if self._saved is None else self._saved
-            for rule, detector in self._detectors.items():
-                detector.forget(self._closed)
-                entries += [self._entry((rule, key), row, ()) for key, row in detector.snapshot(since=since)]
+            entries = self._rows(since=-1 if self._saved is None else self._saved)
             self._saved = self._closed
         again = self._closed - self._correctable - SAVED_EVERY + 1
         self._read_from = again if self._read_from is None else max(again, self._read_from)
-        self._forget(self._closed - self._correctable + 1)
+        held = self._closed - self._correctable + 1
+        self._minutes.forget(before=held)
+        self._late = {minute for minute in self._late if minute >= held}
         kept = KeptMinute(saved=self._saved, read_from=self._read_from)
         return [*entries, (CLOSED_KEY, kept.model_dump_json().encode())]
 
-    def _entry(self, name: RuleKey, row: bytes, alerts: Sequence[Alert]) -> Entry:
-        incident_id, raised = self._up.get(name, ("", 0))
-        text = base64.b64encode(row).decode()
-        return entry_of(name, KeptKey(row=text, incident_id=incident_id, raised=raised, alerts=tuple(alerts)))
-
-    def _forget(self, before: int) -> None:
-        self._minutes.forget(before=before)
-        self._told = {minute: told for minute, told in self._told.items() if minute >= before}
-        self._late = {minute for minute in self._late if minute >= before}
-
-    def _close(self, minute: int) -> list[Judged]:
-        amounts = self._minutes.amounts(minute)
-        judged = []
+    def _rows(self, *, since: int) -> list[Entry]:
+        self._alarms = {name: alarm for name, alarm in self._alarms.items() if not alarm.resolved}
+        entries: list[Entry] = []
         for rule, detector in self._detectors.items():
-            own = amounts.filter(pl.col("rule") == rule)
-            steps = detector.close(minute, _keys(own), own["amount"].to_list(), own["requests"].to_list())
-            judged += [Judged(rule, step) for step in steps]
-        self._closed = minute
-        restored = self._told.get(minute, AMOUNTS_SCHEMA.to_frame())
-        self._told[minute] = pl.concat([restored, amounts.join(restored, on=_NAME, how="anti")])
-        if len(restored):
-            self._late.add(minute)
-        if not self._begun:
-            self._begun = True
-            self._correct()
-        return judged
+            entries += [(key_of((rule, key)), None) for key in detector.forget(self._closed or 0)]
+            entries += [self._entry((rule, key), row, ()) for key, row in detector.snapshot(since=since)]
+        return entries
+
+    def _entry(self, name: RuleKey, row: bytes, alerts: Sequence[Alert]) -> Entry:
+        alarm = self._alarms.get(name, Alarm("", 0))._asdict()
+        return entry_of(name, KeptKey(row=base64.b64encode(row).decode(), alerts=tuple(alerts), **alarm))
 
     def _correct(self) -> None:
         """Tell the detector what closed minutes have cost after all, where that is not what it was told."""
         for minute in sorted(one for one in self._late if self._closed is None or one <= self._closed):
             self._late.discard(minute)
-            amounts = self._minutes.amounts(minute)
-            told = self._told.get(minute, AMOUNTS_SCHEMA.to_frame())
-            changed = (
-                amounts.join(told, on=_NAME, how="full", coalesce=True, suffix="_told")
-                .with_columns(pl.col("amount", "amount_told", "requests").fill_null(0))
-                .filter(pl.col("amount") != pl.col("amount_told"))
-                .sort(_NAME)
-            )
-            columns = changed["rule"], _keys(changed), changed["amount"], changed["requests"]
-            for rule, key, amount, requests in zip(*columns, strict=True):
-                self._detectors[rule].correct(key, minute, cost=amount, requests=requests)
-            self._told[minute] = amounts
+            for rule, own in amounts(self._minutes, minute, again=True).items():
+                detector = self._detectors[rule]
+                for n in np.flatnonzero(detector.told(minute, own.keys) != own.amounts):
+                    cost, requests = int(own.amounts[n]), int(own.requests[n])
+                    detector.correct(own.keys[n], minute, cost=cost, requests=requests)
 
     def _restore(self, keys: Mapping[RuleKey, KeptKey]) -> None:
         for name, kept in keys.items():
             rule, key = name
             try:
-                self._detectors[rule].restore(key, kept.state)
+                absorbed = self._detectors[rule].restore(key, kept.state)
             except (KeyError, SpendgaugeError):  # of another version or other windows: it begins anew
                 continue
+            self._restored = max(self._restored, absorbed)
             if kept.incident_id:
-                self._up[name] = kept.incident_id, kept.raised
-        if self._read_from is not None:
-            self._told = self._told_before(self._read_from)
-            self._late = {minute for minute in self._told if self._closed is not None and minute <= self._closed}
-
-    def _told_before(self, read_from: int) -> dict[int, pl.DataFrame]:
-        """Say what the restored rows were told of the minutes that lines are read again of."""
-        told = pl.concat(
-            _told_of(rule, detector, read_from=read_from) for rule, detector in self._detectors.items()
-        ).filter(pl.col("minute") >= read_from)
-        parts = told.partition_by("minute", as_dict=True, include_key=False)
-        return {int(minute): part for (minute,), part in parts.items()}
-
-
-def _told_of(rule: str, detector: SpikeDetector, *, read_from: int) -> pl.DataFrame:
-    """List the minutes that one detector's rows hold one by one, of the rows that end with this minute or later."""
-    found = [(key, unpack(row, detector.parameters)) for key, row in detector.snapshot(since=read_from - 1)]
-    length = detector.parameters.kept_minutes
-    rows = np.array([row for _, row in found], dtype=row_dtype(detector.parameters))
-    minutes = rows["minute"][:, None] + np.arange(1 - length, 1)
-    keys = pl.DataFrame(
-        {"series": [series for (series, _), _ in found], "key": [list(key) for (_, key), _ in found]},
-        schema={"series": pl.String, "key": pl.List(pl.String)},
-    ).select(pl.lit(rule).alias("rule"), "series", key_text())
-    return (
-        keys.with_columns(
-            pl.Series("amount", rows["costs"], pl.Array(pl.Int64, length)),
-            pl.Series("minute", minutes, pl.Array(pl.Int64, length)),
-        )
-        .explode("amount", "minute")
-        .select(*_NAME, "amount", pl.lit(0, pl.Int64).alias("requests"), "minute")
-    )
-
-
-def _keys(amounts: pl.DataFrame) -> list[tuple[str, tuple[str, ...]]]:
-    pairs: Iterable[tuple[str, str]] = zip(amounts["series"], amounts["key"], strict=True)
-    return [(series, tuple(json.loads(key))) for series, key in pairs]
+                self._alarms[name] = Alarm(kept.incident_id, kept.raised, kept.resolved)

@@ -5,29 +5,30 @@ A key is compact JSON, and there are two kinds of entries:
 * ``["<rule>", "<series>", [<key>]]``: a ``KeptKey``, the detector's row of that key and, until the row is written
   again, **the alerts of the steps that led to it**. Row and alerts are one record, so neither is ever kept without the
   other: whoever takes over sends what was kept and not sent, and judges nothing again that was.
-* ``["closed"]``: a ``KeptMinute``, up to where the rows are complete, and from where lines will be read again.
+* ``["spikes_closed"]``: a ``KeptMinute``, up to where the rows are complete, and from where lines will be read again.
 
-A key that was silent for 28 days begins anew, so the topic may delete what was not written again for longer than that.
+The topic holds other judges' entries too. A key that was silent for 28 days begins anew, and its entry is removed.
 """
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from spendgauge.schemas.alerts import Alert
+from spendgauge.streams.alerting.amounts import RULES
 from spendgauge.streams.spikes import SpikeKey
 
-__all__ = ["CLOSED_KEY", "Entry", "Kept", "KeptKey", "KeptMinute", "RuleKey", "entry_of", "read_kept"]
+__all__ = ["CLOSED_KEY", "Entry", "Kept", "KeptKey", "KeptMinute", "RuleKey", "entry_of", "key_of", "read_kept"]
 
 RuleKey = tuple[str, SpikeKey]
 """A rule and a key that it judges."""
 
-Entry = tuple[bytes, bytes]
-"""A record's key and value."""
+Entry = tuple[bytes, bytes | None]
+"""A record's key and value; none removes it."""
 
 
 class _Wire(BaseModel):
@@ -38,8 +39,9 @@ class KeptKey(_Wire):
     """Where one key stands."""
 
     row: str = Field(description="The detector's row, in base64.")
-    incident_id: str = Field(default="", description="Of the alarm that is up; empty: none is.")
+    incident_id: str = Field(default="", description="Of the alarm that is up, or was up lately; empty: none was.")
     raised: int = Field(default=0, description="The minute in which it was raised.")
+    resolved: int = Field(default=0, description="The minute in which it was resolved; 0: it is up.")
     alerts: tuple[Alert, ...] = Field(default=(), description="What the last steps said; to be sent if it was not.")
 
     @property
@@ -69,33 +71,37 @@ class Kept:
         return sorted(found, key=lambda alert: alert.evaluated_at)
 
 
-CLOSED_KEY: Final = b'["closed"]'
+CLOSED_KEY: Final = b'["spikes_closed"]'
 _KEY: Final[TypeAdapter[tuple[str, str, tuple[str, ...]]]] = TypeAdapter(tuple[str, str, tuple[str, ...]])
+_OURS: Final = tuple(f'["{rule}",'.encode() for rule in RULES)
+
+
+def key_of(name: RuleKey) -> bytes:
+    """Name the entry of a rule and a key."""
+    rule, (series, key) = name
+    return json.dumps([rule, series, list(key)], ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def entry_of(name: RuleKey, kept: KeptKey) -> Entry:
     """Write where a key stands."""
-    rule, (series, key) = name
-    text = json.dumps([rule, series, list(key)], ensure_ascii=False, separators=(",", ":"))
-    return text.encode(), kept.model_dump_json(exclude_defaults=True).encode()
+    return key_of(name), kept.model_dump_json(exclude_defaults=True).encode()
 
 
-def read_kept(records: Iterable[tuple[bytes | None, bytes | None]]) -> Kept:
-    """Read keys and values in the order of the log: the last value of a key counts, none removes it.
+def read_kept(entries: Mapping[bytes, bytes]) -> Kept:
+    """Read what a partition holds, other judges' entries left out.
 
     What cannot be read was written by another version: such a key begins anew.
     """
-    last = {key: value for key, value in records if key is not None}
-    minute = _read_minute(last.pop(CLOSED_KEY, None))
     keys: dict[RuleKey, KeptKey] = {}
-    for raw, value in last.items():
+    for raw, value in entries.items():
+        if not raw.startswith(_OURS):
+            continue
         try:
             rule, series, key = _KEY.validate_json(raw)
-            if value is not None:
-                keys[rule, (series, key)] = KeptKey.model_validate_json(value)
+            keys[rule, (series, key)] = KeptKey.model_validate_json(value)
         except ValidationError:
             continue
-    return Kept(keys, minute)
+    return Kept(keys, _read_minute(entries.get(CLOSED_KEY)))
 
 
 def _read_minute(value: bytes | None) -> KeptMinute | None:

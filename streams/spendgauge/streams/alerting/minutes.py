@@ -1,35 +1,23 @@
-"""What has each key cost in each of the last minutes? The highest version of each pane and block, added up.
+"""What has each key done in each of the last minutes? The highest version of each pane and block, added up.
 
-Contributions are cumulative, so lines that come again, late or in another order change nothing.
+Contributions are cumulative, so lines that come again, late or in another order change nothing. A hundred thousand keys
+for a quarter of an hour are millions of lines, so each takes some fifty bytes: a key is a number, and so is all else.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
 
-from spendgauge.streams.alerting.lines import LINES_SCHEMA
+from spendgauge.streams.alerting.keys import KeyNumbers
 
-__all__ = ["AMOUNTS_SCHEMA", "RULES", "WATCHED", "RecentMinutes"]
+__all__ = ["RecentMinutes"]
 
-WATCHED: Final = ("total", "team", "provider+model", "feature", "agent", "user_id", "api_key_id")
-"""The series whose keys are judged, where the plan has them with panes that a minute is a multiple of."""
+_PLACE: Final = ("number", "pane", "stream", "partition", "block")
+_COUNTS: Final = ("requests", "errors", "unpriced")
+"""Measures of which no pane has more than 31 bits hold."""
 
-RULES: Final = ("spike", "token_spike")
-"""What is judged: money, and the output tokens of models without a price."""
-
-AMOUNTS_SCHEMA: Final = pl.Schema(
-    {
-        "rule": pl.String(),
-        "series": pl.String(),
-        "key": pl.String(),
-        "amount": pl.Int64(),
-        "requests": pl.Int64(),
-    }
-)
-"""What a key did in a minute: picodollars, or output tokens."""
-
-_PLACE: Final = ("series", "key", "pane_start", "stream", "partition", "block")
+_MOST_COUNTED: Final = 2**31 - 1
 _IDLE_LINES: Final = 50_000
 """So many lines may lie about before what they replace is thrown away: a merge costs some milliseconds at least."""
 
@@ -37,17 +25,32 @@ _IDLE_LINES: Final = 50_000
 class RecentMinutes:
     """The lines of the minutes that are not yet forgotten."""
 
-    def __init__(self) -> None:
-        """Begin without lines."""
+    def __init__(self, measures: Sequence[str]) -> None:
+        """Begin without lines; of each, these columns are held."""
+        self.numbers = KeyNumbers()
+        """Which key the column ``number`` of ``sums`` stands for."""
+        self._measures = tuple(measures)
         self._lines: dict[int, list[pl.DataFrame]] = {}
+        place = {"number": pl.UInt32(), "pane": pl.UInt8(), "stream": pl.Categorical(), "partition": pl.Int32()}
+        own = {name: pl.Int32() if name in _COUNTS else pl.Int64() for name in self._measures}
+        self._schema = pl.Schema({**place, "block": pl.Int64(), "rank": pl.UInt64(), **own})
 
     def add(self, lines: pl.DataFrame) -> None:
         """Take in lines (``LINES_SCHEMA``) of any minutes, in any order."""
-        for (minute,), part in lines.partition_by("minute", as_dict=True).items():
-            held = self._lines.setdefault(int(minute), [LINES_SCHEMA.to_frame()])
-            held.append(part)
-            if sum(map(len, held[1:])) > _IDLE_LINES + len(held[0]):
-                self._merge(int(minute))
+        texts = lines.select(pl.col("series").cast(pl.String) + pl.col("key")).to_series().to_list()
+        held = lines.select(
+            "minute",
+            pl.Series("number", self.numbers.find(texts), pl.UInt32),
+            (pl.col("pane_start") % 60).cast(pl.UInt8).alias("pane"),
+            "stream",
+            pl.col("partition").cast(pl.Int32, strict=False),
+            "block",
+            "rank",
+            *(pl.col(name).clip(0, _MOST_COUNTED).cast(pl.Int32) for name in self._measures if name in _COUNTS),
+            *(name for name in self._measures if name not in _COUNTS),
+        ).select("minute", *self._schema)
+        for (minute,), part in held.partition_by("minute", as_dict=True, include_key=False).items():
+            self._take(int(minute), part)
 
     def held(self) -> Iterator[int]:
         """Give the minutes of which there are lines, the first one first."""
@@ -56,27 +59,30 @@ class RecentMinutes:
     def forget(self, *, before: int) -> None:
         """Drop all minutes before this one."""
         self._lines = {minute: lines for minute, lines in self._lines.items() if minute >= before}
+        self.numbers.forget(before=before)
 
-    def amounts(self, minute: int) -> pl.DataFrame:
-        """Say what each key did in a minute; the result has ``AMOUNTS_SCHEMA``, a row for each rule and key."""
-        if minute not in self._lines:
-            return AMOUNTS_SCHEMA.to_frame()
-        sums = (
+    def sums(self, first: int, last: int) -> pl.DataFrame:
+        """Say what each key did from one minute to another, both included.
+
+        *Shape*: ``number`` and the measures, in the order of the numbers, which are free again once they are forgotten.
+        """
+        held = [self._merge(minute) for minute in range(first, last + 1) if minute in self._lines]
+        sums = [pl.col(name).cast(pl.Int64).sum() for name in self._measures]
+        return pl.concat(held or [self._schema.to_frame()]).group_by("number").agg(sums).sort("number")
+
+    def named(self, sums: pl.DataFrame) -> pl.DataFrame:
+        """Write ``series`` and ``key`` (a JSON list) in the place of ``number``."""
+        texts = pl.Series("text", self.numbers.texts(sums["number"]), pl.String)
+        parts = texts.str.splitn("[", 2).struct.unnest()
+        series, key = parts["field_0"].alias("series"), ("[" + parts["field_1"]).alias("key")
+        return sums.select(series, key, *self._measures)
+
+    def _take(self, minute: int, part: pl.DataFrame) -> None:
+        self.numbers.use(part["number"].to_numpy(), minute)
+        held = self._lines.setdefault(minute, [self._schema.to_frame()])
+        held.append(part)
+        if sum(map(len, held[1:])) > _IDLE_LINES + len(held[0]):
             self._merge(minute)
-            .group_by("series", "key")
-            .agg(pl.col("requests", "unpriced", "output_tokens", "cost_picodollars").sum())
-            .with_columns(pl.col("series").cast(pl.String))
-            .sort("series", "key")
-        )
-        without_price = (
-            (pl.col("series") == "provider+model") & (pl.col("unpriced") > 0) & (pl.col("cost_picodollars") == 0)
-        )
-        return pl.concat(
-            [
-                _amounts(sums, "spike", "cost_picodollars"),
-                _amounts(sums.filter(without_price), *RULES[1:], "output_tokens"),
-            ]
-        )
 
     def _merge(self, minute: int) -> pl.DataFrame:
         """Throw away what is replaced."""
@@ -85,7 +91,3 @@ class RecentMinutes:
             merged = pl.concat(held).sort("rank").unique(_PLACE, keep="last")
             self._lines[minute] = held = [merged]
         return held[0]
-
-
-def _amounts(sums: pl.DataFrame, rule: str, amount: str) -> pl.DataFrame:
-    return sums.select(pl.lit(rule).alias("rule"), "series", "key", pl.col(amount).alias("amount"), "requests")

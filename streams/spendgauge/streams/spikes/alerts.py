@@ -14,7 +14,7 @@ from spendgauge.streams.spikes.incidents import Incidents
 from spendgauge.streams.spikes.lanes import SpikeKey
 from spendgauge.streams.spikes.parameters import SpikeParameters
 
-__all__ = ["Excess", "SpikeAlerts", "alert_id", "driver"]
+__all__ = ["Excess", "SpikeAlerts", "alert_id", "driver", "named_key"]
 
 Driver = Literal["requests", "size", "both", "none"]
 Excess = tuple[SpikeKey, int]
@@ -46,10 +46,10 @@ class SpikeAlerts:
 
     def _alert(self, step: SpikeStep) -> Alert:
         name = alert_id(self._rule, step.key, onset=step.onset * 60)
-        excess = step.seen - step.usual
+        excess, causes = step.seen - step.usual, self._causes(step)
         return Alert(
             alert_id=name,
-            incident_id=self._incident(step, name),
+            incident_id=self._incident(step, name, causes),
             rule=self._rule,
             state=step.state,
             severity=step.severity,
@@ -64,35 +64,39 @@ class SpikeAlerts:
             excess_usd_per_hour=self._money(excess * 60 // self._window),
             since_onset_usd=self._money(step.since_onset),
             driver=driver(step),
-            contributors=self._top(step),
-            message=self._message(step),
+            contributors=tuple(Contributor(series=k[0], key=k[1], excess_usd=self._money(rise)) for k, rise in causes),
+            message=self._message(step, causes),
         )
 
     @property
     def _rule(self) -> str:
         return "spike" if self._unit == "USD" else "token_spike"
 
-    def _incident(self, step: SpikeStep, name: str) -> str:
-        if step.state == "raised":
-            return self.incidents.join(step.key, name, step.minute)
-        return (self.incidents.leave if step.state == "resolved" else self.incidents.of)(step.key, name)
+    def _incident(self, step: SpikeStep, name: str, causes: Sequence[Excess]) -> str:
+        if step.state == "resolved":
+            return self.incidents.leave(step.key, name, step.minute)
+        if step.state == "escalated":
+            return self.incidents.of(step.key, name)
+        half = [key for key, rise in causes if 2 * rise >= step.seen - step.usual]
+        return self.incidents.join(step.key, name, step.minute, causes=half)
 
     def _money(self, amount: int) -> str:
         return usd_text(amount if self._unit == "USD" else 0)
 
-    def _top(self, step: SpikeStep) -> tuple[Contributor, ...]:
-        parts = [(excess, key) for key, excess in self._contributors(step) if excess > 0]
-        top = sorted(parts, key=lambda part: (-part[0], part[1]))[:3]
-        return tuple(Contributor(series=key[0], key=key[1], excess_usd=self._money(excess)) for excess, key in top)
+    def _causes(self, step: SpikeStep) -> list[Excess]:
+        """Name the three that rose most, the largest first."""
+        rose = [(key, rise) for key, rise in self._contributors(step) if rise > 0]
+        return sorted(rose, key=lambda cause: (-cause[1], cause[0]))[:3]
 
-    def _message(self, step: SpikeStep) -> str:
-        who = _who(step.key)
+    def _message(self, step: SpikeStep, causes: Sequence[Excess]) -> str:
+        name = named_key(step.key)
         seen, usual = (self._amount(amount) for amount in (step.seen, step.usual))
         if step.state == "resolved":
             since = self._amount(step.since_onset)
-            return f"{who} is back at {seen} {self._unit} in {self._window} minutes, after {since} above the usual."
+            return f"{name} is back at {seen} {self._unit} in {self._window} minutes, after {since} above the usual."
         known = f"usually {usual}" if step.usual else "and nothing is usual yet"
-        return f"{who} spends {seen} {self._unit} in {self._window} minutes, {known}{_WHY[driver(step)]}."
+        led = "".join(f"; {named_key(key)} rose with it, by {self._amount(rise)}" for key, rise in _named(causes))
+        return f"{name} spends {seen} {self._unit} in {self._window} minutes, {known}{_WHY[driver(step)]}{led}."
 
     def _amount(self, amount: int) -> str:
         if self._unit != "USD":
@@ -127,11 +131,18 @@ def driver(step: SpikeStep) -> Driver:
     return "size" if requests**4 <= rise else "both"
 
 
+def _named(causes: Sequence[Excess]) -> Sequence[Excess]:
+    """Choose whom the message names: the agent, if one made half of what the first of them did; else the first."""
+    agents = [cause for cause in causes if cause[0][0] == "agent" and 2 * cause[1] >= causes[0][1]]
+    return (agents or causes)[:1]
+
+
 def _order(step: SpikeStep) -> tuple[int, int, int, SpikeKey]:
     return step.minute, _ORDER[step.state], len(step.key[1]), step.key
 
 
-def _who(key: SpikeKey) -> str:
+def named_key(key: SpikeKey) -> str:
+    """Name a key in a sentence."""
     series, values = key
     if series == "total":
         return "Everything together"

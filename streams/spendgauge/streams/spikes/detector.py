@@ -80,7 +80,7 @@ class SpikeDetector:
         return len(self._lanes)
 
     def close(
-        self, minute: int, keys: Sequence[SpikeKey], costs: Sequence[int], requests: Sequence[int]
+        self, minute: int, keys: Sequence[SpikeKey], costs: Sequence[int] | Integers, requests: Sequence[int] | Integers
     ) -> list[SpikeStep]:
         """Judge a minute: what each key with any event in it has cost, and in how many requests.
 
@@ -99,6 +99,15 @@ class SpikeDetector:
         steps += self._step(np.flatnonzero(due), minute, amounts, counts)
         self._closed = max(self._closed, minute)
         return sorted(steps, key=lambda step: (step.minute, step.key))
+
+    def told(self, minute: int, keys: Sequence[SpikeKey]) -> Integers:
+        """Say what each of these keys has cost in a closed minute as far as it was told; 0 of a minute too long ago."""
+        lanes = self._lanes.known(keys)
+        back = self._lanes.rows["minute"][lanes] - minute
+        length = self.parameters.kept_minutes
+        held = (lanes >= 0) & (back >= 0) & (back < length)
+        costs: Integers = self._lanes.rows["costs"][lanes, np.where(held, length - 1 - back, 0)]
+        return np.where(held, costs, 0)
 
     def correct(self, key: SpikeKey, minute: int, *, cost: int, requests: int) -> None:
         """Say what a closed minute has cost after all, because events came late or were adjusted.
@@ -133,8 +142,13 @@ class SpikeDetector:
             if row["minute"] > since:
                 yield key, pack(row)
 
-    def restore(self, key: SpikeKey, state: bytes) -> None:
-        """Take a key's state from a snapshot.
+    def state_of(self, key: SpikeKey) -> bytes:
+        """Give the state of a key that is known."""
+        (lane,) = self._lanes.known([key])
+        return pack(self._lanes.rows[lane])
+
+    def restore(self, key: SpikeKey, state: bytes) -> int:
+        """Take a key's state from a snapshot; say which minute is the last one in it.
 
         Raises ``SpendgaugeError`` where it is none of this version and these parameters.
         """
@@ -142,9 +156,10 @@ class SpikeDetector:
         lane = int(self._lanes.find([key])[0])
         self._lanes.rows[lane] = row
         self._lanes.awake[lane] = is_awake(self._lanes.rows[lane : lane + 1])[0]
+        return int(row["minute"])
 
-    def forget(self, minute: int) -> int:
-        """Drop the keys that by this minute were silent for so long that they begin anew anyway; say how many."""
+    def forget(self, minute: int) -> list[SpikeKey]:
+        """Drop the keys that by this minute were silent for so long that they begin anew anyway; name them."""
         return self._lanes.drop(before=minute - self.parameters.forget_minutes)
 
     def _dense(self, lanes: Integers, values: Integers) -> Integers:
@@ -226,7 +241,7 @@ class SpikeDetector:
         )
 
 
-def _bounded(amounts: Sequence[int]) -> Integers:
+def _bounded(amounts: Sequence[int] | Integers) -> Integers:
     """Take what no minute costs for the most that one may."""
     try:
         return np.clip(np.array(amounts, dtype=np.int64), -MAX_MINUTE_AMOUNT, MAX_MINUTE_AMOUNT)

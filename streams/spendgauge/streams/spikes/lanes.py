@@ -50,18 +50,23 @@ class Lanes:
             found = [self._add(key) for key in keys]
         return np.array(found, dtype=np.int64)
 
+    def known(self, keys: Sequence[SpikeKey]) -> Integers:
+        """Give the lane of each key; -1 for one that has none."""
+        return np.array([self._numbers.get(key, -1) for key in keys], dtype=np.int64)
+
     def reload(self, limits_of: Callable[[SpikeKey], Limits]) -> None:
         """Ask for everybody's limits anew."""
         self._limits_of = limits_of
         for key, lane in self._numbers.items():
             self._set_limits(key, lane)
 
-    def drop(self, *, before: int) -> int:
-        """Drop the keys that sleep and whose last minute lies before this one; say how many."""
-        kept = [n for n in range(len(self)) if self.awake[n] or self.rows["minute"][n] >= before]
-        dropped = len(self) - len(kept)
+    def drop(self, *, before: int) -> list[SpikeKey]:
+        """Drop the keys that sleep and whose last minute lies before this one; name them."""
+        known = len(self)
+        kept = self.awake[:known] | (self.rows["minute"][:known] >= before)
+        dropped = [self._names[n] for n in np.flatnonzero(~kept)]
         if dropped:
-            self._keep(kept)
+            self._keep(np.flatnonzero(kept).tolist())
         return dropped
 
     def _keep(self, kept: list[int]) -> None:
