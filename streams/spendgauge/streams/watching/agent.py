@@ -29,6 +29,7 @@ from spendgauge.streams.watching.bench import Bench, Saved
 from spendgauge.streams.watching.files import ConfigurationFiles
 from spendgauge.streams.watching.holdings import Holding
 from spendgauge.streams.watching.horizon import Horizon, Rated
+from spendgauge.streams.watching.judge import KeptEntries
 from spendgauge.streams.watching.settings import WatcherSettings
 from spendgauge.streams.watching.telling import Herald
 
@@ -96,7 +97,7 @@ class WatchAgent:
         self._turn = asyncio.Lock()
         self._closed_at = self._guarded_at = float("-inf")
         self._tried_at = float("-inf")
-        self._ticked_at = clock.monotonic()
+        self._ticked_at = float("inf")
         self.lines = 0
         self.minutes = 0
 
@@ -165,9 +166,7 @@ class WatchAgent:
         if (fresh and self._may_try()) or self._clock.monotonic() - self._guarded_at >= _GUARD_SECONDS:
             if not await self._is_genuine():
                 return
-            for partition, (reading, _) in fresh:
-                if not reading.closed:
-                    await self._take(partition, reading)
+            await self._take({partition: reading for partition, (reading, _) in fresh})
         async with self._taken:
             self._taken.notify_all()
 
@@ -185,17 +184,22 @@ class WatchAgent:
         self._guarded_at = self._clock.monotonic()
         return genuine
 
-    async def _take(self, partition: int, reading: Reading) -> None:
+    async def _take(self, fresh: Mapping[int, Reading]) -> None:
+        if not fresh:
+            return
         try:
-            taken = await self._in(self._writing, self._herald.take, partition)
+            taken, heard = await self._in(self._writing, self._herald.take, fresh.keys())
         except UnavailableError as error:
             self._tried_at = self._clock.monotonic()
-            _log.warning("cannot read what is kept of a partition, will try again", error=str(error))
+            _log.warning("cannot read what is kept of the partitions, will try again", error=str(error))
             return
-        if taken is None or reading.closed:
-            return
-        kept, heard = taken
         await self._hear(heard)
+        for partition, kept in taken.items():
+            if not fresh[partition].closed:
+                await self._begin(partition, fresh[partition], kept)
+
+    async def _begin(self, partition: int, reading: Reading, kept: KeptEntries) -> None:
+        """Go on from what is kept, and say what was not said."""
         unsent = await self._in(self._judging, self._bench.assign, partition, kept)
         horizon = Horizon(
             self._rated,
@@ -204,8 +208,8 @@ class WatchAgent:
             hold_back_seconds=self._settings.hold_back_seconds,
         )
         self._holdings[reading] = Holding(partition, reading, horizon)
-        await self._send(unsent)
         _log.info("watching", partition=partition, entries=len(kept), unsent=len(unsent))
+        self._told(await self._in(self._writing, self._herald.send, unsent))
 
     async def _hear(self, alerts: Sequence[Alert]) -> None:
         if alerts:
@@ -240,7 +244,7 @@ class WatchAgent:
         verdicts = await self._in(self._judging, self._bench.close, over, self._clock.now_ms() // 1000)
         ours = {holding.partition for holding in self.holdings}
         sent, kept = await self._in(self._writing, self._herald.tell, [v for v in verdicts if v.partition in ours])
-        self._on_told(sent, self._clock.now_ms())
+        self._told(sent)
         await self._lose({verdict.partition for verdict in verdicts} & ours - kept)
         for holding in self.holdings:
             if holding.partition in over:
@@ -257,9 +261,8 @@ class WatchAgent:
         for partition in kept:
             ours[partition].settle(saved[partition][1])
 
-    async def _send(self, alerts: Iterable[Alert]) -> None:
-        sent = await self._in(self._writing, self._herald.send, alerts)
-        self._on_told(sent, self._clock.now_ms())
+    def _told(self, alerts: Sequence[Alert]) -> None:
+        self._on_told(alerts, self._clock.now_ms())
 
     async def _lose(self, partitions: Iterable[int]) -> None:
         """Begin anew where others have written to what we keep; not where the broker was given up."""

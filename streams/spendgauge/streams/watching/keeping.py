@@ -6,7 +6,7 @@ must be taken over anew. That is asked of no one: each acknowledgement says it.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -37,19 +37,22 @@ class Keeper:
         self._terms: dict[int, int] = {}
         self._ends: dict[int, int] = {}
 
-    def take(self, partition: int) -> KeptEntries | None:
-        """Take a partition over, and say what is kept; None where others take it over at the same time.
+    def take(self, partitions: Collection[int]) -> dict[int, KeptEntries]:
+        """Take partitions over, and say what is kept of each; not of those that others take at the same time.
 
         Raises ``UnavailableError`` where the broker does not give it.
         """
-        self.drop(partition)
+        taken: dict[int, KeptEntries] = {}
         for _ in range(_ATTEMPTS):
-            log = load_logs(self._settings, self._topic, [partition])[partition]
-            kept = read_log(log.records)
-            self._terms[partition], self._ends[partition] = kept.term + 1, log.end
-            if self.keep({partition: [owner_entry(kept.term + 1)]}) and self.keep({partition: kept.repairs}):
-                return kept.entries
-        return None
+            left = set(partitions) - taken.keys()
+            logs = load_logs(self._settings, self._topic, left)
+            found = {partition: read_log(log.records) for partition, log in logs.items()}
+            for partition, kept in found.items():
+                self._terms[partition], self._ends[partition] = kept.term + 1, logs[partition].end
+            owned = self.keep({partition: [owner_entry(kept.term + 1)] for partition, kept in found.items()})
+            whole = self.keep({partition: found[partition].repairs for partition in owned})
+            taken |= {partition: found[partition].entries for partition in whole}
+        return taken
 
     def drop(self, partition: int) -> None:
         """Forget a partition: it is not ours any more."""

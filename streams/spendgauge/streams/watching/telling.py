@@ -1,6 +1,6 @@
 """How are a verdict's parts written, and in which order? What is kept first; alerts that were not said, and quotas."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from spendgauge.schemas.alerts import ALERTS_SCHEMA, Alert
 from spendgauge.schemas.quotas import QUOTAS_SCHEMA
@@ -43,13 +43,12 @@ class Herald:
         """Give up what the broker does not take now."""
         self._emitter.stop()
 
-    def take(self, partition: int) -> tuple[KeptEntries, list[Alert]] | None:
-        """Take a partition over; say what is kept of it, and what has come to ``cost.alerts`` since the last time.
+    def take(self, partitions: Collection[int]) -> tuple[Mapping[int, KeptEntries], list[Alert]]:
+        """Take partitions over; say what is kept of each, and what has come to ``cost.alerts`` since the last time.
 
-        In this order: so whatever the last owner said is heard. None where others take it over at the same time.
+        In this order: so whatever the last owner said is heard. Those are left out that others take at the same time.
         """
-        kept = self._keeper.take(partition)
-        return None if kept is None else (kept, self._hearing.catch_up())
+        return self._keeper.take(partitions), self._hearing.catch_up()
 
     def drop(self, partition: int) -> None:
         """Forget a partition: it is not ours any more."""
