@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from spendgauge.schemas.prices.freshness import price_data
+from spendgauge.streams.alerting.judge import SpikeJudge
+from spendgauge.streams.rules.judge import RuleJudge
 from spendgauge.streams.watching.judge import Judge
 
 __all__ = ["make_judges"]
@@ -9,4 +12,4 @@ __all__ = ["make_judges"]
 
 def make_judges() -> Sequence[Judge]:
     """Make all judges that spendgauge has."""
-    return ()
+    return SpikeJudge(), RuleJudge(prices=price_data())
