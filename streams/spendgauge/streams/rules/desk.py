@@ -71,7 +71,7 @@ class Desk:
         """Go by these rules from the next minute on; what others had raised is over with the next closing."""
         rows = self._rows | {name: own.rows for name, own in self._stretches.items()}
         self._rules = rules
-        self._windows = {length: Window(length) for rule in rules if (length := rule.window_minutes)}
+        self._windows = {_window(rule): Window(*_window(rule)) for rule in rules if rule.window_minutes}
         self._stretches = {
             rule.name: Stretches(rule.gap_minutes, rows.pop(rule.name, None)) for rule in rules if rule.gap_minutes
         }
@@ -83,8 +83,8 @@ class Desk:
 
     def absorb(self, lines: pl.DataFrame) -> None:
         """Take in lines (``LINES_SCHEMA``) of any minutes."""
-        wanted = {rule.series for rule in self._rules if rule.window_minutes or rule.gap_minutes}
-        own = lines.filter(pl.col("series").cast(pl.String).is_in(list(wanted)))
+        concerned = [rule.concerned() for rule in self._rules if rule.looks]
+        own = lines.filter(pl.any_horizontal(pl.lit(value=False), *concerned))
         if self._closed is not None:
             own = own.filter(pl.col("minute") > self._closed + 1 - self._held)
         self._dirty |= set(own["minute"].unique())
@@ -124,7 +124,7 @@ class Desk:
         self._see(minute)
         alerts: list[Alert] = []
         for rule in self._rules:
-            window = self._windows.get(rule.window_minutes)
+            window = self._windows.get(_window(rule))
             stretches = self._stretches.get(rule.name)
             seen = Seen(
                 partition=self._partition,
@@ -148,3 +148,7 @@ class Desk:
             if own := self._stretches.get(rule.name):
                 for one, sums in changed.items():
                     own.see(one, rule.covered(sums.filter(pl.col("requests") > 0)))
+
+
+def _window(rule: Rule) -> tuple[str, int]:
+    return rule.series, rule.window_minutes

@@ -1,7 +1,7 @@
 """What is in ``rules.toml``? ``[[rule]]`` tables and one ``[spikes]``; each error is a sentence that names the rule."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -11,14 +11,18 @@ from pydantic_core import ErrorDetails
 
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.money import PICODOLLARS_PER_USD, picodollars
-from spendgauge.schemas.rates import DEFAULT_SERIES, SeriesSpec
-from spendgauge.streams.rules.kinds import KINDS, built_in
+from spendgauge.schemas.rates import DEFAULT_SERIES
+from spendgauge.streams.rules.kinds import BUILT_IN, KINDS
 from spendgauge.streams.rules.rule import Rule
+from spendgauge.streams.series import parse_series
 from spendgauge.streams.spikes.parameters import SpikeParameters
 
 __all__ = ["RulesFile", "parse_rules"]
 
 _MINUTE: Final = 60
+_USUAL: Final = frozenset(
+    spec.name for spec in DEFAULT_SERIES if spec.pane_seconds <= _MINUTE and _MINUTE % spec.pane_seconds == 0
+)
 _TAKEN: Final = ("spike", "token_spike", "gap", "budget", "budget_burn", "budget_forecast", "quota")
 """What alerts of others are called."""
 
@@ -54,35 +58,37 @@ class RulesFile:
     """Those that are enabled."""
     spikes: SpikeParameters | None
     """How spikes of money are judged; None: they are not."""
+    notes: tuple[str, ...] = ()
+    """What may be wrong and cannot be known here, a sentence each."""
 
 
-def parse_rules(
-    text: str,
-    *,
-    name: str = "rules.toml",
-    series: Sequence[SeriesSpec] = DEFAULT_SERIES,
-    kinds: Mapping[str, type[Rule]] = KINDS,
-) -> RulesFile:
-    """Read a file's content; ``series``: those that there are rates of.
+def parse_rules(text: str, *, name: str = "rules.toml", kinds: Mapping[str, type[Rule]] = KINDS) -> RulesFile:
+    """Read a file's content.
 
     Raises ``ConfigurationError`` with one sentence: the file, the rule, the value, and what to do.
     """
     document = _document(text, name)
-    told = [spec.name for spec in series if spec.pane_seconds <= _MINUTE and _MINUTE % spec.pane_seconds == 0]
     rules = [_rule(name, place, table, kinds) for place, table in enumerate(document.get("rule", []), 1)]
-    for place, rule in enumerate(rules):
-        if rule.name in {other.name for other in rules[:place]}:
-            raise ConfigurationError(
-                f"{name}, rule {rule.name!r}: the name is given twice; an alert says it, so say which."
-            )
-        if rule.series not in told:
-            raise ConfigurationError(
-                f"{name}, rule {rule.name!r}: there are no rates of the series {rule.series!r} in panes of a minute; "
-                f"add it to SPENDGAUGE_SERIES as {rule.series}:60, or use one of {', '.join(told)}."
-            )
-    names = {rule.name for rule in rules}
-    all_rules = [*(rule for rule in built_in(told) if rule.name not in names), *rules]
-    return RulesFile(tuple(rule for rule in all_rules if rule.enabled), _spikes(name, document.get("spikes", {})))
+    names = [rule.name for rule in rules]
+    twice = next((one for one in names if names.count(one) > 1), None)
+    if twice is not None:
+        raise ConfigurationError(f"{name}, rule {twice!r}: the name is given twice; an alert says it, so say which.")
+    enabled = [rule for rule in (*(rule for rule in BUILT_IN if rule.name not in names), *rules) if rule.enabled]
+    notes = tuple(_note(name, rule) for rule in enabled if rule.series not in _USUAL)
+    return RulesFile(tuple(enabled), _spikes(name, document.get("spikes", {})), notes)
+
+
+def _note(name: str, rule: Rule) -> str:
+    try:
+        (spec,) = parse_series(f"{rule.series}:{_MINUTE}")
+    except ValueError:
+        raise ConfigurationError(f"{name}, rule {rule.name!r}: series = {rule.series!r} must be one series.") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{name}, rule {rule.name!r}: {error}.") from None
+    return (
+        f"{name}, rule {rule.name!r}: {spec.name} is not one of the usual series, so it sees nothing unless the rates "
+        f"workers' SPENDGAUGE_SERIES has it, with panes that make up a minute, as in {spec.name}:60."
+    )
 
 
 def _document(text: str, name: str) -> Mapping[str, Any]:

@@ -6,7 +6,6 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.prices.freshness import PriceData
-from spendgauge.schemas.rates import DEFAULT_SERIES, SeriesSpec
 from spendgauge.streams.rules.desk import Desk
 from spendgauge.streams.rules.file import parse_rules
 from spendgauge.streams.rules.kinds import KINDS
@@ -19,40 +18,33 @@ __all__ = ["RuleJudge"]
 class RuleJudge:
     """A ``Judge`` of absolute amounts, errors, silence, and of what has no price or an old one."""
 
-    def __init__(
-        self,
-        *,
-        prices: PriceData | None,
-        series: Sequence[SeriesSpec] = DEFAULT_SERIES,
-        kinds: Mapping[str, type[Rule]] = KINDS,
-    ) -> None:
-        """Begin with the rules that are built in.
-
-        ``prices``: what ``price_data()`` says; ``series``: those that the workers tell the rates of.
-        """
+    def __init__(self, *, prices: PriceData | None, kinds: Mapping[str, type[Rule]] = KINDS) -> None:
+        """Begin with the rules that are built in; ``prices``: what ``price_data()`` says of the price data."""
         self._prices = prices
-        self._plan = series
         self._kinds = kinds
         self._desks: dict[int, Desk] = {}
-        self._rules: tuple[Rule, ...] = ()
-        self.reload(Configuration())
+        self._file = parse_rules("", kinds=kinds)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What may be wrong with the rules, a sentence each."""
+        return self._file.notes
 
     @property
     def series(self) -> Collection[str]:
         """Those of the rules that look at lines."""
-        return {rule.series for rule in self._rules if rule.window_minutes or rule.gap_minutes}
+        return {rule.series for rule in self._file.rules if rule.looks}
 
     def reload(self, configuration: Configuration) -> None:
         """Go by this file; raises ``ConfigurationError``, and goes by the old one then."""
-        rules = parse_rules(configuration.rules, series=self._plan, kinds=self._kinds).rules
-        if rules != self._rules:
-            self._rules = rules
+        before, self._file = self._file.rules, parse_rules(configuration.rules, kinds=self._kinds)
+        if self._file.rules != before:
             for desk in self._desks.values():
-                desk.reload(rules)
+                desk.reload(self._file.rules)
 
     def assign(self, partition: int, kept: KeptEntries) -> Sequence[Alert]:
         """Take a partition over."""
-        desk = self._desks[partition] = Desk(partition, kept, rules=self._rules, prices=self._prices)
+        desk = self._desks[partition] = Desk(partition, kept, rules=self._file.rules, prices=self._prices)
         return desk.unsent
 
     def revoke(self, partition: int) -> None:

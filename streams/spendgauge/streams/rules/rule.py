@@ -133,12 +133,23 @@ class Rule(BaseModel):
         dimensions = 0 if self.series == "total" else self.series.count("+") + 1
         return ("*",) * dimensions if self.key is None else self.key
 
+    @property
+    def looks(self) -> bool:
+        """Whether it looks at what keys did."""
+        return self.window_minutes > 0 or self.gap_minutes > 0
+
+    def concerned(self) -> pl.Expr:
+        """Whether a row may be of this rule's keys: its series, and its key where that is one."""
+        own = pl.col("series") == self.series
+        if "*" in self.pattern:
+            return own
+        return own & (pl.col("key") == json.dumps(self.pattern, ensure_ascii=False, separators=(",", ":")))
+
     def covered(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Keep the rows of this rule's series and keys; what is not given (empty) has none of its own."""
-        own = frame.filter(pl.col("series") == self.series)
+        """Keep the rows of this rule's keys; what is not given (empty) has none of its own."""
+        own = frame.filter(self.concerned())
         if "*" not in self.pattern:
-            text = json.dumps(self.pattern, ensure_ascii=False, separators=(",", ":"))
-            return own.filter(pl.col("key") == text)
+            return own
         given = own.filter(~pl.col("key").str.contains(r'(^\[|,)""(,|\]$)'))
         named = [(place, value) for place, value in enumerate(self.pattern) if value != "*"]
         if not named or given.is_empty():

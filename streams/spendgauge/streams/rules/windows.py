@@ -14,10 +14,11 @@ __all__ = ["Window"]
 
 
 class Window:
-    """The sums of the last ``minutes``."""
+    """The sums of the last ``minutes`` of the keys of one series."""
 
-    def __init__(self, minutes: int) -> None:
+    def __init__(self, series: str, minutes: int) -> None:
         """Begin without any."""
+        self._series = series
         self._minutes = minutes
         self._told: dict[int, pl.DataFrame] = {}
         self.sums = SUMS_SCHEMA.to_frame()
@@ -27,7 +28,8 @@ class Window:
         """Move on to the window that ends with this minute; ``changed``: sums of minutes, new ones or others."""
         first = minute - self._minutes + 1
         gone = [self._told.pop(one) for one in [*self._told] if one < first]
-        new = {one: sums for one, sums in changed.items() if first <= one <= minute}
+        own = pl.col("series") == self._series
+        new = {one: sums.filter(own) for one, sums in changed.items() if first <= one <= minute}
         gone += [self._told.pop(one) for one in new if one in self._told]
         self._told |= new
         if new or gone:
