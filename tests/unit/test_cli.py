@@ -21,6 +21,8 @@ from spendgauge.schemas import ClickHouseSettings, KafkaSettings, logs
 COMMANDS = (
     *("up", "down", "status", "demo", "simulate", "replay", "emit", "report", "sql", "tail", "reconcile"),
     *("worker", "sink", "store", "migrate", "topics create", "gateway", "gateway key"),
+    *(f"alerts {name}" for name in ("list", "tail", "ack", "silence", "silences", "unsilence")),
+    "quotas",
 )
 
 

@@ -1,6 +1,9 @@
 """Do lines of the topics read well?"""
 
+from tests.sinks import alert, quota_refusal
+
 from spendgauge.deploy.tail_lines import readable
+from spendgauge.schemas.incidents import short_id
 
 
 def test_an_event_reads_as_who_used_how_much() -> None:
@@ -53,6 +56,26 @@ def test_a_reject_reads_as_why_and_where() -> None:
     )
     assert readable("rejected", line) == (
         "2026-01-01T12:00:00Z invalid_event: model must be given (partition 3 offset 42 line 1)"
+    )
+
+
+def test_a_step_reads_as_what_is_said_of_which_incident() -> None:
+    """An alert's line tells when, the incident's short id, how grave, which rule, which step, and the sentence."""
+    line = alert(incident_id="spike:all", severity="page", evaluated_at=1_767_268_800, message="It spends much.")
+    assert (
+        readable("alerts", line) == f"2026-01-01T12:00:00Z {short_id('spike:all')} page spike raised: It spends much."
+    )
+
+
+def test_a_refusal_reads_as_who_was_beyond_what() -> None:
+    """A refusal's line tells when, whose, which quota, and how much was spent of it; or that nobody knew."""
+    assert readable("refusals", quota_refusal()) == (
+        "2026-09-21T14:13:20.000Z refused user_id=u-1: quota 'a user', 24.900000000000 of 25.000000000000 usd spent, "
+        "0.100000000001 wanted"
+    )
+    unknown = quota_refusal(reason="unknown", quota="", series="total", key=(), limit=None, spent="0.000000000000")
+    assert readable("refusals", unknown).startswith(
+        "2026-09-21T14:13:20.000Z refused total: no quota known, 0.000000000000 usd spent"
     )
 
 

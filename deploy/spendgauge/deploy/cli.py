@@ -13,15 +13,29 @@ from typing import Annotated, Final
 import typer
 
 from spendgauge.deploy import commands_feed, commands_gateway, commands_process, commands_read, commands_stack
+from spendgauge.deploy.alerts import commands as commands_alerts
 from spendgauge.deploy.interrupts import interrupted_once
+from spendgauge.deploy.rehearse import commands as commands_rehearse
 
 __all__ = ["LogLevel", "create_cli", "main"]
 
 _PANELS: Final = {
     "Run it on this machine": (commands_stack.up, commands_stack.down, commands_stack.status, commands_stack.demo),
     "Put events in": (commands_feed.simulate, commands_feed.replay, commands_feed.emit),
-    "Get answers": (commands_read.report, commands_read.sql, commands_read.tail, commands_read.reconcile),
+    "Get answers": (
+        *(commands_read.report, commands_read.sql, commands_read.tail, commands_read.reconcile),
+        *(commands_alerts.quotas, commands_rehearse.rehearse),
+    ),
     "Run the parts": (commands_process.worker, commands_process.sink, commands_process.store, commands_process.migrate),
+}
+
+_ALERTS: Final = {
+    "list": commands_alerts.list_incidents,
+    "tail": commands_alerts.tail_alerts,
+    "ack": commands_alerts.ack,
+    "silence": commands_alerts.silence,
+    "silences": commands_alerts.silences,
+    "unsilence": commands_alerts.unsilence,
 }
 
 
@@ -49,6 +63,10 @@ def create_cli() -> typer.Typer:
     topics = typer.Typer(no_args_is_help=True, help="Prepare the topics.")
     topics.command("create", help=_help(commands_process.create_topics))(commands_process.create_topics)
     cli.add_typer(topics, name="topics", rich_help_panel="Run the parts")
+    alerts = typer.Typer(no_args_is_help=True, help="What is up, since when, and who is at it.")
+    for name, command in _ALERTS.items():
+        alerts.command(name, help=_help(command))(command)
+    cli.add_typer(alerts, name="alerts", rich_help_panel="Get answers")
     gateway = typer.Typer(invoke_without_command=True, help=_help(commands_gateway.gateway))
     gateway.callback()(commands_gateway.gateway)
     gateway.command("key", help=_help(commands_gateway.create_key))(commands_gateway.create_key)

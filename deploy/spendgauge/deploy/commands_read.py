@@ -2,12 +2,11 @@
 
 import sys
 from enum import StrEnum
-from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from spendgauge.deploy.options import Where, parse_moment, with_addresses
+from spendgauge.deploy.options import Count, FromStart, JsonLines, Where, parse_moment, with_addresses
 from spendgauge.deploy.pipes import until_enough
 
 if TYPE_CHECKING:
@@ -17,11 +16,13 @@ __all__ = ["Topic", "reconcile", "report", "sql", "tail"]
 
 
 class Topic(StrEnum):
-    """What can be followed."""
+    """What can be followed; the values are the names in ``TopicNames``."""
 
     USAGE = "usage"
     RATES = "rates"
     REJECTED = "rejected"
+    ALERTS = "alerts"
+    REFUSALS = "refusals"
 
 
 @with_addresses("clickhouse", "data")
@@ -34,7 +35,7 @@ def sql(
 ) -> None:
     """Ask the database: a table on a terminal, tab-separated values elsewhere.
 
-    Read the views usage (events), rates (costs by series and pane) and rejected.
+    Read the views usage (events), rates (costs by series and pane), alerts, incidents, refusals and rejected.
 
     Examples:
 
@@ -57,9 +58,9 @@ def sql(
 def tail(
     where: Where,
     topic: Annotated[Topic, typer.Argument(help="What to follow.")],
-    from_start: Annotated[bool, typer.Option("--from-start", help="Begin with all that the broker keeps.")] = False,
-    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many lines.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="The lines as they are, also on a terminal.")] = False,
+    from_start: FromStart = False,
+    count: Count = None,
+    json: JsonLines = False,
 ) -> None:
     """Follow what comes in, until Ctrl-C: for people on a terminal, JSON lines elsewhere.
 
@@ -68,21 +69,10 @@ def tail(
         spendgauge tail rates
         spendgauge tail usage --from-start --count 10 --json
     """
-    from spendgauge.deploy.tail import follow
-    from spendgauge.deploy.tail_lines import readable
+    from spendgauge.deploy.tail import print_topic
     from spendgauge.schemas import KafkaSettings
 
-    settings = where.settings(KafkaSettings)
-    names = {
-        Topic.USAGE: settings.topics.usage,
-        Topic.RATES: settings.topics.rates,
-        Topic.REJECTED: settings.topics.rejected,
-    }
-    as_json = json or not sys.stdout.isatty()
-    with until_enough():
-        for line in islice(follow(settings, names[topic], from_start=from_start), count):
-            sys.stdout.write((line.decode(errors="replace") if as_json else readable(topic, line)) + "\n")
-            sys.stdout.flush()
+    print_topic(where.settings(KafkaSettings), topic.value, from_start=from_start, count=count, as_json=json)
 
 
 @with_addresses("clickhouse", "data")

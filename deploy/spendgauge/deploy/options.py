@@ -18,7 +18,20 @@ import typer
 if TYPE_CHECKING:
     from spendgauge.schemas.settings import EnvironmentSettings
 
-__all__ = ["Where", "parse_moment", "parse_speed", "with_addresses"]
+__all__ = [
+    "Count",
+    "FromStart",
+    "JsonLines",
+    "Where",
+    "parse_duration",
+    "parse_moment",
+    "parse_speed",
+    "with_addresses",
+]
+
+FromStart = Annotated[bool, typer.Option("--from-start", help="Begin with all that the broker keeps.")]
+Count = Annotated[int | None, typer.Option(min=1, help="Stop after so many lines.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="The lines as they are, also on a terminal.")]
 
 _SettingsT = TypeVar("_SettingsT", bound="EnvironmentSettings")
 
@@ -39,6 +52,7 @@ _SHARED: Final = {
     ],
 }
 
+_LENGTH: Final = re.compile(r"(\d{1,9})([smhd])")
 _MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
@@ -101,14 +115,21 @@ def parse_speed(text: str) -> float:
     return speed
 
 
+def parse_duration(text: str) -> int:
+    """Read how long: ``90s``, ``30m``, ``6h``, ``7d``. *Units*: milliseconds."""
+    length = _LENGTH.fullmatch(text)
+    if not length:
+        raise typer.BadParameter(f"{text!r} is no length of time; write 30m, 2h or 7d")
+    return int(length[1]) * _MS[length[2]]
+
+
 def parse_moment(text: str, *, now_ms: int) -> int:
     """Read a time: so long ago (``90s``, ``30m``, ``6h``, ``7d``), or ISO 8601, UTC where no zone is given.
 
     *Units*: milliseconds since 1970 UTC.
     """
-    ago = re.fullmatch(r"(\d+)([smhd])", text)
-    if ago:
-        return now_ms - int(ago[1]) * _MS[ago[2]]
+    if _LENGTH.fullmatch(text):
+        return now_ms - parse_duration(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -1,17 +1,34 @@
 """What is coming in? The lines of a topic, from now or from its start, without being a member of any group."""
 
+import sys
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, TopicPartition
 
+from spendgauge.deploy.pipes import until_enough
+from spendgauge.deploy.tail_lines import readable
 from spendgauge.schemas import KafkaSettings, UnavailableError
 from spendgauge.schemas.kafka import client_options, connect_admin
 
-__all__ = ["follow", "require_topic"]
+__all__ = ["follow", "print_topic", "require_topic"]
 
 _TIMEOUT_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.5
+
+
+def print_topic(settings: KafkaSettings, name: str, *, from_start: bool, count: int | None, as_json: bool) -> None:
+    """Print what comes on a topic, ``name`` as in ``TopicNames``: for people on a terminal, JSON lines elsewhere.
+
+    Raises ``UnavailableError`` as ``follow`` does.
+    """
+    as_json = as_json or not sys.stdout.isatty()
+    lines = follow(settings, getattr(settings.topics, name), from_start=from_start)
+    with until_enough():
+        for line in islice(lines, count):
+            sys.stdout.write((line.decode(errors="replace") if as_json else readable(name, line)) + "\n")
+            sys.stdout.flush()
 
 
 def require_topic(settings: KafkaSettings, topic: str) -> int:

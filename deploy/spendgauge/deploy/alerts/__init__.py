@@ -1,0 +1,7 @@
+"""How do people work with alerts and quotas on the command line?
+
+commands    what can be typed: list, tail, ack, silence, silences, unsilence; and quotas
+listing     how incidents are shown
+words       what people said of alerts: silences and acknowledgements, on ``cost.silences``
+standings   how quotas stand, from ``cost.quotas``
+"""

@@ -1,0 +1,119 @@
+"""How do the quotas stand? What ``cost.quotas`` says of each limit, and of everybody who has spent of it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from spendgauge.deploy.tail_lines import key_words, moment, rfc3339
+from spendgauge.schemas import ConfigurationError, KafkaSettings
+from spendgauge.schemas.compacted import read_compacted
+from spendgauge.schemas.quotas import QuotaLimit, QuotaStanding, amount_of, amount_text, read_quota
+
+__all__ = ["Row", "as_json", "as_text", "read_quotas"]
+
+_MOST_SHOWN: Final = 50
+_COLUMNS: Final = "{:<20} {:<28} {:>12} {:>12} {:>12} {:<12} {}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A limit, and who has spent how much of it; nobody (None): no key has spent anything yet."""
+
+    limit: QuotaLimit
+    standing: QuotaStanding | None
+    now_ms: int
+
+    @property
+    def spent(self) -> int:
+        """In picodollars or tokens; nothing once its period is over."""
+        return amount_of(self.standing.spent, self.limit.unit) if self.standing and not self._is_over else 0
+
+    @property
+    def state(self) -> str:
+        """The highest limit that is reached: ok, soft or hard."""
+        return self.standing.state if self.standing and not self._is_over else "ok"
+
+    @property
+    def resets_at_ms(self) -> int | None:
+        """When its period ends, as far as that was said; None: not said, or a rolling one."""
+        standing = self.standing
+        return None if standing is None or standing.resets_at is None else standing.resets_at * 1000
+
+    @property
+    def per_mille(self) -> int:
+        """How much of the lowest limit that it has not reached, or else of the highest, is spent."""
+        limits = sorted(amount_of(text, self.limit.unit) for text in (self.limit.soft, self.limit.hard) if text)
+        nearest = next((limit for limit in limits if limit > self.spent), limits[-1])
+        return self.spent * 1000 // max(nearest, 1)
+
+    @property
+    def _is_over(self) -> bool:
+        return self.resets_at_ms is not None and self.resets_at_ms <= self.now_ms
+
+
+def read_quotas(settings: KafkaSettings, *, now_ms: int, name: str | None = None) -> list[Row]:
+    """Read all quotas, or one: those that have reached a limit first, then those nearest to one.
+
+    Raises ``UnavailableError`` where the broker does not answer, ``ConfigurationError`` where there is no such quota.
+    """
+    found = [read_quota(value) for value in read_compacted(settings, settings.topics.quotas).values()]
+    limits = {one.name: one for one in found if isinstance(one, QuotaLimit)}
+    if name is not None and name not in limits:
+        known = ", ".join(sorted(limits)) or "none"
+        raise ConfigurationError(f"there is no quota {name!r}; there are: {known}")
+    wanted = limits if name is None else {name: limits[name]}
+    standings = [one for one in found if isinstance(one, QuotaStanding) and one.name in wanted]
+    begun = {one.name for one in standings}
+    rows = [Row(wanted[one.name], one, now_ms) for one in standings]
+    rows += [Row(limit, None, now_ms) for limit in wanted.values() if limit.name not in begun]
+    return sorted(rows, key=_order)
+
+
+def as_text(rows: Sequence[Row]) -> Iterator[str]:
+    """Show quotas to people."""
+    if not rows:
+        yield "there are no quotas; write some into budgets.toml"
+        return
+    yield _COLUMNS.format("QUOTA", "WHOSE", "SPENT", "SOFT", "HARD", "RESETS (UTC)", "STATE")
+    for row in rows[:_MOST_SHOWN]:
+        resets = (
+            "rolling" if row.limit.period == "rolling" else "" if row.resets_at_ms is None else moment(row.resets_at_ms)
+        )
+        amounts = (_amount(amount_text(row.spent, row.limit.unit)), *map(_amount, (row.limit.soft, row.limit.hard)))
+        yield _COLUMNS.format(row.limit.name, _whose(row), *amounts, resets, row.state)
+    if len(rows) > _MOST_SHOWN:
+        yield f"and {len(rows) - _MOST_SHOWN:,} more; --json lists all"
+
+
+def as_json(row: Row) -> dict[str, Any]:
+    """Give all that is known; amounts as exact texts, times as RFC 3339."""
+    limit, resets = row.limit, row.resets_at_ms
+    return {
+        "quota": limit.name,
+        "series": limit.series,
+        "key": row.standing.key if row.standing else limit.key,
+        "unit": limit.unit,
+        "spent": amount_text(row.spent, limit.unit),
+        "soft": limit.soft,
+        "hard": limit.hard,
+        "period": limit.period,
+        "resets_at": None if resets is None else rfc3339(resets),
+        "state": row.state,
+    }
+
+
+def _order(row: Row) -> tuple[int, int, str, tuple[str, ...]]:
+    key = row.standing.key if row.standing else ()
+    return -("ok", "soft", "hard").index(row.state), -row.per_mille, row.limit.name, key
+
+
+def _whose(row: Row) -> str:
+    return key_words(row.limit.series, row.standing.key if row.standing else row.limit.key)
+
+
+def _amount(text: str | None) -> str:
+    """Round an amount for people: cents, or whole tokens."""
+    if text is None:
+        return "-"
+    return f"{Decimal(text):,.2f}" if "." in text else f"{int(text):,}"
