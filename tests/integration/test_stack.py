@@ -131,7 +131,7 @@ def test_your_own_servers_are_used(tmp_path: Path, kafka: KafkaSettings, clickho
     load = a_load(6)
     own = {"kafka": kafka.kafka, "topic_prefix": kafka.topic_prefix, "clickhouse": clickhouse.clickhouse}
     with running_stack(tmp_path, **own) as stack:
-        assert [child.name for child in stack.state.children] == ["worker-0", "sink", "gateway"]
+        assert [child.name for child in stack.state.children] == ["worker-0", "sink", "watcher", "gateway"]
         addresses = ports(stack)
         send(kafka, load.lines(1_000, spread_ms=60_000), per_record=[10])
         until(lambda: books(stack) == {expected(load)})

@@ -98,15 +98,25 @@ def test_one_stop_drains_two_are_urgent() -> None:
 
 
 def test_a_plan_has_embedded_servers_by_default(tmp_path: Path) -> None:
-    """Broker, database, workers, sink and gateway, each with its log; addresses of this machine."""
+    """Broker, database, workers, sink, watcher and gateway, each with its log; addresses of this machine."""
     plan = make_plan(
         StackSettings(data=tmp_path, kafka_port=7001, clickhouse_port=7002, gateway_port=7003, workers=2), {}
     )
     here = ("127.0.0.1:7001", "http://default@127.0.0.1:7002/spendgauge", "http://127.0.0.1:7003")
     assert plan.addresses == StackAddresses(*here)
-    specs = [plan.broker, plan.store, *plan.workers, plan.sink, plan.gateway]
-    assert [s.name for s in specs if s] == ["broker", "clickhouse", "worker-0", "worker-1", "sink", "gateway"]
+    specs = [plan.broker, plan.store, *plan.workers, plan.sink, plan.watcher, plan.notifier, plan.gateway]
+    named = ["broker", "clickhouse", "worker-0", "worker-1", "sink", "watcher", "gateway"]
+    assert [s.name for s in specs if s] == named
     assert {s.log.parent for s in specs if s} == {tmp_path / "logs"}
+
+
+def test_a_notifier_runs_where_there_are_channels(tmp_path: Path) -> None:
+    """With a file of channels there is a notifier; children find each file wherever they run."""
+    files = {"budgets": Path("b.toml"), "rules": Path("r.toml"), "channels": Path("c.toml")}
+    plan = make_plan(StackSettings.from_environment({}, data=tmp_path, **files), {})
+    assert plan.notifier is not None
+    for name, path in files.items():
+        assert plan.watcher.environment[f"SPENDGAUGE_{name.upper()}"] == str(path.absolute())
 
 
 def test_your_own_servers_take_the_place_of_embedded_ones(tmp_path: Path) -> None:

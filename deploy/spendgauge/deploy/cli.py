@@ -26,7 +26,13 @@ _PANELS: Final = {
         *(commands_read.report, commands_read.sql, commands_read.tail, commands_read.reconcile),
         *(commands_alerts.quotas, commands_rehearse.rehearse),
     ),
-    "Run the parts": (commands_process.worker, commands_process.sink, commands_process.store, commands_process.migrate),
+    "Run the parts": (
+        commands_process.worker,
+        commands_process.watcher,
+        commands_process.sink,
+        commands_process.store,
+        commands_process.migrate,
+    ),
 }
 
 _ALERTS: Final = {

@@ -1,4 +1,4 @@
-"""Which commands run one process, or prepare for it? ``worker``, ``sink``, ``store``, ``topics``, ``migrate``."""
+"""Which commands run one process, or prepare for it? ``worker``, ``watcher``, ``sink``, ``store``, ``topics``, ``migrate``."""
 
 import signal
 from pathlib import Path
@@ -8,7 +8,7 @@ import typer
 
 from spendgauge.deploy.options import Where, with_addresses
 
-__all__ = ["create_topics", "migrate", "sink", "store", "worker"]
+__all__ = ["create_topics", "migrate", "sink", "store", "watcher", "worker"]
 
 
 @with_addresses("kafka", "data")
@@ -31,6 +31,23 @@ def worker(
     from spendgauge.streams.settings import WorkerSettings
 
     run_worker(where.settings(WorkerSettings, prices=prices))
+
+
+@with_addresses("kafka", "data", "budgets", "rules")
+def watcher(where: Where) -> None:
+    """Run one watcher until Ctrl-C: cost rates in, alerts and quotas out. More of them share the partitions.
+
+    Further settings come from the environment, SPENDGAUGE_*: see docs/watcher.md.
+
+    Examples:
+
+        spendgauge watcher --kafka kafka:9092
+        spendgauge watcher --budgets budgets.toml --rules rules.toml
+    """
+    from spendgauge.streams.watching.app import run_watcher
+    from spendgauge.streams.watching.settings import WatcherSettings
+
+    run_watcher(where.settings(WatcherSettings))
 
 
 @with_addresses("kafka", "clickhouse", "data")

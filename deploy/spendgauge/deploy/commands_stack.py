@@ -17,7 +17,7 @@ __all__ = ["demo", "down", "status", "up"]
 Port = Annotated[int | None, typer.Option(min=0, max=65_535, help="On 127.0.0.1; 0: any free one.")]
 
 
-@with_addresses("kafka", "clickhouse", "data")
+@with_addresses("kafka", "clickhouse", "data", "budgets", "rules", "channels")
 def up(
     where: Where,
     detach: Annotated[bool, typer.Option("--detach", help="Go on in the background; stop it with `down`.")] = False,
@@ -29,7 +29,7 @@ def up(
         Path | None, typer.Option(metavar="FILE", help="Your own prices, over the built-in ones.")
     ] = None,
 ) -> None:
-    """Run everything on this machine: broker, ClickHouse, worker, sink and gateway, looked after until Ctrl-C.
+    """Run everything on this machine: broker, ClickHouse, worker, watcher, sink and gateway, until Ctrl-C.
 
     Ctrl-C stores first what was sent, twice stops at once. With --kafka or --clickhouse your own takes the place of the
     embedded one. The embedded broker keeps all in memory; ClickHouse keeps its data under --data.
@@ -38,6 +38,7 @@ def up(
 
         spendgauge up
         spendgauge up --detach --data ./gauge
+        spendgauge up --budgets budgets.toml --channels channels.toml
         spendgauge up --kafka kafka:9092 --clickhouse http://me:secret@ch:8123/spendgauge --workers 4
     """
     from spendgauge.deploy.stack import run_stack, start_detached
@@ -53,6 +54,9 @@ def up(
         gateway_port=gateway_port,
         workers=workers,
         prices=prices,
+        budgets=where.budgets,
+        rules=where.rules,
+        channels=where.channels,
     )
     if detach:
         state = start_detached(settings)

@@ -31,7 +31,7 @@ def run_demo(events: int) -> None:
     def say(text: str) -> None:
         typer.echo(f"[{clock.monotonic() - begun:5.1f} s] {text}")
 
-    say("starting a broker, a ClickHouse, a rates worker and a sink in a temporary directory")
+    say("starting a broker, a ClickHouse, a rates worker, a watcher and a sink in a temporary directory")
     with interrupted_once(signal.SIGTERM), throwaway_stack(clock) as stack:
         kafka, clickhouse = DeliverySettings(kafka=stack.kafka), ClickHouseSettings(clickhouse=stack.clickhouse)
         say(f"simulating a day of {events:,} calls to models")

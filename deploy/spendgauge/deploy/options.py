@@ -1,7 +1,7 @@
 """Which options do many commands share, and what do they mean? Where the servers are, and times.
 
 A command takes one ``Where`` and is decorated with ``with_addresses``; on the command line that is ``--kafka``,
-``--clickhouse`` and ``--data``, as far as the command needs them.
+``--clickhouse``, ``--data`` and the files of budgets, rules and channels, as far as the command needs them.
 """
 
 import inspect
@@ -50,7 +50,19 @@ _SHARED: Final = {
         Path | None,
         typer.Option(metavar="DIR", help="The running stack's data directory; else SPENDGAUGE_DATA, the default."),
     ],
+    "budgets": Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your budgets and quotas; read again when it changes.")
+    ],
+    "rules": Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your own rules for alerts; read again when it changes.")
+    ],
+    "channels": Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where alerts are sent; read again when it changes.")
+    ],
 }
+
+_TOLD: Final = ("kafka", "clickhouse", "budgets", "rules", "channels")
+"""What of it is a setting of the same name."""
 
 _LENGTH: Final = re.compile(r"(\d{1,9})([smhd])")
 _MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -63,6 +75,9 @@ class Where:
     kafka: str | None = None
     clickhouse: str | None = None
     data: Path | None = None
+    budgets: Path | None = None
+    rules: Path | None = None
+    channels: Path | None = None
 
     @property
     def data_dir(self) -> Path:
@@ -75,7 +90,7 @@ class Where:
         """Read settings: what was told wins over the environment, that over the running stack, that over defaults."""
         from spendgauge.deploy.stack_state import discovered_environment
 
-        told = {name: getattr(self, name) for name in ("kafka", "clickhouse") if name in kind.model_fields}
+        told = {name: getattr(self, name) for name in _TOLD if name in kind.model_fields}
         return kind.from_environment(discovered_environment(self.data_dir), **told, **given)
 
 

@@ -145,7 +145,7 @@ def _description(plan: StackPlan) -> Iterator[str]:
     yield f"  Kafka       {plan.kafka.kafka}{' (embedded, in memory)' if plan.broker else ''}"
     yield f"  ClickHouse  {address}{parts.path}{' (embedded, on disk)' if plan.store else ''}"
     yield f"  gateway     {plan.gateway_url} (HTTP: /v1/usage, /v1/traces)"
-    yield f"  workers     {len(plan.workers)}"
+    yield f"  workers     {len(plan.workers)}, and a watcher{' and a notifier' if plan.notifier else ''} for alerts"
     yield f"  data        {plan.data}"
     yield f"  logs        {plan.data / 'logs'}"
     yield f"  query       spendgauge sql \"SELECT ...\", or curl '{embedded}' --data 'SELECT ...'"

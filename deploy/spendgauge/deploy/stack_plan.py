@@ -18,6 +18,7 @@ from spendgauge.producers.gateway.settings import GatewaySettings
 from spendgauge.schemas import ClickHouseSettings, ConfigurationError, KafkaSettings
 from spendgauge.sinks.settings import SinkSettings
 from spendgauge.streams.settings import WorkerSettings
+from spendgauge.streams.watching.settings import WatcherSettings
 
 __all__ = ["StackPlan", "check_children", "check_ports", "make_plan"]
 
@@ -31,11 +32,17 @@ _NOT_FOR_CHILDREN: Final = (
     "SPENDGAUGE_HEARTBEAT",
     "SPENDGAUGE_INSTANCE_ID",
     "SPENDGAUGE_MONITOR_PORT",
+    "SPENDGAUGE_NOTIFIER_GROUP",
     "SPENDGAUGE_RATES_GROUP",
     "SPENDGAUGE_SERVICE",
     "SPENDGAUGE_SINK_GROUP",
+    "SPENDGAUGE_WATCH_GROUP",
 )
 """What would be one for all children, or another than the stack watches."""
+
+
+_FILES: Final = ("prices", "budgets", "rules", "channels")
+"""Children have another working directory."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,9 @@ class StackPlan:
     """None: the database is somebody else's."""
     workers: tuple[ChildSpec, ...]
     sink: ChildSpec
+    watcher: ChildSpec
+    notifier: ChildSpec | None
+    """None: no channel is known to send alerts to."""
     gateway: ChildSpec
     gateway_url: str
     partitions: int
@@ -58,6 +68,7 @@ class StackPlan:
     drain_seconds: float
     worker_group: str = str(WorkerSettings.model_fields["rates_group"].default)
     sink_group: str = str(SinkSettings.model_fields["sink_group"].default)
+    watch_group: str = str(WatcherSettings.model_fields["watch_group"].default)
 
     @property
     def addresses(self) -> StackAddresses:
@@ -87,6 +98,8 @@ def make_plan(settings: StackSettings, environment: Mapping[str, str] | None = N
         store=None if settings.clickhouse else make.child("clickhouse", make.store(store_port), stop_seconds=30),
         workers=tuple(make.looping(f"worker-{n}", "worker") for n in range(settings.workers)),
         sink=make.looping("sink", "sink"),
+        watcher=make.looping("watcher", "watcher"),
+        notifier=make.looping("notifier", "notifier") if settings.channels else None,
         gateway=make.gateway(gateway_port),
         gateway_url=f"http://{EMBEDDED_HOST}:{gateway_port}",
         partitions=settings.partitions,
@@ -96,11 +109,12 @@ def make_plan(settings: StackSettings, environment: Mapping[str, str] | None = N
 
 
 def check_children(settings: StackSettings, environment: Mapping[str, str] | None = None) -> None:
-    """Raise ``ConfigurationError`` where the environment or the price file would end the children at once."""
+    """Raise ``ConfigurationError`` where the environment or a file would end the children at once."""
     known = _without_common(os.environ if environment is None else environment)
     worker = WorkerSettings.from_environment(known)
     SinkSettings.from_environment(known)
     GatewaySettings.from_environment(known, gateway_open=True, gateway_host=EMBEDDED_HOST, spool_dir="spool")
+    WatcherSettings.from_environment(known)
     if worker.series:
         from spendgauge.streams.series import parse_series
 
@@ -109,6 +123,12 @@ def check_children(settings: StackSettings, environment: Mapping[str, str] | Non
         from spendgauge.schemas.prices import PriceBook
 
         PriceBook.load(settings.prices)
+    if settings.budgets is not None or settings.rules is not None:
+        from spendgauge.streams.watching.bench import Bench
+        from spendgauge.streams.watching.files import ConfigurationFiles
+        from spendgauge.streams.watching.judges import make_judges
+
+        Bench(make_judges(), ConfigurationFiles(budgets=settings.budgets, rules=settings.rules).read())
 
 
 def check_ports(settings: StackSettings) -> None:
@@ -174,8 +194,10 @@ def _environment(
         known["SPENDGAUGE_STORE_PASSWORD"] = settings.store_password
     known["SPENDGAUGE_PARTITIONS"] = str(settings.partitions)
     known["SPENDGAUGE_BLOCK_OFFSETS"] = str(settings.block_offsets)
-    if settings.prices is not None:
-        known["SPENDGAUGE_PRICES"] = str(settings.prices.absolute())
+    for name in _FILES:
+        path = getattr(settings, name)
+        if path is not None:
+            known[f"SPENDGAUGE_{name.upper()}"] = str(path.absolute())
     known["PYTHONUNBUFFERED"] = "1"
     return known | kafka.environment() | clickhouse.environment()
 

@@ -7,7 +7,7 @@ everything are the same code:
 2. broker up but topics missing: create them;
 3. database up but not migrated yet: migrate;
 4. both there: settle what streams of a broker that is gone left behind (``stack_settle``);
-5. workers and gateway run once there are topics, the sink once all is settled.
+5. workers, watcher, notifier and gateway run once there are topics, the sink once all is settled.
 
 The embedded broker keeps all in memory. If it dies its topics are gone, so workers and sink are ended with it and
 begin again on new topics, whose streams have other ids: nothing is counted twice. What had not reached ClickHouse is
@@ -51,6 +51,8 @@ class Rounds:
         self.store = Child(plan.store, clock) if plan.store else None
         self.workers = [Child(spec, clock) for spec in plan.workers]
         self.sink = Child(plan.sink, clock)
+        self.watcher = Child(plan.watcher, clock)
+        self.notifier = Child(plan.notifier, clock) if plan.notifier else None
         self.gateway: Child | None = Child(plan.gateway, clock)
         self._watch = KafkaWatch(plan.kafka)
         self._has_topics = self._has_tables = self._is_settled = False
@@ -67,7 +69,8 @@ class Rounds:
     @property
     def _looping(self) -> list[Child]:
         """Those that touch a heartbeat."""
-        return [*self.workers, self.sink, *([self.gateway] if self.gateway else [])]
+        others = (self.sink, self.watcher, self.notifier, self.gateway)
+        return [*self.workers, *(child for child in others if child)]
 
     def turn(self) -> None:
         """Look at everything once, and do what is missing.
@@ -102,6 +105,8 @@ class Rounds:
             yield self.workers[0]
         if not silent and not self._watch.is_joined(self._plan.sink_group):
             yield self.sink
+        if not silent and not self._watch.is_joined(self._plan.watch_group):
+            yield self.watcher
 
     def close(self) -> None:
         """Leave the broker; a client of a broker that has gone takes a second to end."""
@@ -159,7 +164,7 @@ class Rounds:
     def _on_broker_death(self) -> None:
         had_topics, self._has_topics, self._is_settled = self._has_topics, False, False
         self._watch.forget()
-        for child in (*self.workers, self.sink):
+        for child in (*self.workers, self.sink, self.watcher, *([self.notifier] if self.notifier else [])):
             child.discard()
         if had_topics:
             known = "an unknown number of" if self._unstored is None else f"{self._unstored}"

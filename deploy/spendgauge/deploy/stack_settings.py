@@ -64,6 +64,11 @@ class StackSettings(KafkaSettings, ClickHouseSettings):
     prices: Path | None = Field(
         default=None, description="A TOML file of your own prices; it wins over the built-in ones."
     )
+    budgets: Path | None = Field(default=None, description="A TOML file of budgets and quotas, for the watcher.")
+    rules: Path | None = Field(default=None, description="A TOML file of rules, for the watcher.")
+    channels: Path | None = Field(
+        default=None, description="A TOML file of channels. With it a notifier runs, which sends alerts there."
+    )
     drain_seconds: float = Field(
         default=30.0,
         ge=0,

@@ -73,11 +73,13 @@ class Supervisor:
             self._say(f"{'an unknown number of' if left is None else left} records were not stored: they are {fate}")
 
     def stop(self, stop: StopRequest) -> None:
-        """End the processes in order, so that each can hand on what it holds: workers, sink, database, broker."""
+        """End the processes in order, so that each can hand on what it holds: workers, watcher and notifier, sink,
+        database, broker."""
         self._save("stopping")
         rounds = self._rounds
         self._end_gateway(stop)
         self._end(rounds.workers, stop)
+        self._end([child for child in (rounds.watcher, rounds.notifier) if child], stop)
         deadline = self._clock.monotonic() + _LAST_RATES_SECONDS
         while rounds.sink.is_running and not stop.is_urgent and self._clock.monotonic() < deadline:
             if not rounds.unstored():
