@@ -37,8 +37,8 @@ from spendgauge.streams.spikes import OUTPUT_TOKENS, Limits, SpikeDetector, Spik
 __all__ = ["SAVED_EVERY", "Alarm", "Desk", "Judged"]
 
 SAVED_EVERY: Final = 5
-"""Minutes after which the rows that changed are saved. A restart reads the lines of so many minutes again, and of those
-before that a correction can still change (15)."""
+"""Minutes within which each row that changed is saved: a fifth of them in each. A restart reads the lines of so many
+minutes again, and of those before that a correction can still change (15)."""
 
 
 class Alarm(NamedTuple):
@@ -82,7 +82,8 @@ class Desk:
         self._correctable = money.kept_minutes
         self._alarms: dict[RuleKey, Alarm] = {}
         self._closed = kept.minute.saved if kept.minute else None
-        self._saved = self._closed
+        self._saved = [self._closed] * SAVED_EVERY
+        """Of each part of the rows, up to which minute they are kept."""
         self._read_from = kept.minute.read_from if kept.minute else None
         self._marked: int | None = None
         """The minute that was the last closed one when it was last said how far this partition is."""
@@ -180,25 +181,29 @@ class Desk:
         if self._closed is None or self._closed == self._marked:
             return []
         self._marked = self._closed
-        entries: list[Entry] = []
-        if self._saved is None or self._closed - self._saved >= SAVED_EVERY:
-            entries = self._rows(since=-1 if self._saved is None else self._saved)
-            self._saved = self._closed
+        entries: list[Entry] = [
+            (key_of((rule, key)), None) for rule, d in self._detectors.items() for key in d.forget(self._closed)
+        ]
+        for part, saved in enumerate(self._saved):
+            if saved is None or self._closed % SAVED_EVERY == part or self._closed - saved >= SAVED_EVERY:
+                entries += self._rows(part, since=-1 if saved is None else saved)
+                self._saved[part] = self._closed
+        complete = min(saved for saved in self._saved if saved is not None)
+        self._alarms = {n: alarm for n, alarm in self._alarms.items() if not 0 < alarm.resolved <= complete}
         again = self._closed - self._correctable - SAVED_EVERY + 1
         self._read_from = again if self._read_from is None else max(again, self._read_from)
         held = self._closed - self._correctable + 1
         self._minutes.forget(before=held)
         self._late = {minute for minute in self._late if minute >= held}
-        kept = KeptMinute(saved=self._saved, read_from=self._read_from)
+        kept = KeptMinute(saved=complete, read_from=self._read_from)
         return [*entries, (CLOSED_KEY, kept.model_dump_json().encode())]
 
-    def _rows(self, *, since: int) -> list[Entry]:
-        self._alarms = {name: alarm for name, alarm in self._alarms.items() if not alarm.resolved}
-        entries: list[Entry] = []
-        for rule, detector in self._detectors.items():
-            entries += [(key_of((rule, key)), None) for key in detector.forget(self._closed or 0)]
-            entries += [self._entry((rule, key), row, ()) for key, row in detector.snapshot(since=since)]
-        return entries
+    def _rows(self, part: int, *, since: int) -> list[Entry]:
+        return [
+            self._entry((rule, key), row, ())
+            for rule, detector in self._detectors.items()
+            for key, row in detector.snapshot(since=since, part=slice(part, None, SAVED_EVERY))
+        ]
 
     def _entry(self, name: RuleKey, row: bytes, alerts: Sequence[Alert]) -> Entry:
         alarm = self._alarms.get(name, Alarm("", 0))._asdict()

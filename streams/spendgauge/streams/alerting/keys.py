@@ -48,10 +48,6 @@ class KeyNumbers:
         """Name the key that a number stands for."""
         return self._keys[number]
 
-    def texts(self, numbers: Iterable[int]) -> list[str]:
-        """Give the texts that numbers stand for."""
-        return [self._texts[number] for number in numbers]
-
     def of(self, numbers: Numbers, series: Iterable[str]) -> npt.NDArray[np.bool_]:
         """Say of each number whether its key is of one of these series."""
         return np.isin(self._series[numbers], [self._places.get(name, -1) for name in series])

@@ -70,13 +70,6 @@ class RecentMinutes:
         sums = [pl.col(name).cast(pl.Int64).sum() for name in self._measures]
         return pl.concat(held or [self._schema.to_frame()]).group_by("number").agg(sums).sort("number")
 
-    def named(self, sums: pl.DataFrame) -> pl.DataFrame:
-        """Write ``series`` and ``key`` (a JSON list) in the place of ``number``."""
-        texts = pl.Series("text", self.numbers.texts(sums["number"]), pl.String)
-        parts = texts.str.splitn("[", 2).struct.unnest()
-        series, key = parts["field_0"].alias("series"), ("[" + parts["field_1"]).alias("key")
-        return sums.select(series, key, *self._measures)
-
     def _take(self, minute: int, part: pl.DataFrame) -> None:
         self.numbers.use(part["number"].to_numpy(), minute)
         held = self._lines.setdefault(minute, [self._schema.to_frame()])

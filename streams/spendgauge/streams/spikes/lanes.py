@@ -1,6 +1,6 @@
-"""Which row is whose? Keys and their rows, which move only when the table grows."""
+"""Which row is whose? Keys and their rows; a key keeps its row until it is dropped."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -26,22 +26,27 @@ class Lanes:
         """Begin without keys."""
         self._limits_of = limits_of
         self._numbers: dict[SpikeKey, int] = {}
-        self._names: list[SpikeKey] = []
+        self._names: list[SpikeKey | None] = []
+        self._free: list[int] = []
         self.rows: Rows = np.zeros(_FIRST, dtype=row_dtype(parameters))
         self.limits: npt.NDArray[np.void] = np.zeros(_FIRST, dtype=_LIMITS)
         self.awake = np.zeros(_FIRST, dtype=np.bool_)
 
     def __len__(self) -> int:
         """Say how many keys there are."""
-        return len(self._names)
+        return len(self._numbers)
 
     def key(self, lane: int) -> SpikeKey:
         """Name the key of a lane."""
-        return self._names[lane]
+        name = self._names[lane]
+        if name is None:
+            raise KeyError(f"lane {lane} is nobody's")
+        return name
 
-    def items(self) -> Iterable[tuple[SpikeKey, int]]:
-        """Give each key with its lane."""
-        return self._numbers.items()
+    def touched(self, since: int, part: slice) -> list[int]:
+        """Name the lanes that were touched after a minute, of every so many."""
+        lanes = np.arange(len(self._names))[part]
+        return [n for n in lanes[self.rows["minute"][lanes] > since].tolist() if self._names[n] is not None]
 
     def find(self, keys: Sequence[SpikeKey]) -> Integers:
         """Give the lane of each key; one that is new gets a row of zeros."""
@@ -62,30 +67,28 @@ class Lanes:
 
     def drop(self, *, before: int) -> list[SpikeKey]:
         """Drop the keys that sleep and whose last minute lies before this one; name them."""
-        known = len(self)
-        kept = self.awake[:known] | (self.rows["minute"][:known] >= before)
-        dropped = [self._names[n] for n in np.flatnonzero(~kept)]
-        if dropped:
-            self._keep(np.flatnonzero(kept).tolist())
+        known = len(self._names)
+        idle = ~self.awake[:known] & (self.rows["minute"][:known] < before)
+        dropped = []
+        for lane in np.flatnonzero(idle).tolist():
+            if (name := self._names[lane]) is not None:
+                dropped.append(name)
+                del self._numbers[name]
+                self._names[lane] = None
+                self.rows[lane] = np.zeros(1, dtype=self.rows.dtype)[0]
+                self._free.append(lane)
         return dropped
 
-    def _keep(self, kept: list[int]) -> None:
-        room = max(_FIRST, len(kept))
-        for name in ("rows", "limits", "awake"):
-            held = getattr(self, name)
-            fresh = np.zeros(room, dtype=held.dtype)
-            fresh[: len(kept)] = held[kept]
-            setattr(self, name, fresh)
-        self._names = [self._names[n] for n in kept]
-        self._numbers = {key: n for n, key in enumerate(self._names)}
-
     def _add(self, key: SpikeKey) -> int:
-        lane = self._numbers.setdefault(key, len(self._names))
+        if (lane := self._numbers.get(key, -1)) >= 0:
+            return lane
+        lane = self._free.pop() if self._free else len(self._names)
         if lane == len(self._names):
             self._names.append(key)
-            if lane == len(self.rows):
-                self._grow()
-            self._set_limits(key, lane)
+        if lane == len(self.rows):
+            self._grow()
+        self._numbers[key], self._names[lane] = lane, key
+        self._set_limits(key, lane)
         return lane
 
     def _grow(self) -> None:
