@@ -1,0 +1,16 @@
+"""What has each key spent in any stretch of time, to the picodollar, whoever was killed in between?
+
+    sums       what one hour or day adds up to
+    account    what one key has spent, and when
+    entries    what is kept of it, for whoever takes the partition over
+    ledger     the accounts of one partition: lines in, entries out
+
+Pure: no clock, no I/O. See ``docs/budgets.md``.
+"""
+
+from spendgauge.streams.ledger.account import Account, AccountKey
+from spendgauge.streams.ledger.entries import KeptLedger, read_ledger
+from spendgauge.streams.ledger.ledger import Ledger
+from spendgauge.streams.ledger.sums import QUARTER_SECONDS, Amounts
+
+__all__ = ["QUARTER_SECONDS", "Account", "AccountKey", "Amounts", "KeptLedger", "Ledger", "read_ledger"]
