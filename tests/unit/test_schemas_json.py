@@ -19,10 +19,10 @@ from spendgauge.schemas.silences import ACKNOWLEDGEMENT_SCHEMA, SILENCE_SCHEMA
 
 PUBLISHED = {
     "spendgauge.acknowledgement-1.schema.json": "3dbd487bfaa5328d97774b833ae56f5daf71947e25ea2f8acd7c4f03d885afca",
-    "spendgauge.alerts-1.schema.json": "18479191fadf90edaa7d5cc3f7dec4b9bbfe7e9cdda9866c709c0996586af3e7",
+    "spendgauge.alerts-1.schema.json": "d7f2a92c217addb22c0c149c4111873b00c107964354e6e088540dacf381bd25",
     "spendgauge.end-1.schema.json": "111e487f2212378afa1906c850a37fc460a6c388b014b6f46e5410a85fad4831",
     "spendgauge.gaps-1.schema.json": "40cb0aa2ffa55cb9b3c2c5fc456c8734abcac4d730a4b2e3b970c5f1e34cc16d",
-    "spendgauge.notification-1.schema.json": "a60167b786b4c351809230794eb1064c6476ff6ea30ed9b756f186b2b85e5e8c",
+    "spendgauge.notification-1.schema.json": "b8e8af4b965207a4cc539e572e1d0a4700d401d22e2f5e1153630db2132f73fb",
     "spendgauge.quotas-1.schema.json": "7f76b75e3453ecd231e9f9346a59fd5f9cf205a681b5cb031d3a75fbde5dc99e",
     "spendgauge.rates-1.schema.json": "a0677c57d3f4f16725fbf9a2a258d182dbd77bddf928faa55452acb94f32c8e0",
     "spendgauge.refusals-1.schema.json": "e2df9bf9238ae15b94de68a7998072ab4a678d1ad3ec42c587e93ea2bd45f773",

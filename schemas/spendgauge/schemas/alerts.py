@@ -45,7 +45,7 @@ class Alert(BaseModel):
     evaluated_at: Total = Field(
         description="The end of the pane that decided this step, seconds since 1970 UTC, event time."
     )
-    window_seconds: int = Field(gt=0, le=31 * 86_400, description="How long the window is that ends at evaluated_at.")
+    window_seconds: int = Field(gt=0, le=367 * 86_400, description="How long the window is that ends at evaluated_at.")
     usual_usd: UsdText = Field(description="What this key usually costs in a window.")
     seen_usd: UsdText = Field(description="What it cost in this window.")
     excess_usd: UsdText = Field(description="seen_usd - usual_usd")
