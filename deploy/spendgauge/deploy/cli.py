@@ -12,7 +12,14 @@ from typing import Annotated, Final
 
 import typer
 
-from spendgauge.deploy import commands_feed, commands_gateway, commands_process, commands_read, commands_stack
+from spendgauge.deploy import (
+    commands_feed,
+    commands_gateway,
+    commands_notifier,
+    commands_process,
+    commands_read,
+    commands_stack,
+)
 from spendgauge.deploy.alerts import commands as commands_alerts
 from spendgauge.deploy.interrupts import interrupted_once
 from spendgauge.deploy.rehearse import commands as commands_rehearse
@@ -29,6 +36,7 @@ _PANELS: Final = {
     "Run the parts": (
         commands_process.worker,
         commands_process.watcher,
+        commands_notifier.notifier,
         commands_process.sink,
         commands_process.store,
         commands_process.migrate,

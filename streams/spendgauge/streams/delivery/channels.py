@@ -1,0 +1,131 @@
+"""Who is told, of what, and how? ``channels.toml``, read and checked; each error is a sentence."""
+
+import tomllib
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.errors import ConfigurationError
+from spendgauge.schemas.silences import key_matches
+from spendgauge.streams.delivery.quiet import QuietHours
+
+__all__ = ["DELIVERY_RULE", "SEVERITIES", "Channel", "Only", "parse_channels"]
+
+DELIVERY_RULE: Final = "delivery"
+"""The rule of the alert that a channel cannot be reached."""
+
+SEVERITIES: Final = ("info", "warn", "page")
+"""The graver the later."""
+
+_SECRET: Final = frozenset({"url"})
+_FIELDS: Final = {"only": "series, key", "quiet": "from, until, time_zone"}
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Only(_Table):
+    """One series, and of it the keys that a channel wants."""
+
+    series: Annotated[str, Field(min_length=1)]
+    key: tuple[str, ...] = ()
+    """``*`` stands for any value; empty: any key."""
+
+    def covers(self, alert: Alert) -> bool:
+        """Whether an alert is about such a key."""
+        return self.series == alert.series and (not self.key or key_matches(self.key, alert.key))
+
+
+class Channel(_Table):
+    """One ``[[channel]]``."""
+
+    name: Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$")]
+    kind: Literal["webhook", "apprise"]
+    url: SecretStr | None = None
+    """A secret: with most services, whoever knows the address may write to it."""
+    url_env: Annotated[str, Field(min_length=1)] | None = None
+    secret_env: Annotated[str, Field(min_length=1)] | None = None
+    secret_file: Annotated[str, Field(min_length=1)] | None = None
+    timeout_seconds: Annotated[float, Field(ge=0.1, le=60)] = 10.0
+    """How long a webhook may say nothing."""
+    min_severity: Literal["warn", "page"] = "warn"
+    rules: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Empty: all of them."""
+    only: tuple[Only, ...] = ()
+    """Empty: alerts about any key."""
+    quiet: QuietHours | None = None
+
+    def covers(self, alert: Alert, *, severity: str) -> bool:
+        """Whether it is to be told of an alert that was so grave; never that it itself cannot be reached."""
+        return (
+            SEVERITIES.index(severity) >= SEVERITIES.index(self.min_severity)
+            and (not self.rules or alert.rule in self.rules)
+            and (not self.only or any(one.covers(alert) for one in self.only))
+            and not (alert.rule == DELIVERY_RULE and alert.key == (self.name,))
+        )
+
+    def is_quiet(self, now_ms: int) -> bool:
+        """Whether it is left alone now, but for pages."""
+        return self.quiet is not None and self.quiet.hold(now_ms)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.url is None) == (self.url_env is None):
+            raise ValueError("write either url, or url_env with the name of the environment variable that holds it")
+        secrets = [name for name in ("secret_env", "secret_file") if getattr(self, name) is not None]
+        if self.kind == "webhook" and len(secrets) != 1:
+            raise ValueError("a webhook is signed: write either secret_env or secret_file, where its secret is")
+        if self.kind == "apprise" and (secrets or "timeout_seconds" in self.model_fields_set):
+            surplus = (*secrets, "timeout_seconds")[0]
+            raise ValueError(f"{surplus} is for webhooks only; an apprise URL holds all that its service needs")
+        return self
+
+
+_ALL_FIELDS: Final = ", ".join(Channel.model_fields)
+
+
+def parse_channels(text: str, *, name: str = "channels.toml") -> tuple[Channel, ...]:
+    """Read a file's content.
+
+    Raises ``ConfigurationError`` with one sentence: the file, the channel, the value, and what to do.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{name} is not valid TOML: {error}; correct it there.") from None
+    unknown = next((key for key in document if key != "channel"), None)
+    tables = document.get("channel", [])
+    if unknown is not None or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ConfigurationError(f"{name}: {unknown or 'channel'!r} must be written as [[channel]], once a channel.")
+    channels = tuple(_read(name, index, table) for index, table in enumerate(tables))
+    names = [channel.name for channel in channels]
+    twice = next((one for one in names if names.count(one) > 1), None)
+    if twice is not None:
+        raise ConfigurationError(
+            f"{name}, channel {twice!r}: the name is given twice; what was sent is kept by it, so give each its own."
+        )
+    return channels
+
+
+def _read(name: str, index: int, table: Mapping[str, Any]) -> Channel:
+    try:
+        return Channel.model_validate(table)
+    except ValidationError as error:
+        who = repr(table["name"]) if isinstance(table.get("name"), str) else f"number {index + 1}"
+        raise ConfigurationError(f"{name}, channel {who}: {_fault(error.errors()[0])}.") from None
+
+
+def _fault(error: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "missing":
+        return f"{where} is missing; add it"
+    if error["type"] == "extra_forbidden":
+        return f"{where} is not known; the fields are {_FIELDS.get(where.partition('.')[0], _ALL_FIELDS)}"
+    reason = error["msg"].removeprefix("Value error, ")
+    if where in _SECRET:
+        return f"{where} cannot be used: {reason}"
+    return f"{where} = {error['input']!r} cannot be used: {reason}" if where else reason

@@ -1,0 +1,112 @@
+"""What does the notifier remember? Entries of ``cost.deliveries``, a compacted topic of one partition.
+
+A key is compact JSON, a list with the kind first:
+
+* ``["alert", "<alert_id>"]``: a ``KeptAlert``, where an alert stands.
+* ``["sent", "<incident_id>", "<channel>", "<step>"]``: a ``Sent``, what became of one message. There is a key for each,
+  so whoever writes late adds to what is known and replaces nothing.
+
+An alert is kept before the offset of its line is committed, a message once it was sent.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.fields import Total
+
+__all__ = ["Entry", "Fate", "KeptAlert", "Memory", "Sent", "Step", "alert_key", "read_memory", "sent_key", "value_of"]
+
+Entry = tuple[bytes, bytes | None]
+"""A record's key and value; none removes it."""
+
+Step = Literal["warn", "page", "warn_resolved", "page_resolved"]
+"""What is told of an incident on a channel, each at most once: that it is up, with which severity, and that it is over,
+after the gravest that was told."""
+
+Fate = Literal["sent", "refused"]
+"""What became of a message for good; until then it is tried again."""
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class KeptAlert(_Wire):
+    """Where one alert stands: its last line."""
+
+    incident_id: str = Field(min_length=1, description="The incident of its first line, where it stays.")
+    alert: Alert
+    heard_ms: dict[Literal["info", "warn", "page"], Total] = Field(
+        description="When it first had each severity: its record's timestamp, milliseconds since 1970 UTC."
+    )
+    last_ms: Total = Field(description="The timestamp of its last line's record.")
+
+    @property
+    def up(self) -> bool:
+        """Whether it is not resolved."""
+        return self.alert.state != "resolved"
+
+    @property
+    def severity(self) -> Literal["info", "warn", "page"]:
+        """The gravest that it ever had."""
+        return max(self.heard_ms, key=("info", "warn", "page").index)
+
+
+class Sent(_Wire):
+    """What became of one message."""
+
+    fate: Fate
+    at_ms: Total = Field(description="By the notifier's clock, milliseconds since 1970 UTC.")
+    reason: str = Field(default="", description="Why it was refused.")
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a notifier begins with."""
+
+    alerts: Mapping[str, KeptAlert] = field(default_factory=dict)
+    sent: Mapping[tuple[str, str], Mapping[Step, Sent]] = field(default_factory=dict)
+    """By incident and channel."""
+
+
+_STEPS: Final[tuple[Step, ...]] = ("warn", "page", "warn_resolved", "page_resolved")
+
+
+def alert_key(alert_id: str) -> bytes:
+    """Write the key of a ``KeptAlert``."""
+    return _compact("alert", alert_id)
+
+
+def sent_key(incident_id: str, channel: str, step: Step) -> bytes:
+    """Write the key of a ``Sent``."""
+    return _compact("sent", incident_id, channel, step)
+
+
+def value_of(kept: KeptAlert | Sent) -> bytes:
+    """Write the value of an entry."""
+    return kept.model_dump_json().encode()
+
+
+def read_memory(entries: Iterable[tuple[bytes, bytes]]) -> Memory:
+    """Read the last value of each key; what this version does not know is left aside."""
+    alerts: dict[str, KeptAlert] = {}
+    sent: dict[tuple[str, str], dict[Step, Sent]] = {}
+    for key, value in entries:
+        try:
+            match json.loads(key):
+                case ["alert", str(alert_id)]:
+                    alerts[alert_id] = KeptAlert.model_validate_json(value)
+                case ["sent", str(incident_id), str(channel), step] if step in _STEPS:
+                    sent.setdefault((incident_id, channel), {})[step] = Sent.model_validate_json(value)
+        except (ValueError, ValidationError):
+            continue
+    return Memory(alerts, sent)
+
+
+def _compact(*parts: Any) -> bytes:
+    return json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,132 @@
+"""What does a message say? One subject line, a body for people, and the same as a notification for programs."""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from hashlib import sha256
+from typing import Final, Literal
+
+from spendgauge.schemas.alerts import Alert, Contributor
+from spendgauge.schemas.incidents import short_id
+from spendgauge.schemas.notifications import IncidentNotice, Notification, NotificationData
+from spendgauge.streams.delivery.deciding import Wanted
+from spendgauge.streams.delivery.incidents import Incident
+
+__all__ = ["Message", "compose", "idempotency_key"]
+
+_MOST_SUBJECT: Final = 160
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_DRIVERS: Final = {"requests": "more requests", "size": "larger requests", "both": "more and larger requests"}
+
+Kind = Literal["alert.raised", "alert.escalated", "alert.resolved", "alert.test"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is sent once, perhaps in several attempts."""
+
+    key: str
+    """The same at each attempt, and of no other message."""
+    notification: Notification
+
+
+def idempotency_key(incident_id: str, step: str, channel: str) -> str:
+    """Name a message by incident, step (severity, and whether it is over) and channel: a hash, in ASCII."""
+    text = json.dumps([incident_id, step, channel], ensure_ascii=False, separators=(",", ":"))
+    return f"sg_{sha256(text.encode()).hexdigest()[:32]}"
+
+
+def compose(incident: Incident, wanted: Wanted, *, channel: str) -> Message:
+    """Write the message of a step."""
+    alert = wanted.kept.alert
+    kind: Kind = "alert.resolved" if wanted.is_end else "alert.escalated" if wanted.escalates else "alert.raised"
+    notice = IncidentNotice(
+        incident_id=incident.incident_id,
+        short_id=short_id(incident.incident_id),
+        alerts=len(incident.alerts),
+        up=len(incident.up),
+        onset=min(kept.alert.onset for kept in incident.alerts.values()),
+    )
+    acknowledge = "" if wanted.is_end else f"spendgauge alerts ack {notice.short_id}"
+    severity: Literal["warn", "page"] = "page" if wanted.step.startswith("page") else "warn"
+    head = "RESOLVED" if wanted.is_end else severity.upper()
+    data = NotificationData(
+        channel=channel,
+        severity=severity,
+        subject=_subject(head, alert),
+        text=_text(alert, notice, acknowledge),
+        acknowledge=acknowledge,
+        incident=notice,
+        alert=alert,
+    )
+    at = datetime.fromtimestamp(alert.evaluated_at, UTC)
+    return Message(
+        idempotency_key(incident.incident_id, wanted.step, channel),
+        Notification(type=kind, timestamp=at, data=data),
+    )
+
+
+def _subject(head: str, alert: Alert) -> str:
+    more = "" if head == "RESOLVED" or not _is_money(alert) else f" ({_usd(alert.excess_usd_per_hour)}/h over usual)"
+    line = _CONTROL.sub(" ", f"{head} {alert.rule}: {_who(alert.series, alert.key)}{more}")
+    return line if len(line) <= _MOST_SUBJECT else f"{line[: _MOST_SUBJECT - 3]}..."
+
+
+def _text(alert: Alert, incident: IncidentNotice, acknowledge: str) -> str:
+    lines = [("onset", _moment(alert.onset)), *(_amounts(alert) if _is_money(alert) else [])]
+    if alert.driver in _DRIVERS:
+        lines.append(("driver", _DRIVERS[alert.driver]))
+    lines += [("from" if not place else "", _part(one)) for place, one in enumerate(alert.contributors)]
+    if incident.alerts > 1:
+        lines.append(("alerts", f"{incident.alerts} in this incident, {incident.up} of them up"))
+    lines.append(("incident", incident.short_id))
+    if acknowledge:
+        lines.append(("acknowledge", acknowledge))
+    return "\n".join([alert.message, "", *(f"{name:<12}{value}" for name, value in lines)])
+
+
+def _amounts(alert: Alert) -> list[tuple[str, str]]:
+    window = f"in {_span(alert.window_seconds)}"
+    return [
+        ("usual", f"{_usd(alert.usual_usd)} {window}"),
+        ("seen", f"{_usd(alert.seen_usd)} {window}"),
+        ("excess", f"{_usd(alert.excess_usd)}, that is {_usd(alert.excess_usd_per_hour)} an hour"),
+        ("since onset", f"{_usd(alert.since_onset_usd)} above the usual"),
+    ]
+
+
+def _is_money(alert: Alert) -> bool:
+    return any(Decimal(amount) for amount in (alert.usual_usd, alert.seen_usd, alert.since_onset_usd))
+
+
+def _part(one: Contributor) -> str:
+    return f"{_who(one.series, one.key)}: {_usd(one.excess_usd)}"
+
+
+def _who(series: str, key: tuple[str, ...]) -> str:
+    names = series.split("+")
+    if len(names) != len(key):
+        return " ".join([series, *key])
+    return ", ".join(f"{name} {value!r}" for name, value in zip(names, key, strict=True))
+
+
+def _usd(text: str) -> str:
+    """Round to cents; what is less is written with two digits that say something."""
+    amount = Decimal(text)
+    if amount == 0 or abs(amount) >= Decimal("0.01"):
+        return f"{amount.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,f} USD"
+    return f"{round(amount, 1 - amount.adjusted()):f} USD"
+
+
+def _span(seconds: int) -> str:
+    for unit, length in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds % length == 0 and seconds >= length:
+            count = seconds // length
+            return f"{count} {unit}" if count > 1 else f"a{'n' * (unit == 'hours')} {unit[:-1]}"
+    return f"{seconds} seconds"
+
+
+def _moment(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
