@@ -121,12 +121,13 @@ class WatchAgent:
     async def on_tick(self) -> None:
         """Do what is due."""
         async with self._turn:
-            await self._wake_up()
-            await self._take_over()
-            await self._hear(await self._in(self._writing, self._herald.listen))
-            until = self._look()
-            if until or self._clock.monotonic() - self._closed_at >= _CLOSE_SECONDS:
-                await self._close(until)
+            if self._herald.stopped:
+                return
+            try:
+                await self._tick()
+            except UnavailableError as error:
+                _log.warning("the broker is away: beginning anew", error=str(error))
+                await self._member.read_anew()
             self._ticked_at = self._clock.monotonic()
 
     async def reload(self, files: ConfigurationFiles) -> None:
@@ -151,6 +152,14 @@ class WatchAgent:
         finally:
             hopeless.cancel()
         _log.info("stopped", lines=self.lines, minutes=self.minutes)
+
+    async def _tick(self) -> None:
+        await self._wake_up()
+        await self._take_over()
+        await self._hear()
+        until = self._look()
+        if until or self._clock.monotonic() - self._closed_at >= _CLOSE_SECONDS:
+            await self._close(until)
 
     async def _wake_up(self) -> None:
         """Begin anew after a sleep in which the group may have given our partitions away."""
@@ -188,12 +197,12 @@ class WatchAgent:
         if not fresh:
             return
         try:
-            taken, heard = await self._in(self._writing, self._herald.take, fresh.keys())
+            taken = await self._in(self._writing, self._herald.take, fresh.keys())
         except UnavailableError as error:
             self._tried_at = self._clock.monotonic()
             _log.warning("cannot read what is kept of the partitions, will try again", error=str(error))
             return
-        await self._hear(heard)
+        await self._hear()
         for partition, kept in taken.items():
             if not fresh[partition].closed:
                 await self._begin(partition, fresh[partition], kept)
@@ -209,9 +218,12 @@ class WatchAgent:
         )
         self._holdings[reading] = Holding(partition, reading, horizon)
         _log.info("watching", partition=partition, entries=len(kept), unsent=len(unsent))
-        self._told(await self._in(self._writing, self._herald.send, unsent))
+        sent, kept_ours = await self._in(self._writing, self._herald.send, partition, unsent)
+        self._told(sent)
+        await self._lose({partition} - kept_ours)
 
-    async def _hear(self, alerts: Sequence[Alert]) -> None:
+    async def _hear(self) -> None:
+        alerts = await self._in(self._writing, self._herald.listen)
         if alerts:
             await self._in(self._judging, self._bench.heard, alerts)
 

@@ -84,7 +84,9 @@ class WatcherApp(GroupApp):
         partitions = prepare_topics(settings)
         emitter = Emitter(settings)
         hearing = Hearing(settings, partitions=partitions[topics.alerts])
-        herald = Herald(emitter, Keeper(settings, emitter), hearing, topics=topics, partitions=partitions)
+        herald = Herald(
+            emitter, Keeper(settings, emitter, SystemClock()), hearing, topics=topics, partitions=partitions
+        )
         self._watching = WatchAgent(
             bench,
             herald,

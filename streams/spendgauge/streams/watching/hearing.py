@@ -32,7 +32,7 @@ _OPTIONS: Final = {
     "enable.auto.commit": False,
     "enable.partition.eof": True,
     "auto.offset.reset": "earliest",
-    "fetch.wait.max.ms": 100,
+    "fetch.wait.max.ms": 50,
     "log_level": 0,
 }
 
@@ -51,6 +51,7 @@ class Hearing:
         self._topic = settings.topics.alerts
         self._next = dict.fromkeys(range(partitions), 0)
         self._known: set[Said] = set()
+        self._heard: list[Alert] = []
         self._consumer = Consumer(client_options(settings, **_OPTIONS))
         self._assign()
 
@@ -64,15 +65,16 @@ class Hearing:
 
     def listen(self) -> list[Alert]:
         """Take what has come since the last time; waits for nothing."""
-        return self._take(self._consumer.consume(_AT_ONCE, 0))[0]
+        self._take(self._consumer.consume(_AT_ONCE, 0))
+        heard, self._heard = self._heard, []
+        return heard
 
-    def catch_up(self) -> list[Alert]:
-        """Read on up to where the topic ends now; say what has come.
+    def catch_up(self) -> None:
+        """Read on up to where the topic ends now.
 
         Raises ``UnavailableError`` where the broker does not give it.
         """
         self._assign()  # the ends that it tells of from now on are those of now
-        found: list[Alert] = []
         unread = set(self._next)
         silent_seconds = 0.0
         while unread:
@@ -80,10 +82,7 @@ class Hearing:
             silent_seconds = 0.0 if messages else silent_seconds + _POLL_SECONDS
             if silent_seconds >= _SILENT_SECONDS:
                 raise UnavailableError(f"topic {self._topic} cannot be read at {self._settings.kafka}; it is silent")
-            heard, ended = self._take(messages)
-            found += heard
-            unread -= ended
-        return found
+            unread -= self._take(messages)
 
     def close(self) -> None:
         """Leave the topic."""
@@ -92,21 +91,21 @@ class Hearing:
     def _assign(self) -> None:
         self._consumer.assign([TopicPartition(self._topic, number, at) for number, at in self._next.items()])
 
-    def _take(self, messages: Iterable[Message]) -> tuple[list[Alert], set[int]]:
-        """Read messages: the alerts, and the partitions that end there."""
-        found, ended = [], set()
+    def _take(self, messages: Iterable[Message]) -> set[int]:
+        """Read messages; say which partitions end there."""
+        found: list[Alert] = []
+        ended = set()
         for message in messages:
             number, offset = int(message.partition() or 0), int(message.offset() or 0)
             error = message.error()
             if error is None:
                 self._next[number] = offset + 1
                 found += _alerts(message.value() or b"")
-            elif error.code() == KafkaError._PARTITION_EOF:
+            elif error.code() == KafkaError._PARTITION_EOF:  # others mend themselves, or are silence
                 ended.add(number)
-            elif not error.retriable():
-                raise UnavailableError(f"topic {self._topic} cannot be read ({error.str()})")
         self.learn(found)
-        return found, ended
+        self._heard += found
+        return ended
 
 
 def _alerts(value: bytes) -> list[Alert]:

@@ -3,6 +3,9 @@
 A keeper is the only one who writes to the partitions that it took over, so its records lie side by side. Where their
 offsets have a gap somebody else has written there: nothing that was written since may be relied on, and the partition
 must be taken over anew. That is asked of no one: each acknowledgement says it.
+
+So an acknowledgement proves that a partition is ours, for as long as nobody can have taken it: a third of the session
+timeout. Whoever has slept since must prove it again before it says anything elsewhere.
 """
 
 from collections import defaultdict
@@ -11,10 +14,11 @@ from typing import Final
 
 import structlog
 
-from spendgauge.schemas.settings import KafkaSettings
+from spendgauge.schemas.clock import Clock
 from spendgauge.streams.emitter import Emitter
 from spendgauge.streams.loading import load_logs
 from spendgauge.streams.rates import Record
+from spendgauge.streams.settings import MemberSettings
 from spendgauge.streams.watching.judge import Entry, KeptEntries
 from spendgauge.streams.watching.kept import TERM_HEADER, owner_entry, read_log
 
@@ -30,12 +34,15 @@ _log = structlog.get_logger(__name__)
 class Keeper:
     """Keeps entries of the partitions that it has taken over; for one thread at a time."""
 
-    def __init__(self, settings: KafkaSettings, emitter: Emitter) -> None:
+    def __init__(self, settings: MemberSettings, emitter: Emitter, clock: Clock) -> None:
         self._settings = settings
+        self._clock = clock
+        self._fresh_seconds = settings.session_timeout_seconds / 3
         self._topic = settings.topics.watch
         self._emitter = emitter
         self._terms: dict[int, int] = {}
         self._ends: dict[int, int] = {}
+        self._proved_at: dict[int, float] = {}
 
     def take(self, partitions: Collection[int]) -> dict[int, KeptEntries]:
         """Take partitions over, and say what is kept of each; not of those that others take at the same time.
@@ -53,6 +60,13 @@ class Keeper:
             whole = self.keep({partition: found[partition].repairs for partition in owned})
             taken |= {partition: found[partition].entries for partition in whole}
         return taken
+
+    def prove(self, partitions: Collection[int]) -> tuple[set[int], bool]:
+        """Say which of these are still ours, and whether that had to be found out again."""
+        now = self._clock.monotonic()
+        stale = {p for p in partitions if now - self._proved_at.get(p, float("-inf")) > self._fresh_seconds}
+        again = self.keep({p: [owner_entry(self._terms[p])] if p in self._terms else [] for p in stale})
+        return (set(partitions) - stale) | again, bool(stale)
 
     def drop(self, partition: int) -> None:
         """Forget a partition: it is not ours any more."""
@@ -77,6 +91,7 @@ class Keeper:
             on_written=lambda partition, offset: offsets[partition].append(offset),
         )
         kept = {partition for partition in records if written and self._is_alone(partition, offsets[partition])}
+        self._proved_at |= dict.fromkeys(kept & offsets.keys(), self._clock.monotonic())
         for partition in entries.keys() - kept:
             self.drop(partition)
         return kept

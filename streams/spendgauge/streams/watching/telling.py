@@ -43,12 +43,14 @@ class Herald:
         """Give up what the broker does not take now."""
         self._emitter.stop()
 
-    def take(self, partitions: Collection[int]) -> tuple[Mapping[int, KeptEntries], list[Alert]]:
-        """Take partitions over; say what is kept of each, and what has come to ``cost.alerts`` since the last time.
+    def take(self, partitions: Collection[int]) -> Mapping[int, KeptEntries]:
+        """Take partitions over, and then hear all that their last owners have said; say what is kept of each.
 
-        In this order: so whatever the last owner said is heard. Those are left out that others take at the same time.
+        Those are left out that others take at the same time.
         """
-        return self._keeper.take(partitions), self._hearing.catch_up()
+        taken = self._keeper.take(partitions)
+        self._hearing.catch_up()
+        return taken
 
     def drop(self, partition: int) -> None:
         """Forget a partition: it is not ours any more."""
@@ -65,13 +67,26 @@ class Herald:
     def tell(self, verdicts: Sequence[Verdict]) -> tuple[list[Alert], set[int]]:
         """Write what verdicts say; return the alerts that were sent, and the partitions that are kept."""
         kept = self._keeper.keep({verdict.partition: verdict.entries for verdict in verdicts})
-        told = [verdict for verdict in verdicts if verdict.partition in kept]
-        sent = self.send(alert for verdict in told for alert in verdict.alerts)
+        speaking = {v.partition for v in verdicts if v.partition in kept and (v.alerts or v.quotas)}
+        ours = self._prove(speaking)
+        told = [verdict for verdict in verdicts if verdict.partition in ours]
+        sent = self._send(alert for verdict in told for alert in verdict.alerts)
         quotas = [Record(0, value, key) for verdict in told for key, value in verdict.quotas]
         self._emitter.emit(self._topics.quotas, QUOTAS_SCHEMA, quotas)
-        return sent, kept
+        return sent, kept - (speaking - ours)
 
-    def send(self, alerts: Iterable[Alert]) -> list[Alert]:
+    def send(self, partition: int, alerts: Sequence[Alert]) -> tuple[list[Alert], set[int]]:
+        """Send what was kept of a partition and may not have been sent; as ``tell``."""
+        return self.tell([Verdict(partition, alerts=alerts)])
+
+    def _prove(self, partitions: Collection[int]) -> set[int]:
+        """Say which of these are ours at this moment; where that was in doubt, hear what others have said meanwhile."""
+        ours, was_in_doubt = self._keeper.prove(partitions)
+        if was_in_doubt:
+            self._hearing.catch_up()
+        return ours
+
+    def _send(self, alerts: Iterable[Alert]) -> list[Alert]:
         """Send the alerts that were not said yet; return them once the broker has acknowledged each."""
         fresh = list({said(alert): alert for alert in alerts if not self._hearing.knows(alert)}.values())
         records = alert_records(fresh, partitions=self._partitions[self._topics.alerts])
