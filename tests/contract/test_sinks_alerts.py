@@ -10,6 +10,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from tests.sinks import NOW_MS, alert, chunk, quota_refusal, store
 
+from spendgauge.insights.incidents import fetch_incidents, incidents_of
+from spendgauge.insights.periods import Period
 from spendgauge.schemas import ClickHouseSettings
 from spendgauge.schemas.incidents import short_id
 from spendgauge.schemas.prices import PriceBook
@@ -137,6 +139,18 @@ def test_an_incident_has_one_short_name(database: Client) -> None:
     name = 'spike:agent:["ä-1"]:1790000000'
     say(database, step(0, "raised", name))
     assert rows(database, "SELECT short_id FROM incidents") == [(short_id(name),)]
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "expected"),
+    [(3, 9, ["later", "a", "up"]), (4, 9, ["later", "up"]), (0, 1, ["a", "up"]), (None, None, ["later", "a", "up"])],
+)
+def test_a_period_is_half_open(database: Client, since: int | None, until: int | None, expected: list[str]) -> None:
+    """Incidents that were up in [since, until) are those that began before its end and had not ended before it."""
+    say(database, step(0, "raised"), step(3, "resolved"), step(-9, "raised", "up"), step(5, "raised", "later"))
+    period = Period(*(None if minute is None else NOW_MS + 60_000 * minute for minute in (since, until)))
+    assert [one.incident_id for one in fetch_incidents(database, incidents_of(period, severity="warn"))] == expected
+    assert fetch_incidents(database, incidents_of(period, severity="page")) == []
 
 
 def test_a_refusal_is_kept_once(database: Client) -> None:

@@ -9,8 +9,7 @@ import pytest
 from spendgauge.deploy.alerts.listing import as_json, as_text
 from spendgauge.deploy.alerts.standings import Row
 from spendgauge.deploy.alerts.words import Words
-from spendgauge.insights.incidents import Contribution, Incident, incidents_of
-from spendgauge.insights.periods import Period
+from spendgauge.insights.incidents import Contribution, Incident
 from spendgauge.schemas.quotas import QuotaLimit, QuotaStanding
 from spendgauge.schemas.silences import Acknowledgement, Silence
 
@@ -65,14 +64,6 @@ def test_json_has_every_digit() -> None:
     assert told["contributors"] == [{"series": "session_id", "key": ("s",), "excess_usd": "0.100000000001"}]
     assert told["acknowledged"] == {"by": "ann", "at": "2026-01-01T12:00:00.000Z", "reason": "on it"}
     assert told["silenced_by"] == ["1"]
-
-
-def test_a_question_about_a_period_is_half_open() -> None:
-    """Incidents that were up at some time in [since, until): raised before its end, and not over before its start."""
-    query = incidents_of(Period(1_000, 2_000), severity="warn")
-    assert query.parameters == {"severities": ["warn", "page"], "since_ms": 1_000, "until_ms": 2_000}
-    assert "(resolved_at IS NULL OR resolved_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC'))" in query.sql
-    assert "raised_at < fromUnixTimestamp64Milli({until_ms:Int64}, 'UTC')" in query.sql
 
 
 @pytest.mark.parametrize(

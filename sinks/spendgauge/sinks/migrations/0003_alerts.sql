@@ -74,52 +74,61 @@ CREATE VIEW IF NOT EXISTS incidents ${on_cluster} AS
 SELECT
     incident_id,
     lower(hex(substring(SHA256(incident_id), 1, 4))) AS short_id,
-    argMin(alert.rule, is_child) AS rule,
-    ['info', 'warn', 'page'][max(alert.severest)] AS severity,
-    argMin(alert.series, is_child) AS series,
-    argMin(alert.key, is_child) AS key,
-    argMin(alert.dimensions, is_child) AS dimensions,
-    min(alert.onset) AS onset,
-    min(alert.raised_at) AS raised_at,
-    if(up > 0, NULL, max(alert.last_at)) AS resolved_at,
-    count() AS alerts,
-    countIf(alert.last_state != 'resolved') AS up,
-    argMin(alert.since_onset_usd, is_child) AS since_onset_usd,
-    argMin(alert.excess_usd_per_hour, is_child) AS excess_usd_per_hour,
-    argMin(alert.driver, is_child) AS driver,
-    argMin(alert.contributors, is_child) AS contributors,
-    argMin(alert.message, is_child) AS message
+    root.rule AS rule,
+    ['info', 'warn', 'page'][lives.severest] AS severity,
+    root.series AS series,
+    root.key AS key,
+    root.dimensions AS dimensions,
+    lives.began_at AS onset,
+    lives.first_at AS raised_at,
+    if(lives.alerts_up > 0, NULL, lives.last_at) AS resolved_at,
+    lives.alerts AS alerts,
+    lives.alerts_up AS up,
+    lives.since_onset_usd AS since_onset_usd,
+    root.excess_usd_per_hour AS excess_usd_per_hour,
+    root.driver AS driver,
+    root.contributors AS contributors,
+    root.message AS message
 FROM
 (
     SELECT
-        alert_id,
-        argMax(s.incident_id, step) AS incident_id,
-        any(s.rule) AS rule,
-        any(s.series) AS series,
-        any(s.key) AS key,
-        any(s.dimensions) AS dimensions,
-        max(indexOf(['info', 'warn', 'page'], s.severity)) AS severest,
-        min(s.onset) AS onset,
-        min(s.evaluated_at) AS raised_at,
-        max(s.evaluated_at) AS last_at,
-        argMax(s.state, step) AS last_state,
-        argMax(s.since_onset_usd, step) AS since_onset_usd,
-        argMax(s.excess_usd_per_hour, telling) AS excess_usd_per_hour,
-        argMax(s.driver, telling) AS driver,
-        argMax(s.contributors, telling) AS contributors,
-        argMax(s.message, telling) AS message,
-        (alert_id != argMax(s.incident_id, step), min(s.evaluated_at), alert_id) AS is_child
+        incident_id,
+        max(alert.severest) AS severest,
+        min(alert.began_at) AS began_at,
+        min(alert.first_at) AS first_at,
+        max(alert.last_at) AS last_at,
+        count() AS alerts,
+        countIf(alert.last_state != 'resolved') AS alerts_up,
+        sumIf(alert.since_onset_usd, alert.alert_id = incident_id) AS since_onset_usd
     FROM
     (
         SELECT
-            *,
-            (evaluated_at, indexOf(['raised', 'escalated', 'resolved'], state), received_at) AS step,
-            (state != 'resolved', step) AS telling
-        FROM alerts
-    ) AS s
-    GROUP BY alert_id
-) AS alert
-GROUP BY incident_id;
+            incident_id,
+            alert_id,
+            max(indexOf(['info', 'warn', 'page'], severity)) AS severest,
+            min(onset) AS began_at,
+            min(evaluated_at) AS first_at,
+            max(evaluated_at) AS last_at,
+            argMax(state, step) AS last_state,
+            argMax(s.since_onset_usd, step) AS since_onset_usd
+        FROM
+        (
+            SELECT
+                incident_id, alert_id, severity, onset, evaluated_at, state, since_onset_usd,
+                toUnixTimestamp64Milli(evaluated_at) * 4 + indexOf(['raised', 'escalated', 'resolved'], state) AS step
+            FROM alerts
+        ) AS s
+        GROUP BY incident_id, alert_id
+    ) AS alert
+    GROUP BY incident_id
+) AS lives
+INNER JOIN
+(
+    SELECT incident_id, rule, series, key, dimensions, excess_usd_per_hour, driver, contributors, message
+    FROM alerts
+    ORDER BY alert_id != incident_id, state = 'resolved', evaluated_at DESC, state
+    LIMIT 1 BY incident_id
+) AS root USING incident_id;
 
 CREATE TABLE IF NOT EXISTS cost_refusals ${on_cluster}
 (
