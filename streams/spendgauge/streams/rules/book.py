@@ -3,7 +3,7 @@
 Only keys that are over a line, or were a while ago, are in it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -53,7 +53,7 @@ class AlarmBook:
         if self._kinds[rule.name] != rule.kind:
             return []  # those of its namesake are withdrawn first
         alarms = self._alarms.setdefault(rule.name, {})
-        rows = {(row["series"], row["key"]): row for row in _of_interest(levels, alarms)}
+        rows = {(rule.series, row["key"]): row for row in _of_interest(levels, alarms)}
         alerts = []
         for place in sorted({*alarms, *rows}):
             if minute <= self._absorbed.get((rule.name, place), -1):
@@ -123,9 +123,13 @@ class AlarmBook:
         return alarm_entry(rule, place, state)
 
 
-def _of_interest(levels: pl.DataFrame, alarms: dict[Place, Alarm]) -> Iterator[dict[str, Any]]:
+def _of_interest(levels: pl.DataFrame, alarms: Collection[Place]) -> Iterator[dict[str, Any]]:
     """Give the rows of what is watched already, and of what is over a line: the highest first, while there is room."""
+    if levels.is_empty():
+        return
     known = pl.col("key").is_in([key for _, key in alarms])
-    yield from levels.filter(known & (pl.col("level") >= NEAR)).iter_rows(named=True)
-    new = levels.filter(~known & (pl.col("level") >= WARN)).sort("level", "key", descending=[True, False])
-    yield from new.head(max(0, MOST_ALARMS - len(alarms))).iter_rows(named=True)
+    found = levels.filter(pl.col("level") >= pl.when(known).then(NEAR).otherwise(WARN))
+    if len(found) > MOST_ALARMS:
+        order = (known.alias("known"), "level", "key")
+        found = found.sort(*order, descending=[True, True, False]).head(MOST_ALARMS)
+    yield from found.iter_rows(named=True)

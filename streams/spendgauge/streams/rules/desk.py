@@ -19,7 +19,7 @@ from spendgauge.schemas.prices.freshness import PriceData
 from spendgauge.streams.rules.book import AlarmBook
 from spendgauge.streams.rules.kept import read_saved, read_stretches, saved_entry, stretches_entries
 from spendgauge.streams.rules.minutes import SUMS_SCHEMA, Minutes
-from spendgauge.streams.rules.rule import Rule, Seen
+from spendgauge.streams.rules.rule import LEVELS_SCHEMA, Rule, Seen
 from spendgauge.streams.rules.stretches import Stretches
 from spendgauge.streams.rules.windows import Window
 from spendgauge.streams.watching.judge import Entry, KeptEntries, Verdict
@@ -50,9 +50,8 @@ class Desk:
         self._dirty: set[int] = set()
         """Minutes that lines came for since they were summed."""
         self._book = AlarmBook(kept)
-        self._rows = read_stretches(kept)
-        """What was kept of rules that are not known (yet)."""
-        self._stretches: dict[str, Stretches] = {}
+        self._stretches = {name: Stretches(0, rows) for name, rows in read_stretches(kept).items()}
+        self._nothing = SUMS_SCHEMA.to_frame(), Stretches(0).rows
         self._removed: list[Entry] = []
         self._saved = self._closed = read_saved(kept)
         self.reload(rules)
@@ -69,15 +68,15 @@ class Desk:
 
     def reload(self, rules: Sequence[Rule]) -> None:
         """Go by these rules from the next minute on; what others had raised is over with the next closing."""
-        rows = self._rows | {name: own.rows for name, own in self._stretches.items()}
+        before, self._stretches = self._stretches, {}
+        for rule in rules:
+            if rule.gap_minutes:
+                own = before.pop(_name(rule), None)
+                self._stretches[_name(rule)] = Stretches(rule.gap_minutes, None if own is None else own.rows)
+        for name, gone in before.items():
+            self._removed += stretches_entries(*name, gone.rows, remove=True)
         self._rules = rules
-        self._windows = {_window(rule): Window(*_window(rule)) for rule in rules if rule.window_minutes}
-        self._stretches = {
-            rule.name: Stretches(rule.gap_minutes, rows.pop(rule.name, None)) for rule in rules if rule.gap_minutes
-        }
-        for name, own in rows.items():
-            self._removed += stretches_entries(name, own, remove=True)
-        self._rows = {}
+        self._windows = {_window(rule): Window(rule.window_minutes) for rule in rules if rule.window_minutes}
         self._held = max((max(rule.window_minutes, min(rule.gap_minutes, _LATE)) for rule in rules), default=0)
         self._dirty |= set(self._minutes.held())
 
@@ -108,9 +107,9 @@ class Desk:
             return []
         entries = self._book.save(self._closed, before=self._saved)
         for name, own in self._stretches.items():
-            entries += stretches_entries(name, own.rows.filter("changed"))
+            entries += stretches_entries(*name, own.rows.filter("changed"))
             own.saved()
-            entries += stretches_entries(name, own.forget(self._closed), remove=True)
+            entries += stretches_entries(*name, own.forget(self._closed), remove=True)
         entries, self._removed = [*entries, *self._removed], []
         self._saved = self._closed
         return [*entries, saved_entry(self._saved)]
@@ -124,30 +123,38 @@ class Desk:
         self._see(minute)
         alerts: list[Alert] = []
         for rule in self._rules:
-            window = self._windows.get(_window(rule))
-            stretches = self._stretches.get(rule.name)
+            window, stretches = self._windows.get(_window(rule)), self._stretches.get(_name(rule))
             seen = Seen(
                 partition=self._partition,
                 minute=minute,
                 current=current,
-                window=SUMS_SCHEMA.to_frame() if window is None else rule.covered(window.sums),
-                stretches=Stretches(0).rows if stretches is None else stretches.rows,
+                window=self._nothing[0] if window is None else rule.covered(window.sums),
+                stretches=self._nothing[1] if stretches is None else stretches.rows,
                 prices=self._prices,
             )
-            alerts += self._book.judge(rule, rule.judge(seen), minute)
+            idle = rule.looks and seen.window.is_empty() and seen.stretches.is_empty()
+            alerts += self._book.judge(rule, LEVELS_SCHEMA.to_frame() if idle else rule.judge(seen), minute)
         return alerts
 
     def _see(self, minute: int) -> None:
         """Bring windows and stretches to the end of a minute."""
         due = sorted(one for one in self._dirty if one <= minute)
         self._dirty.difference_update(due)
-        changed = {one: self._minutes.sums(one) for one in due if one > minute - self._held}
-        for window in self._windows.values():
-            window.advance(minute, changed)
+        sums = {one: self._minutes.sums(one) for one in due if one > minute - self._held}
+
+        def changed(series: str) -> dict[int, pl.DataFrame]:
+            return {one: parts[series] for one, parts in sums.items() if series in parts}
+
+        for (series, _), window in self._windows.items():
+            window.advance(minute, changed(series))
         for rule in self._rules:
-            if own := self._stretches.get(rule.name):
-                for one, sums in changed.items():
-                    own.see(one, rule.covered(sums.filter(pl.col("requests") > 0)))
+            if own := self._stretches.get(_name(rule)):
+                for one, part in changed(rule.series).items():
+                    own.see(one, rule.covered(part.filter(pl.col("requests") > 0)))
+
+
+def _name(rule: Rule) -> tuple[str, str]:
+    return rule.name, rule.series
 
 
 def _window(rule: Rule) -> tuple[str, int]:

@@ -31,9 +31,7 @@ class ErrorRate(Rule):
         """Compare the share of errors, where there are enough requests; where there are none, it is calm."""
         warn, page = (None if line is None else line * pl.col("requests") for line in self.lines)
         enough = seen.window.filter(pl.col("requests") >= self.requests)
-        return enough.select(
-            "series", "key", "requests", "errors", level(pl.col("errors") * 10_000, warn=warn, page=page)
-        )
+        return enough.select("key", "requests", "errors", level(pl.col("errors") * 10_000, warn=warn, page=page))
 
     def say(self, who: str, row: Mapping[str, Any]) -> str:
         """Name the share and the line."""

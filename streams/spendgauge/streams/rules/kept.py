@@ -66,11 +66,12 @@ def saved_entry(minute: int) -> Entry:
     return _SAVED_KEY, _Saved(saved=minute).model_dump_json().encode()
 
 
-def stretches_entries(rule: str, rows: pl.DataFrame, *, remove: bool = False) -> list[Entry]:
+def stretches_entries(rule: str, series: str, rows: pl.DataFrame, *, remove: bool = False) -> list[Entry]:
     """Write (or remove) rows of ``STRETCHES_SCHEMA``; many at once, so by columns."""
-    head = pl.lit(f'["stretch",{json.dumps(rule, ensure_ascii=False)},')
-    series = pl.struct("series").struct.json_encode().str.strip_prefix('{"series":').str.strip_suffix("}")
-    keys = rows.select(pl.concat_str(head, series, pl.lit(","), "key", pl.lit("]")).alias("key"))["key"]
+    if rows.is_empty():
+        return []
+    head = json.dumps(["stretch", rule, series], ensure_ascii=False, separators=(",", ":"))[:-1]
+    keys = rows.select(pl.concat_str(pl.lit(f"{head},"), "key", pl.lit("]")).alias("key"))["key"]
     values = rows.select(pl.format("[{},{}]", "first", "last").alias("value"))["value"]
     return [(key.encode(), None if remove else value.encode()) for key, value in zip(keys, values, strict=True)]
 
@@ -93,15 +94,15 @@ def read_alarms(kept: KeptEntries) -> Iterator[tuple[str, Place, KeptAlarm]]:
             continue
 
 
-def read_stretches(kept: KeptEntries) -> dict[str, pl.DataFrame]:
-    """Read the rows (``STRETCHES_SCHEMA``) of each rule."""
-    found: dict[str, list[tuple[str, str, int, int, bool]]] = {}
-    for rule, place, value in _entries("stretch", kept):
+def read_stretches(kept: KeptEntries) -> dict[tuple[str, str], pl.DataFrame]:
+    """Read the rows (``STRETCHES_SCHEMA``) of each rule and series."""
+    found: dict[tuple[str, str], list[tuple[str, int, int, bool]]] = {}
+    for rule, (series, key), value in _entries("stretch", kept):
         try:
-            found.setdefault(rule, []).append((*place, *_STRETCH.validate_json(value), False))
+            found.setdefault((rule, series), []).append((key, *_STRETCH.validate_json(value), False))
         except ValidationError:
             continue
-    return {rule: pl.DataFrame(rows, schema=STRETCHES_SCHEMA, orient="row") for rule, rows in found.items()}
+    return {name: pl.DataFrame(rows, schema=STRETCHES_SCHEMA, orient="row") for name, rows in found.items()}
 
 
 def _entries(kind: str, kept: KeptEntries) -> Iterable[tuple[str, Place, bytes]]:

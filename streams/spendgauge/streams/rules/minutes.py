@@ -11,7 +11,8 @@ import polars as pl
 __all__ = ["SUMS", "SUMS_SCHEMA", "Minutes"]
 
 SUMS: Final = ("requests", "errors", "unpriced", "tokens", "cost_picodollars")
-SUMS_SCHEMA: Final = pl.Schema({"series": pl.String(), "key": pl.String()} | dict.fromkeys(SUMS, pl.Int64()))
+SUMS_SCHEMA: Final = pl.Schema({"key": pl.String()} | dict.fromkeys(SUMS, pl.Int64()))
+"""What the keys of one series did."""
 
 _PLACE: Final = ("series", "key", "pane_start", "stream", "partition", "block")
 _IDLE_LINES: Final = 50_000
@@ -42,15 +43,16 @@ class Minutes:
         """Drop all minutes before this one."""
         self._lines = {minute: lines for minute, lines in self._lines.items() if minute >= before}
 
-    def sums(self, minute: int) -> pl.DataFrame:
-        """Say what each key did in a minute: ``SUMS_SCHEMA``, in no order."""
+    def sums(self, minute: int) -> dict[str, pl.DataFrame]:
+        """Say what each key of each series did in a minute: ``SUMS_SCHEMA``, in no order."""
         if minute not in self._lines:
-            return SUMS_SCHEMA.to_frame()
+            return {}
         summed = self._merge(minute).group_by("series", "key").agg(pl.col(SUMS).sum())
-        return summed.with_columns(pl.col("series").cast(pl.String))
+        parts = summed.partition_by("series", as_dict=True, include_key=False)
+        return {str(series): part for (series,), part in parts.items()}
 
     def _merge(self, minute: int) -> pl.DataFrame:
         """Throw away what is replaced."""
-        merged = pl.concat(self._lines[minute]).sort("rank").unique(_PLACE, keep="last")
+        merged = pl.concat(self._lines[minute]).lazy().sort("rank").unique(_PLACE, keep="last").collect()
         self._lines[minute] = [merged]
         return merged

@@ -39,7 +39,6 @@ class NoData(Rule):
         told = pl.lit(seen.current) & regular & (silent <= self.gap_minutes + _DAY)
         high = level(silent, warn=warn, page=page)
         return known.select(
-            "series",
             "key",
             "silent",
             (pl.col("last") + 1).alias("onset"),

@@ -27,11 +27,12 @@ class PriceAge(Rule):
             return LEVELS_SCHEMA.to_frame()
         warn, page = self.lines
         newest = int(datetime.combine(seen.prices.newest, datetime.min.time(), UTC).timestamp()) // 60
-        row = {"series": "total", "key": "[]", "days": (seen.minute - newest) // _DAY, "version": seen.prices.version}
-        return pl.DataFrame([row | {"newest": f"{seen.prices.newest:%Y-%m-%d}"}]).with_columns(
-            level(pl.col("days"), warn=warn, page=page),
-            pl.lit(newest + (warn or page or 0) * _DAY).alias("onset"),
-        )
+        onset = newest + (warn or page or 0) * _DAY
+        if seen.minute < onset:
+            return LEVELS_SCHEMA.to_frame()
+        row = {"key": "[]", "days": (seen.minute - newest) // _DAY, "version": seen.prices.version, "onset": onset}
+        known = pl.DataFrame([row | {"newest": f"{seen.prices.newest:%Y-%m-%d}"}])
+        return known.with_columns(level(pl.col("days"), warn=warn, page=page))
 
     def say(self, _who: str, row: Mapping[str, Any]) -> str:
         """Say how old, and what to do."""

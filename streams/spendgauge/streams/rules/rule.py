@@ -25,7 +25,7 @@ NEAR: Final = 1
 WARN: Final = 2
 PAGE: Final = 3
 
-LEVELS_SCHEMA: Final = pl.Schema({"series": pl.String(), "key": pl.String(), "level": pl.Int64()})
+LEVELS_SCHEMA: Final = pl.Schema({"key": pl.String(), "level": pl.Int64()})
 """What a rule's ``judge`` gives, with any columns more that its ``say`` wants. A key that is not there is calm.
 
 Three columns mean something to everybody: ``onset`` (the minute it began in, where that is not the first one over a
@@ -61,10 +61,10 @@ class Seen:
     current: bool
     """The clock agrees: nobody is catching up."""
     window: pl.DataFrame
-    """The sums of the last ``window_minutes``: ``series``, ``key``, ``requests``, ``errors``, ``unpriced``, ``tokens``,
-    ``output_tokens``, ``cost_picodollars``."""
+    """The sums of the last ``window_minutes``: ``key``, ``requests``, ``errors``, ``unpriced``, ``tokens`` and
+    ``cost_picodollars``."""
     stretches: pl.DataFrame
-    """``series``, ``key``, and the ``first`` and ``last`` minute in which it came without a longer silence than
+    """``key``, and the ``first`` and ``last`` minute in which it came without a longer silence than
     ``gap_minutes``."""
     prices: PriceData | None
     """What is known of the price data; None: nothing."""
@@ -139,23 +139,21 @@ class Rule(BaseModel):
         return self.window_minutes > 0 or self.gap_minutes > 0
 
     def concerned(self) -> pl.Expr:
-        """Whether a row may be of this rule's keys: its series, and its key where that is one."""
-        own = pl.col("series") == self.series
-        if "*" in self.pattern:
-            return own
-        return own & (pl.col("key") == json.dumps(self.pattern, ensure_ascii=False, separators=(",", ":")))
+        """Whether a row with ``series`` and ``key`` may be of this rule's keys."""
+        return (pl.col("series") == self.series) & (pl.lit(value=True) if "*" in self.pattern else self._key)
 
     def covered(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Keep the rows of this rule's keys; what is not given (empty) has none of its own."""
-        own = frame.filter(self.concerned())
+        """Keep the rows of this rule's keys, all rows being of its series; what is not given (empty) is left out."""
+        return frame if not self.pattern or frame.is_empty() else frame.filter(self._key)
+
+    @cached_property
+    def _key(self) -> pl.Expr:
+        key = pl.col("key")
         if "*" not in self.pattern:
-            return own
-        given = own.filter(~pl.col("key").str.contains(r'(^\[|,)""(,|\]$)'))
-        named = [(place, value) for place, value in enumerate(self.pattern) if value != "*"]
-        if not named or given.is_empty():
-            return given
-        values = pl.col("key").str.json_decode(pl.List(pl.String))
-        return given.filter(*(values.list.get(place) == value for place, value in named))
+            return key == json.dumps(self.pattern, ensure_ascii=False, separators=(",", ":"))
+        values = key.str.json_decode(pl.List(pl.String))
+        named = [values.list.get(place) == value for place, value in enumerate(self.pattern) if value != "*"]
+        return pl.all_horizontal(~key.str.contains(r'(^\[|,)""(,|\]$)'), *named)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

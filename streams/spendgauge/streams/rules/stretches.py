@@ -7,14 +7,12 @@ import polars as pl
 __all__ = ["FORGET_MINUTES", "STRETCHES_SCHEMA", "Stretches"]
 
 STRETCHES_SCHEMA: Final = pl.Schema(
-    {"series": pl.String(), "key": pl.String(), "first": pl.Int64(), "last": pl.Int64(), "changed": pl.Boolean()}
+    {"key": pl.String(), "first": pl.Int64(), "last": pl.Int64(), "changed": pl.Boolean()}
 )
 """``changed``: since it was last saved."""
 
 FORGET_MINUTES: Final = 7 * 1440
 """A key that was silent for so long is not waited for any more."""
-
-_PLACE: Final = ("series", "key")
 
 
 class Stretches:
@@ -26,18 +24,19 @@ class Stretches:
         self.rows = STRETCHES_SCHEMA.to_frame() if rows is None else rows
 
     def see(self, minute: int, keys: pl.DataFrame) -> None:
-        """Note that these keys came in a minute; one that was seen before says nothing new."""
+        """Note that these keys came in a minute; one that was seen then or later says nothing new."""
         if keys.is_empty():
             return
-        at = keys.select(*_PLACE, pl.lit(minute, pl.Int64).alias("at"))
-        later = pl.col("at") > pl.col("last")
+        at = keys.lazy().select("key", pl.lit(minute, pl.Int64).alias("at"))
         anew = pl.col("last").is_null() | (pl.col("at") - pl.col("last") > self._gap)
-        self.rows = self.rows.join(at, on=_PLACE, how="full", coalesce=True).select(
-            *_PLACE,
-            pl.when(anew.fill_null(False)).then("at").otherwise("first").alias("first"),
-            pl.max_horizontal("last", "at").alias("last"),
-            (pl.col("changed") | later | pl.col("last").is_null()).fill_null(pl.col("changed")).alias("changed"),
-        )
+        later = pl.col("last").is_null() | (pl.col("at") > pl.col("last"))
+        joined = self.rows.lazy().join(at, on="key", how="full", coalesce=True)
+        self.rows = joined.select(
+            "key",
+            pl.when(anew).then("at").otherwise("first").alias("first"),
+            pl.max_horizontal("last", "at"),
+            pl.coalesce(pl.col("changed") | later, "changed"),
+        ).collect()
 
     def saved(self) -> None:
         """Call nothing changed any more."""

@@ -40,7 +40,7 @@ class Threshold(Rule):
         if self.measure == "usd":
             usual = pl.lit(page if warn is None else warn, pl.Int64)
             columns += [value.alias("seen_picodollars"), usual.alias("usual_picodollars")]
-        return seen.window.select("series", "key", *columns)
+        return seen.window.select("key", *columns)
 
     def say(self, who: str, row: Mapping[str, Any]) -> str:
         """Name the amount and the line."""

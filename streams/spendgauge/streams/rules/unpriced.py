@@ -31,9 +31,7 @@ class Unpriced(Rule):
     def judge(self, seen: Seen) -> pl.DataFrame:
         """Count; what is priced meanwhile (a later edition of its lines) counts no more."""
         warn, page = self.lines
-        return seen.window.select(
-            "series", "key", "unpriced", "tokens", level(pl.col("unpriced"), warn=warn, page=page)
-        )
+        return seen.window.select("key", "unpriced", level(pl.col("unpriced"), warn=warn, page=page))
 
     def say(self, who: str, row: Mapping[str, Any]) -> str:
         """Say what to do."""

@@ -16,9 +16,8 @@ __all__ = ["Window"]
 class Window:
     """The sums of the last ``minutes`` of the keys of one series."""
 
-    def __init__(self, series: str, minutes: int) -> None:
+    def __init__(self, minutes: int) -> None:
         """Begin without any."""
-        self._series = series
         self._minutes = minutes
         self._told: dict[int, pl.DataFrame] = {}
         self.sums = SUMS_SCHEMA.to_frame()
@@ -28,11 +27,11 @@ class Window:
         """Move on to the window that ends with this minute; ``changed``: sums of minutes, new ones or others."""
         first = minute - self._minutes + 1
         gone = [self._told.pop(one) for one in [*self._told] if one < first]
-        own = pl.col("series") == self._series
-        new = {one: sums.filter(own) for one, sums in changed.items() if first <= one <= minute}
+        new = {one: sums for one, sums in changed.items() if first <= one <= minute}
         gone += [self._told.pop(one) for one in new if one in self._told]
         self._told |= new
         if new or gone:
-            parts = [self.sums, *new.values(), *(part.with_columns(-pl.col(SUMS)) for part in gone)]
-            summed = pl.concat(parts).group_by("series", "key").agg(pl.col(SUMS).sum())
-            self.sums = summed.filter(pl.any_horizontal(pl.col(SUMS) != 0))
+            taken = [part.lazy().with_columns(-pl.col(SUMS)) for part in gone]
+            summed = pl.concat([self.sums.lazy(), *(part.lazy() for part in new.values()), *taken])
+            kept = summed.group_by("key").agg(pl.col(SUMS).sum()).filter(pl.any_horizontal(pl.col(SUMS) != 0))
+            self.sums = kept.collect()
