@@ -1,7 +1,7 @@
 """What do partitions of ``cost.rates`` look like to whoever judges them, and what is left when that one is killed?"""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from random import Random
@@ -13,7 +13,7 @@ from spendgauge.schemas.rates import MEASURES, RateContribution
 from spendgauge.streams.alerting import read_lines
 from spendgauge.streams.alerting.judge import SpikeJudge
 from spendgauge.streams.spikes import SpikeKey, SpikeParameters
-from spendgauge.streams.watching import Entry
+from spendgauge.streams.watching import Entry, Judge
 
 __all__ = ["FIRST_MINUTE", "QUICK", "Killed", "Worker", "World", "contribution", "cut", "said", "traffic"]
 
@@ -94,6 +94,8 @@ class World:
     """The topics, as they are left by whoever died: the logs of lines, what is kept, what was sent."""
 
     partitions: int = 2
+    judge: Callable[[], Judge] = lambda: SpikeJudge(QUICK)
+    """Makes a worker's judge."""
     log: dict[int, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     committed: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     kept: dict[int, dict[bytes, bytes]] = field(default_factory=lambda: defaultdict(dict))
@@ -133,12 +135,17 @@ class Worker:
     """Does by hand, in the same order, what a watcher does with a judge."""
 
     def __init__(self, world: World, partitions: Collection[int] | None = None) -> None:
-        self.judge = SpikeJudge(QUICK)
+        self.judge = world.judge()
         self._world = world
         self._next: dict[int, int] = {}
         self._newest: dict[int, list[tuple[int, int]]] = {}
         for partition in range(world.partitions) if partitions is None else partitions:
             self.assign(partition)
+
+    @property
+    def partitions(self) -> Collection[int]:
+        """Those that it has."""
+        return self._next.keys()
 
     def assign(self, partition: int) -> None:
         """Take a partition over, and send what was kept and not sent."""
@@ -147,6 +154,10 @@ class Worker:
         self._newest[partition] = []
         sent = {said(alert) for alert in self._world.sent}
         self._send([alert for alert in unsent if said(alert) not in sent])
+
+    def has(self, partition: int) -> bool:
+        """Whether a partition is this one's."""
+        return partition in self._next
 
     def revoke(self, partition: int) -> None:
         """Let go of a partition."""
@@ -157,7 +168,8 @@ class Worker:
         """Read to the end of the logs."""
         for partition, position in self._next.items():
             new = self._world.log[partition][position:]
-            for chunk in filter(None, (new[: len(new) // 3], new[len(new) // 3 :])):
+            first = len(new) // 3 if len(new) % 5 == 0 else 0
+            for chunk in filter(None, (new[:first], new[first:])):
                 lines = read_lines(chunk, series=self.judge.series)
                 self.judge.absorb(partition, lines)
                 self._next[partition] += len(chunk)

@@ -13,11 +13,12 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.streams.alerting.amounts import NAMED, RULES, WATCHED
-from spendgauge.streams.alerting.desk import Desk, Judged
+from spendgauge.streams.alerting.desk import Alarm, Desk, Judged
 from spendgauge.streams.alerting.entries import RuleKey, read_kept
 from spendgauge.streams.alerting.limits import limits_by_budget
 from spendgauge.streams.alerting.rises import Rises
 from spendgauge.streams.budgets import parse_budgets
+from spendgauge.streams.rules.file import parse_rules
 from spendgauge.streams.spikes import OUTPUT_TOKENS, Limits, SpikeAlerts, SpikeKey, SpikeParameters, SpikeStep
 from spendgauge.streams.spikes.alerts import Excess
 from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Verdict
@@ -35,6 +36,7 @@ class SpikeJudge:
         self._usd = usd or SpikeParameters()
         self._limits_of: Callable[[SpikeKey], Limits] = limits_by_budget((), self._usd)
         self._configuration = Configuration()
+        self._enabled = True
         self._desks: dict[int, Desk] = {}
         self._rises: dict[str, Rises] = {}
         money, tokens = (partial(self._causes, rule) for rule in RULES)
@@ -101,14 +103,15 @@ class SpikeJudge:
         return self._desks[partition].read_from
 
     def reload(self, configuration: Configuration) -> None:
-        """Go by these budgets from now on: they decide what is worth a message, and what a page.
+        """Go by these budgets and ``[spikes]`` from now on: what is worth a message, what a page, and whether at all.
 
         Raises ``ConfigurationError``, and goes by the old ones then.
         """
         if configuration == self._configuration:
             return
-        self._limits_of = limits_by_budget(parse_budgets(configuration.budgets), self._usd)
-        self._configuration = configuration
+        budgets, spikes = parse_budgets(configuration.budgets), parse_rules(configuration.rules).spikes
+        self._configuration, self._enabled = configuration, spikes is not None
+        self._limits_of = limits_by_budget(budgets, spikes or self._usd)
         for desk in self._desks.values():
             desk.reload(self._limits_of)
 
@@ -134,8 +137,17 @@ class SpikeJudge:
             steps = [one.step for found in judged.values() for one in found if one.rule == rule]
             for alert in self._writers[rule].alerts(steps):
                 name = rule, (alert.series, alert.key)
-                told[places[name]].setdefault(name, []).append(alert)
+                if self._is_said(alert, self._desks[places[name]].alarms.get(name), told[places[name]].get(name)):
+                    told[places[name]].setdefault(name, []).append(alert)
         self._rises.clear()
+
+    def _is_said(self, alert: Alert, known: Alarm | None, told: Sequence[Alert] | None) -> bool:
+        """Raise nothing while spikes are disabled; what was raised before is resolved, and nothing else is."""
+        if alert.state == "raised":
+            return self._enabled or alert.rule != RULES[0]
+        if told and told[-1].state != "resolved":
+            return True
+        return known is not None and not known.resolved
 
     def _causes(self, rule: str, step: SpikeStep) -> Sequence[Excess]:
         return self._rises[rule].causes(step)

@@ -14,7 +14,7 @@ from spendgauge.streams.alerting.keys import KeyNumbers
 __all__ = ["RecentMinutes"]
 
 _PLACE: Final = ("number", "pane", "stream", "partition", "block")
-_COUNTS: Final = ("requests", "errors", "unpriced")
+_COUNTS: Final = ("requests", "errors", "unpriced", "output_tokens")
 """Measures of which no pane has more than 31 bits hold."""
 
 _MOST_COUNTED: Final = 2**31 - 1
