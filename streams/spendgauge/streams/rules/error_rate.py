@@ -1,14 +1,16 @@
 """Do too many requests fail? The share of errors in some minutes, of enough requests to say so."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spendgauge.streams.rules.rule import NEAR, Count, Rule, Seen, level
 
 __all__ = ["ErrorRate"]
+
+_ALL: Final = 100
 
 
 class ErrorRate(Rule):
@@ -26,6 +28,12 @@ class ErrorRate(Rule):
     def window_minutes(self) -> int:
         """As given."""
         return self.minutes
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if any(line is not None and line > _ALL for line in (self.warn, self.page)):
+            raise ValueError(f"a share of more than {_ALL} per cent is never reached; write fewer")
+        return self
 
     def judge(self, seen: Seen) -> pl.DataFrame:
         """Compare the share of errors, where there are enough requests; where there are none, it is calm."""
