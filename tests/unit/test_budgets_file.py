@@ -66,7 +66,7 @@ _GOOD = {"name": '"a"', "usd": '"5"'}
         ({"usd": '"0.0000000000001"'}, "write an amount in USD above 0"),
         ({"usd": None}, "budget 'a': usd is missing; add it"),
         ({"name": None}, "budget number 1: name is missing; add it"),
-        ({"limit": "5"}, "budget 'a': limit is not known; the fields are name, series, key, usd"),
+        ({"limit": "5"}, "budget 'a': limit is not known; the fields are name, series, key, period"),
         ({"series": '"colour"', "key": '["red"]'}, "series 'colour' has 'colour'; use total or any of provider"),
         ({"series": '"team"'}, "key [] must have a value (or *) for each of ['team']"),
         ({"key": '["x"]'}, "key ['x'] must have a value (or *) for each of []"),

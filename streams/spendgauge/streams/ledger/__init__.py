@@ -3,14 +3,17 @@
     sums       what one hour or day adds up to
     account    what one key has spent, and when
     entries    what is kept of it, for whoever takes the partition over
-    ledger     the accounts of one partition: lines in, entries out
+    covers     which keys have an account
+    folding    which contributions need not be held any more
+    ledger     accounts of one partition: lines in, entries out
+    books      all of them, also those of keys that are new
 
 Pure: no clock, no I/O. See ``docs/budgets.md``.
 """
 
 from spendgauge.streams.ledger.account import Account, AccountKey
-from spendgauge.streams.ledger.entries import KeptLedger, read_ledger
-from spendgauge.streams.ledger.ledger import Ledger
+from spendgauge.streams.ledger.books import Books
+from spendgauge.streams.ledger.entries import LedgerEntries, read_ledger
 from spendgauge.streams.ledger.sums import QUARTER_SECONDS, Amounts
 
-__all__ = ["QUARTER_SECONDS", "Account", "AccountKey", "Amounts", "KeptLedger", "Ledger", "read_ledger"]
+__all__ = ["QUARTER_SECONDS", "Account", "AccountKey", "Amounts", "Books", "LedgerEntries", "read_ledger"]

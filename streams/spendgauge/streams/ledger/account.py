@@ -59,6 +59,13 @@ class Account:
             cost, tokens = cost + more.cost, tokens + more.tokens
         return Amounts(cost, tokens)
 
+    def minutes_from(self, first: int) -> Iterator[tuple[int, int]]:
+        """Give the minutes from this one on, since 1970 UTC, and the picodollars of each; none may be settled."""
+        for number in [number for number in self.hours if number >= first // 60]:
+            for second, cost, _ in self.hours[number].stretches():
+                if number * 60 + second // 60 >= first:
+                    yield number * 60 + second // 60, cost
+
     def by_hour(self) -> dict[int, int]:
         """Say how many picodollars each hour has cost that has cost any."""
         found: dict[int, int] = {number: hour.cost for number, hour in self.hours.items()}

@@ -41,7 +41,7 @@ _Stretch = tuple[int, int, int]
 class _Wire(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    def line(self) -> bytes:
+    def encode(self) -> bytes:
         """Write it as JSON; what holds its default is left out."""
         return self.model_dump_json(exclude_defaults=True).encode()
 

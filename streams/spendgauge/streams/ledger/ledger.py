@@ -58,7 +58,7 @@ class Ledger:
         """The first minute of which lines were read since the last saving; None: there were none."""
         self.places = 0
         """How many contributions are held one by one."""
-        self._covers = covers
+        self.covers = covers
         self._earliest_day = 0
         self._packed_before = 0
         self._known: dict[tuple[str, str], Account | None] = {}
@@ -69,7 +69,7 @@ class Ledger:
 
     def absorb(self, lines: pl.DataFrame, on_change: Change) -> None:
         """Take in lines (``LINES_SCHEMA``) in the order of the log."""
-        rows = lines.filter(pl.col("series").cast(pl.String).is_in(list(self._covers.series)))
+        rows = lines.filter(pl.col("series").cast(pl.String).is_in(list(self.covers.series)))
         if rows.is_empty():
             return
         earliest = int(str(rows["minute"].min()))
@@ -115,6 +115,20 @@ class Ledger:
                     self.places -= len(self._open.pop((account, number), Hour()).places)
         return entries
 
+    def narrow(self, covers: Covers) -> list[Account]:
+        """Drop the accounts that are not covered any more; give them."""
+        gone = [account for account in self.accounts.values() if account.key not in covers]
+        for account in gone:
+            del self.accounts[account.key]
+            self._obsolete += [day_key(account.key, day) for day in account.days]
+            self._obsolete += [hour_key(account.key, number) for number in account.hours]
+            for number in account.hours:
+                self.places -= len(self._open.pop((account, number), Hour()).places)
+                self._changed.pop((account, number), None)
+        self.covers = covers
+        self._known = {}
+        return gone
+
     def merge(self, other: "Ledger") -> None:
         """Take over the accounts of a ledger that has read the same log; they are to be saved."""
         for hour in other._open.values():
@@ -125,7 +139,7 @@ class Ledger:
         self.accounts |= other.accounts
         self._open |= other._open
         self._changed |= {(account, number): None for account in other.accounts.values() for number in account.hours}
-        self._covers = Covers(self._covers.patterns | other._covers.patterns)
+        self.covers = Covers(self.covers.patterns | other.covers.patterns)
         self._known = {}
 
     def _take(self, account: Account, second: int, number: int, place: Sequence[int], on_change: Change) -> None:
@@ -154,7 +168,7 @@ class Ledger:
             if len(self._known) >= _MOST_KNOWN:
                 self._known = {}
             key = series, tuple(json.loads(text))
-            covered = key in self._covers
+            covered = key in self.covers
             account = self.accounts.setdefault(key, Account(key)) if covered else None
             self._known[series, text] = account
             return account
@@ -181,13 +195,13 @@ class Ledger:
 
     def _restore(self, kept: LedgerEntries) -> None:
         for (key, day), packed in kept.days.items():
-            if key in self._covers:
+            if key in self.covers:
                 account = self.accounts.setdefault(key, Account(key))
                 account.days[day], account.rounds[day] = packed.sums(), packed.round
             else:
                 self._obsolete.append(day_key(key, day))
         for (key, number), told in kept.hours.items():
-            if key in self._covers:
+            if key in self.covers:
                 self._restore_hour(self.accounts.setdefault(key, Account(key)), number, told)
             else:
                 self._obsolete.append(hour_key(key, number))
@@ -214,11 +228,11 @@ def _hour_entry(account: Account, number: int, folding: Folding) -> Entry:
         told = tuple((at & _SECONDS, *place) for at, place in panes)
         blocks.append(KeptBlock(stream=stream, partition=partition, block=block, panes=told))
     kept = KeptHour(round=account.round(number), minutes=tuple(hour.stretches()), blocks=tuple(blocks))
-    return hour_key(account.key, number), kept.line()
+    return hour_key(account.key, number), kept.encode()
 
 
 def _day_entry(account: Account, day: int) -> Entry:
     quarters = tuple(
         (second // QUARTER_SECONDS, cost, tokens) for second, cost, tokens in account.days[day].stretches()
     )
-    return day_key(account.key, day), KeptDay(round=account.rounds[day], quarters=quarters).line()
+    return day_key(account.key, day), KeptDay(round=account.rounds[day], quarters=quarters).encode()

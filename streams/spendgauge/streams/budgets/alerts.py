@@ -1,0 +1,172 @@
+"""What is said of a step? The alert for ``cost.alerts``: which budget, what is spent of how much, until when it lasts.
+
+The id is a function of rule, budget, key and onset, so what is said again is the same again. ``usual`` is what the
+budget allows in the window: all of it for a line that was crossed or a forecast, an even share for what burns.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final, Literal
+from zoneinfo import ZoneInfo
+
+from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.money import usd_text
+from spendgauge.streams.budgets.budget import Budget
+from spendgauge.streams.budgets.forecast import Forecast
+from spendgauge.streams.budgets.lines import BURN_LINES
+from spendgauge.streams.budgets.watch import BudgetRule, BudgetStep
+from spendgauge.streams.ledger import AccountKey
+
+__all__ = ["Seen", "budget_alert", "budget_alert_id", "withdrawn"]
+
+_HOUR: Final = 3600
+_MOST_NAME: Final = 200
+
+
+class Seen:
+    """What was known when a step was taken."""
+
+    def __init__(
+        self, period: tuple[int, int], spent: int, *, windows: Mapping[int, int], outlook: Forecast | None = None
+    ) -> None:
+        """``windows``: picodollars in the last so many seconds."""
+        self.period = period
+        self.spent = spent
+        self.windows = windows
+        self.outlook = outlook
+
+
+def budget_alert_id(rule: str, budget: Budget, key: AccountKey, *, since: int) -> str:
+    """Name an alert: the same step always has the same name, and no two keys or budgets share one."""
+    who = [budget.name, str(budget.usd), budget.period, key[0], key[1]]
+    return f"{rule}:{json.dumps(who, ensure_ascii=False, separators=(',', ':'))}:{since}"
+
+
+def budget_alert(step: BudgetStep, budget: Budget, key: AccountKey, seen: Seen) -> Alert:
+    """Write the alert of a step."""
+    window, usual, spent = _measured(step, budget, seen)
+    return _alert(
+        (step.rule, step.state, step.severity),
+        budget,
+        key,
+        since=step.since,
+        at=step.at + 1,
+        amounts=(window, usual, spent),
+        message=_sentence(step, budget, key, seen),
+    )
+
+
+def withdrawn(
+    rule: BudgetRule, severity: Literal["warn", "page"], budget: Budget, key: AccountKey, *, since: int, at: int
+) -> Alert:
+    """Write that an alarm is over because its budget is no longer what it was."""
+    message = f"{_named(budget, key)} was changed or removed, so what was said of it no longer holds."
+    return _alert((rule, "resolved", severity), budget, key, since=since, at=at, amounts=(_HOUR, 0, 0), message=message)
+
+
+def _alert(
+    what: tuple[BudgetRule, Literal["raised", "escalated", "resolved"], Literal["warn", "page"]],
+    budget: Budget,
+    key: AccountKey,
+    *,
+    since: int,
+    at: int,
+    amounts: tuple[int, int, int],
+    message: str,
+) -> Alert:
+    rule, state, severity = what
+    window, usual, seen = amounts
+    name = budget_alert_id(rule, budget, key, since=since)
+    return Alert(
+        alert_id=name,
+        incident_id=name,
+        rule=rule,
+        state=state,
+        severity=severity,
+        series=key[0],
+        key=key[1],
+        onset=since // 60 * 60,
+        evaluated_at=at,
+        window_seconds=window,
+        usual_usd=usd_text(usual),
+        seen_usd=usd_text(seen),
+        excess_usd=usd_text(seen - usual),
+        excess_usd_per_hour=usd_text((seen - usual) * _HOUR // window),
+        since_onset_usd=usd_text(seen - usual),
+        driver="none",
+        contributors=(),
+        message=message,
+    )
+
+
+def _measured(step: BudgetStep, budget: Budget, seen: Seen) -> tuple[int, int, int]:
+    """Give the window's seconds, what the budget allows in it, and what was spent."""
+    start, end = seen.period
+    if step.rule != "budget_burn":
+        return step.at + 1 - start, budget.amount, seen.spent
+    line = next(line for line in BURN_LINES if line.severity == step.severity)
+    return line.long_seconds, budget.amount * line.long_seconds // (end - start), seen.windows[line.long_seconds]
+
+
+def _sentence(step: BudgetStep, budget: Budget, key: AccountKey, seen: Seen) -> str:
+    who, spent, period = _named(budget, key), _of(seen.spent, budget), _period(budget, seen)
+    gone = _gone(budget, seen, step.at)
+    if step.state == "resolved":
+        return f"{who}: {_OVER[step.rule]}; {spent} is spent in {period}."
+    if step.rule == "budget":
+        return f"{who}: {step.line} % is spent, {spent}, in {period}{gone}."
+    if step.rule == "budget_burn":
+        window, usual, burnt = _measured(step, budget, seen)
+        times = 10 * burnt // max(usual, 1)
+        fast = f"{_usd(burnt)} USD in {window // _HOUR} h, {times // 10}.{times % 10} times what would last"
+        return f"{who} burns too fast: {fast}; {spent} is spent{gone}."
+    total = seen.outlook.total if seen.outlook else seen.spent
+    return f"{who} will be exceeded: {_usd(total)} of {_usd(budget.amount)} USD are expected in {period}{gone}."
+
+
+_OVER: Final[Mapping[BudgetRule, str]] = {
+    "budget": "a new period, or below its lines again",
+    "budget_burn": "it does not burn too fast any more",
+    "budget_forecast": "it is not expected to be exceeded any more",
+}
+
+
+def _named(budget: Budget, key: AccountKey) -> str:
+    series, values = key
+    of = ", ".join(f"{name} {value!r}" for name, value in zip(series.split("+"), values, strict=False))
+    of = of if len(of) <= _MOST_NAME else f"{of[:_MOST_NAME]}..."
+    return f"Budget {budget.name!r}" + (f" of {of}" if of else "")
+
+
+def _of(spent: int, budget: Budget) -> str:
+    return f"{_usd(spent)} of {_usd(budget.amount)} USD"
+
+
+def _period(budget: Budget, seen: Seen) -> str:
+    if budget.period == "rolling":
+        return f"the last {budget.rolling_days} days"
+    return f"the {budget.period} until {_when(budget, seen.period[1])} ({budget.time_zone})"
+
+
+def _gone(budget: Budget, seen: Seen, at: int) -> str:
+    """Say when nothing is left: as is usual at each hour, or where that is not known, at the period's pace so far."""
+    if seen.spent >= budget.amount:
+        return ""
+    moment = seen.outlook.exhausted_at if seen.outlook else _at_this_pace(budget, seen, at)
+    lasts = moment is None or (budget.period != "rolling" and moment >= seen.period[1])
+    return "" if lasts or moment is None else f"; at this pace it is gone on {_when(budget, moment)}"
+
+
+def _at_this_pace(budget: Budget, seen: Seen, at: int) -> int | None:
+    elapsed = at + 1 - seen.period[0]
+    return at + (budget.amount - seen.spent) * elapsed // seen.spent if seen.spent > 0 else None
+
+
+def _when(budget: Budget, moment: int) -> str:
+    return f"{datetime.fromtimestamp(moment, ZoneInfo(budget.time_zone)):%A %-d %B %H:%M}"
+
+
+def _usd(amount: int) -> str:
+    cents = (abs(amount) + 5 * 10**9) // 10**10
+    return f"{'-' * (amount < 0)}{cents // 100:,}.{cents % 100:02}"

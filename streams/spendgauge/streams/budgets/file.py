@@ -1,0 +1,78 @@
+"""What does ``budgets.toml`` say? Budgets and quotas, read and checked: each slip is a sentence that names which."""
+
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from spendgauge.schemas.errors import ConfigurationError
+from spendgauge.streams.budgets.budget import Budget
+from spendgauge.streams.budgets.quota import Quota
+from spendgauge.streams.budgets.scope import Scope
+
+__all__ = ["parse_budgets", "parse_quotas"]
+
+ScopeT = TypeVar("ScopeT", bound=Scope)
+
+_TABLES: Final = ("budget", "quota")
+
+
+def parse_budgets(text: str, *, name: str = "budgets.toml") -> tuple[Budget, ...]:
+    """Read the budgets in a file's content.
+
+    Raises ``ConfigurationError`` with one sentence: the file, the budget, the value, and what to do.
+    """
+    return _parse(Budget, "budget", text, name)
+
+
+def parse_quotas(text: str, *, name: str = "budgets.toml") -> tuple[Quota, ...]:
+    """Read the quotas in a file's content.
+
+    Raises ``ConfigurationError`` with one sentence: the file, the quota, the value, and what to do.
+    """
+    return _parse(Quota, "quota", text, name)
+
+
+def _parse(model: type[ScopeT], kind: str, text: str, name: str) -> tuple[ScopeT, ...]:
+    tables = _tables(text, name)[kind]
+    found = tuple(_read(model, f"{name}, {kind}", index, table) for index, table in enumerate(tables))
+    names = [one.name for one in found]
+    twice = next((one for one in names if names.count(one) > 1), None)
+    if twice is not None:
+        raise ConfigurationError(f"{name}, {kind} {twice!r}: the name is given twice; an alert says it, so say which.")
+    return found
+
+
+def _tables(text: str, name: str) -> dict[str, list[Mapping[str, Any]]]:
+    try:
+        document = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{name} is not valid TOML: {error}; correct it there.") from None
+    for kind, tables in document.items():
+        if kind not in _TABLES or not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
+            raise ConfigurationError(
+                f"{name}: {kind!r} must be written as [[budget]], once a budget, or [[quota]], once a quota."
+            )
+    return {kind: document.get(kind, []) for kind in _TABLES}
+
+
+def _read(model: type[ScopeT], where: str, index: int, table: Mapping[str, Any]) -> ScopeT:
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        who = repr(table["name"]) if isinstance(table.get("name"), str) else f"number {index + 1}"
+        fault = _fault(error.errors()[0], model)
+        raise ConfigurationError(f"{where} {who}: {fault}.") from None
+
+
+def _fault(error: ErrorDetails, model: type[Scope]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "missing":
+        return f"{where} is missing; add it"
+    if error["type"] == "extra_forbidden":
+        return f"{where} is not known; the fields are {', '.join(model.model_fields)}"
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"{where} = {str(error['input'])!r} cannot be used: {reason}" if where else reason

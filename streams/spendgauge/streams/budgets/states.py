@@ -1,0 +1,136 @@
+"""What is kept of what was said? Entries of ``cost.watch``, ``["budget","<name>","<series>",[<key>]]``.
+
+Each holds what was said of one budget of one key and, until it is written again, the alerts that said it: neither is
+there without the other, so whoever takes over sends what was kept and not sent, and says nothing twice. The entry
+``["quotas"]`` names the quotas that ``cost.quotas`` was told of, so that those which are gone can be removed.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from spendgauge.schemas.alerts import Alert
+from spendgauge.streams.budgets.budget import Budget
+from spendgauge.streams.budgets.lines import Reached
+from spendgauge.streams.budgets.watch import BudgetRule, Fire, Watched
+from spendgauge.streams.ledger import AccountKey
+
+__all__ = [
+    "QUOTAS_KEY",
+    "KeptFire",
+    "KeptQuotas",
+    "KeptWatch",
+    "StateKey",
+    "as_stamped",
+    "keep",
+    "read_quotas",
+    "read_states",
+    "stamp",
+    "state_key",
+]
+
+QUOTAS_KEY: Final = b'["quotas"]'
+
+StateKey = tuple[str, AccountKey]
+"""A budget's name and a key."""
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def encode(self) -> bytes:
+        """Write it as JSON; what holds its default is left out."""
+        return self.model_dump_json(exclude_defaults=True).encode()
+
+
+class KeptFire(_Wire):
+    """An alarm that is up."""
+
+    rule: BudgetRule
+    since: int
+    severity: Literal["warn", "page"]
+
+
+class KeptWatch(_Wire):
+    """What was said of one budget of one key."""
+
+    stamp: str = Field(description="The budget as it was then: another one begins anew.")
+    judged: int = Field(description="The minute that it was said in, since 1970 UTC.")
+    period_start: int
+    line: int = 0
+    fires: tuple[KeptFire, ...] = ()
+    alerts: tuple[Alert, ...] = Field(default=(), description="What was said last; to be sent if it was not.")
+
+    @property
+    def watched(self) -> Watched:
+        """What to go on from."""
+        fires = {fire.rule: Fire(fire.since, fire.severity) for fire in self.fires}
+        return Watched(Reached(self.period_start, self.line), fires)
+
+
+class KeptQuotas(_Wire):
+    """Which quotas were told."""
+
+    names: tuple[str, ...] = ()
+
+
+_KEY: Final[TypeAdapter[tuple[Literal["budget"], str, str, tuple[str, ...]]]] = TypeAdapter(
+    tuple[Literal["budget"], str, str, tuple[str, ...]], config=ConfigDict(strict=True)
+)
+
+
+def stamp(budget: Budget) -> str:
+    """Write down a budget: what is said of it holds for this one only, whatever its lines."""
+    return budget.model_dump_json(exclude={"name", "lines"}, exclude_defaults=True)
+
+
+def as_stamped(name: str, text: str) -> Budget | None:
+    """Read a budget that was written down; None: another version wrote it."""
+    try:
+        return Budget.model_validate({**json.loads(text), "name": name})
+    except ValueError:
+        return None
+
+
+def keep(budget: Budget, watched: Watched, *, judged: int, alerts: Iterable[Alert]) -> KeptWatch:
+    """Write what was said."""
+    return KeptWatch(
+        stamp=stamp(budget),
+        judged=judged,
+        period_start=watched.reached.period_start,
+        line=watched.reached.line,
+        fires=tuple(
+            KeptFire(rule=rule, since=fire.since, severity=fire.severity) for rule, fire in watched.fires.items()
+        ),
+        alerts=tuple(alerts),
+    )
+
+
+def state_key(name: StateKey) -> bytes:
+    """Write the key of an entry."""
+    budget, (series, key) = name
+    return json.dumps(["budget", budget, series, key], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def read_states(kept: Mapping[bytes, bytes]) -> dict[StateKey, KeptWatch]:
+    """Read what is a budget's; what cannot be read was written by another version."""
+    found: dict[StateKey, KeptWatch] = {}
+    for raw, value in kept.items():
+        if not raw.startswith(b'["budget",'):
+            continue
+        try:
+            _, name, series, key = _KEY.validate_json(raw)
+            found[name, (series, key)] = KeptWatch.model_validate_json(value)
+        except ValidationError:
+            continue
+    return found
+
+
+def read_quotas(kept: Mapping[bytes, bytes]) -> frozenset[str]:
+    """Read which quotas were told."""
+    try:
+        return frozenset(KeptQuotas.model_validate_json(kept.get(QUOTAS_KEY, b"{}")).names)
+    except ValidationError:
+        return frozenset()
