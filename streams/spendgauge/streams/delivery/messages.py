@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Final, Literal
 
 from spendgauge.schemas.alerts import Alert, Contributor
+from spendgauge.schemas.fields import EARLIEST, LATEST
 from spendgauge.schemas.incidents import short_id
 from spendgauge.schemas.notifications import IncidentNotice, Notification, NotificationData
 from spendgauge.streams.delivery.deciding import Wanted
@@ -18,6 +19,8 @@ __all__ = ["Message", "compose", "idempotency_key"]
 
 _MOST_SUBJECT: Final = 160
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_FIRST: Final = int(EARLIEST.timestamp())
+_LAST: Final = int(LATEST.timestamp()) - 1
 _DRIVERS: Final = {"requests": "more requests", "size": "larger requests", "both": "more and larger requests"}
 
 Kind = Literal["alert.raised", "alert.escalated", "alert.resolved", "alert.test"]
@@ -61,10 +64,9 @@ def compose(incident: Incident, wanted: Wanted, *, channel: str) -> Message:
         incident=notice,
         alert=alert,
     )
-    at = datetime.fromtimestamp(alert.evaluated_at, UTC)
     return Message(
         idempotency_key(incident.incident_id, wanted.step, channel),
-        Notification(type=kind, timestamp=at, data=data),
+        Notification(type=kind, timestamp=_time(alert.evaluated_at), data=data),
     )
 
 
@@ -129,4 +131,9 @@ def _span(seconds: int) -> str:
 
 
 def _moment(at: int) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return _time(at).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _time(at: int) -> datetime:
+    """Read seconds since 1970 UTC; what no clock says is taken as the nearest that one may: nothing is lost for it."""
+    return datetime.fromtimestamp(min(max(at, _FIRST), _LAST), UTC)

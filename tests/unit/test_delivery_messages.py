@@ -1,0 +1,177 @@
+"""Does a message say what a person needs, and prove to a program that it is ours?"""
+
+from base64 import b64decode
+
+import pytest
+from tests.notifications import BEGIN, SECRET, alert
+
+from spendgauge.schemas import Alert, Contributor
+from spendgauge.schemas.incidents import short_id
+from spendgauge.schemas.notifications import Notification
+from spendgauge.streams.delivery.deciding import Wanted
+from spendgauge.streams.delivery.incidents import Heard, Incident, Incidents
+from spendgauge.streams.delivery.memory import Step
+from spendgauge.streams.delivery.messages import compose, idempotency_key
+from spendgauge.streams.delivery.signing import read_secrets, signature
+from spendgauge.streams.delivery.tries import Outcome, after_failure
+from spendgauge.streams.delivery.webhooks import judge_answer
+
+NOTHING = "0.000000000000"
+NO_MONEY = dict.fromkeys(("usual_usd", "seen_usd", "excess_usd", "excess_usd_per_hour", "since_onset_usd"), NOTHING)
+
+
+def _said(*alerts: Alert, step: Step = "page") -> Notification:
+    incidents = Incidents({})
+    incidents.hear([Heard(one, BEGIN * 1000) for one in alerts], now_ms=BEGIN * 1000)
+    incident = incidents.get(alerts[0].incident_id)
+    assert isinstance(incident, Incident)
+    return compose(incident, Wanted(step, incident.alerts[alerts[0].alert_id]), channel="ops").notification
+
+
+def test_a_message_says_all_that_matters() -> None:
+    """What is usual, what was seen, since when, why, who, and how to say that somebody is at it."""
+    parts = (
+        Contributor(series="agent", key=("crawler",), excess_usd="7.500000000000"),
+        Contributor(series="provider+model", key=("anthropic", "opus"), excess_usd="0.004560000000"),
+    )
+    first = alert(severity="page", contributors=parts, onset=BEGIN)
+    data = _said(first, alert("b", incident_id="a")).data
+    assert data.subject == "PAGE spike: feature 'chat' (96.00 USD/h over usual)"
+    assert data.text.splitlines() == [
+        "feature 'chat' spends 9.00 USD in 5 minutes, usually 1.00; there are more requests.",
+        "",
+        "onset       2026-09-21 14:14 UTC",
+        "usual       1.00 USD in 5 minutes",
+        "seen        9.00 USD in 5 minutes",
+        "excess      8.00 USD, that is 96.00 USD an hour",
+        "since onset 8.00 USD above the usual",
+        "driver      more requests",
+        "from        agent 'crawler': 7.50 USD",
+        "            provider 'anthropic', model 'opus': 0.0046 USD",
+        "alerts      2 in this incident, 2 of them up",
+        "incident    ca978112",
+        "acknowledge spendgauge alerts ack ca978112",
+    ]
+    assert short_id("a") == "ca978112"
+
+
+def test_a_rule_without_amounts_has_none() -> None:
+    """An alert that is not about money says no amounts; the end of one asks nobody to acknowledge it."""
+    gap = alert(state="resolved", rule="gap", series="source", key=("api/1",), driver="none", **NO_MONEY)
+    data = _said(gap, step="warn_resolved").data
+    assert data.subject == "RESOLVED gap: source 'api/1'"
+    assert data.text.splitlines()[1:] == ["", "onset       2026-09-21 14:14 UTC", "incident    ca978112"]
+    assert data.acknowledge == ""
+
+
+@pytest.mark.parametrize("name", ["a\r\nBcc: all@x", "a\x00\x1b[31m", "x" * 500, "\u2028"])
+def test_a_subject_is_one_short_line(name: str) -> None:
+    """Whatever a key is called, it adds no line and no control character to the subject."""
+    subject = _said(alert(key=(name,))).data.subject
+    assert subject.isprintable()
+    assert len(subject) <= 160
+
+
+@pytest.mark.parametrize(
+    ("series", "key", "shown"),
+    [("total", (), "total"), ("team", ("a",), "team 'a'"), ("feature+model", ("a", "b"), "feature 'a', model 'b'")],
+)
+def test_a_key_is_named_by_its_dimensions(series: str, key: tuple[str, ...], shown: str) -> None:
+    """Each value stands behind the name of its dimension."""
+    assert _said(alert(series=series, key=key)).data.subject == f"PAGE spike: {shown} (96.00 USD/h over usual)"
+
+
+@pytest.mark.parametrize("at", [-(2**63), 0, 2**63 - 1])
+def test_a_time_that_no_clock_says_stops_no_message(at: int) -> None:
+    """An alert with an impossible time is told all the same: the notifier must not end for it."""
+    said = _said(alert(evaluated_at=at, onset=at))
+    assert said.data.alert.evaluated_at == at
+    assert 2020 <= said.timestamp.year < 2100
+
+
+def test_a_webhook_can_be_read_back() -> None:
+    """The body is what the published schema says, with the alert's own line in it."""
+    said = _said(alert(severity="page"))
+    assert Notification.model_validate_json(said.model_dump_json()) == said
+    assert said.data.alert == alert(severity="page")
+
+
+def test_a_key_is_of_one_message() -> None:
+    """Incident, step and channel make the key; names that contain each other's parts do not collide."""
+    keys = [
+        idempotency_key("a", "warn", "ops"),
+        idempotency_key("a", "page", "ops"),
+        idempotency_key("a", "warn_resolved", "ops"),
+        idempotency_key("a", "warn", "dev"),
+        idempotency_key('a","warn', "warn", "ops"),
+    ]
+    assert len(set(keys)) == 5
+    assert all(key.isascii() and len(key) == 35 for key in keys)
+
+
+def test_the_signature_is_the_standards() -> None:
+    """Standard Webhooks' own example: its secret, id, time and body give its signature."""
+    secrets = read_secrets("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    body = b'{"test": 2432232314}'
+    signed = signature(secrets, message_id="msg_p5jXN8AQM9LWM0D4loKWxJek", at=1614265330, body=body)
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_two_secrets_sign_both() -> None:
+    """While a secret is replaced both sign, apart by a blank, and each as if alone."""
+    other = "whsec_" + "A" * 43 + "="
+    both = signature(read_secrets(f"{SECRET} {other}"), message_id="m", at=1, body=b"x")
+    alone = [signature(read_secrets(one), message_id="m", at=1, body=b"x") for one in (SECRET, other)]
+    assert both.split(" ") == alone
+
+
+@pytest.mark.parametrize("text", ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ", "whsec_" + "A" * 120])
+def test_a_weak_secret_is_refused(text: str) -> None:
+    """A secret is 24 to 64 bytes behind its prefix; the refusal says how to make one and does not show it."""
+    with pytest.raises(ValueError, match="openssl rand") as caught:
+        read_secrets(text)
+    assert not text or text not in str(caught.value).replace("whsec_ and", "").replace("whsec_$", "")
+    assert len(b64decode(SECRET[6:])) in range(24, 65)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "outcome"),
+    [
+        (200, {}, Outcome("sent")),
+        (204, {"retry-after": "5"}, Outcome("sent")),
+        (301, {}, Outcome("refused", "it answers 301 Moved Permanently")),
+        (400, {"retry-after": "5"}, Outcome("refused", "it answers 400 Bad Request")),
+        (408, {}, Outcome("failed", "it answers 408 Request Timeout")),
+        (410, {}, Outcome("refused", "it answers 410 Gone")),
+        (429, {"retry-after": "120"}, Outcome("failed", "it answers 429 Too Many Requests", 120.0)),
+        (
+            503,
+            {"retry-after": "Mon, 21 Sep 2026 14:15:00 GMT"},
+            Outcome("failed", "it answers 503 Service Unavailable", 60.0),
+        ),
+        (
+            503,
+            {"retry-after": "Mon, 21 Sep 2026 14:00:00 GMT"},
+            Outcome("failed", "it answers 503 Service Unavailable", 0.0),
+        ),
+        (500, {"retry-after": "soon"}, Outcome("failed", "it answers 500 Internal Server Error")),
+        (599, {"retry-after": "-1"}, Outcome("failed", "it answers 599")),
+    ],
+)
+def test_an_answer_means_sent_later_or_never(status: int, headers: dict[str, str], outcome: Outcome) -> None:
+    """2xx is sent; 408, 429 and 5xx are tried again, after the time that they ask for; all else is final."""
+    assert judge_answer(status, headers, now_ms=BEGIN * 1000) == outcome
+
+
+def test_waits_double_between_half_and_all() -> None:
+    """1 s, 2 s, 4 s to 5 min, of which chance takes up to half; never less than was asked for, up to an hour."""
+    least = most = None
+    waits = []
+    for _ in range(12):
+        least = after_failure(least, now_ms=0, chance=0.0)
+        most = after_failure(most, now_ms=0, chance=1.0)
+        waits.append((least.not_before_ms, most.not_before_ms))
+    assert waits[:4] == [(500, 1000), (1000, 2000), (2000, 4000), (4000, 8000)]
+    assert waits[-1] == (150_000, 300_000)
+    assert after_failure(None, now_ms=7, chance=0.0, asked_seconds=60).not_before_ms == 60_007
+    assert after_failure(None, now_ms=7, chance=0.0, asked_seconds=1e9).not_before_ms == 3_600_007
