@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from tests.loads import Load
 from tests.processes import running
 from tests.sinks import event
@@ -132,12 +133,23 @@ def uncommitted(settings: SinkSettings) -> int:
     points = [TopicPartition(spec.name, number) for spec in specs for number in range(spec.partitions)]
     consumer = Consumer({"bootstrap.servers": settings.kafka, "group.id": settings.sink_group})
     try:
-        told = {(p.topic, p.partition): consumer.get_watermark_offsets(p, timeout=10)[1] for p in points}
-        committed = {(p.topic, p.partition): max(p.offset, 0) for p in consumer.committed(points, timeout=10)}
+        told = {(p.topic, p.partition): _answered(partial(consumer.get_watermark_offsets, p))[1] for p in points}
+        standings = _answered(partial(consumer.committed, points))
     finally:
         consumer.close()
+    committed = {(p.topic, p.partition): max(p.offset, 0) for p in standings}
     ends = read_ends(settings, {partition: end for partition, end in told.items() if end})
     return sum(end - committed[partition] for partition, end in ends.items())
+
+
+def _answered(ask: Callable[..., Any]) -> Any:
+    """Ask a broker that may have come back a moment ago: for some seconds it leads nothing."""
+    for _ in range(20):
+        try:
+            return ask(timeout=10)
+        except KafkaException:
+            time.sleep(0.5)
+    return ask(timeout=10)
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from time import sleep
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, TopicPartition
 from tests.apache_kafka import ApacheKafka
+from tests.brokers import frozen
 from tests.loads import Load, send
 from tests.sink_runs import (
     books,
@@ -21,8 +22,10 @@ from tests.sink_runs import (
     uncommitted,
 )
 
-from spendgauge.schemas import ClickHouseSettings, KafkaSettings, topic_specs
+from spendgauge.schemas import ClickHouseSettings, KafkaSettings, SystemClock, topic_specs
 from spendgauge.schemas.kafka import connect_admin, create_topics, stream_ids
+from spendgauge.sinks.buffer import Partition, Place
+from spendgauge.sinks.consumer import Intake
 from spendgauge.sinks.migrate import migrate
 from spendgauge.sinks.settings import SinkSettings
 
@@ -117,3 +120,26 @@ def test_a_frozen_broker_is_waited_for(settings: SinkSettings, apache: ApacheKaf
         assert sink.is_alive()
         assert eventually(lambda: books(settings) == expected(load))
         assert eventually(lambda: uncommitted(settings) == 0)
+
+
+def test_a_commit_does_not_wait_for_a_frozen_broker(apache: ApacheKafka, settings: SinkSettings) -> None:
+    """A sink that asks for a commit turns its loop on while the broker is silent, and hears of it afterwards."""
+    produce(settings, settings.topics.usage, now_event(1))
+    intake = Intake(settings, on_revoke=lambda *_: None, clock=SystemClock())
+    try:
+        read: dict[Partition, list[Message]] = {}
+        assert eventually(lambda: bool(read.update(intake.read(records=10, timeout_seconds=0.1)) or read))
+        places = {at: Place(intake.stream_of(at[0]), (messages[-1].offset() or 0) + 1) for at, messages in read.items()}
+        with frozen(apache, 0):
+            began = SystemClock().monotonic()
+            assert not intake.commit(places)
+            assert SystemClock().monotonic() - began < 1
+
+        def is_committed() -> bool:
+            intake.await_commit(0.1)
+            return intake.commit({})
+
+        assert eventually(is_committed)
+    finally:
+        intake.close()
+    assert uncommitted(settings) == 0

@@ -25,6 +25,10 @@ _HEARTBEAT_MS: Final = 1000
 """A sink hears with its next heartbeat that another came or went: until then nobody reads those partitions."""
 
 _AGAIN_SECONDS: Final = 1.0
+_UNANSWERED_SECONDS: Final = 30.0
+"""After so long a commit is asked for again: librdkafka may lose one when its broker goes."""
+
+_POSITIONS_SECONDS: Final = 30.0
 _COMPLAIN_SECONDS: Final = 10.0
 _MOVED: Final = frozenset(
     (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError._AUTO_OFFSET_RESET)
@@ -102,7 +106,11 @@ class Intake:
         self._paused = False
         self._pending: dict[Partition, Place] = {}
         self._commit_at = self._complain_at = clock.monotonic()
-        options = consumer_options(settings) | {"error_cb": self._complain, "stats_cb": self._hear_statistics}
+        options = consumer_options(settings) | {
+            "error_cb": self._complain,
+            "on_commit": self._hear_commit,
+            "stats_cb": self._hear_statistics,
+        }
         self._consumer = Consumer(options, logger=_silent_logger())
         self._consumer.subscribe(self._topics, on_assign=self._assign, on_revoke=self._revoke, on_lost=self._lose)
 
@@ -136,20 +144,26 @@ class Intake:
             self._paused = paused
 
     def commit(self, positions: Positions) -> bool:
-        """Commit what is still assigned; whether all is committed. What is not, is tried again with the next call."""
+        """Ask the group to commit what is still assigned; whether all of it is. What is not, is asked for again.
+
+        It does not wait: librdkafka's commit that does may do so for ever where a broker goes at the wrong moment. The
+        answer is heard while records are read.
+        """
         self._pending = committable({**self._pending, **positions}, assigned=self._assigned, stream_of=self.stream_of)
         if not self._pending or (not positions and self._clock.monotonic() < self._commit_at):
             return not self._pending
         points = [TopicPartition(*at, place.offset, metadata=place.stream) for at, place in self._pending.items()]
+        self._commit_at = self._clock.monotonic() + _UNANSWERED_SECONDS
         try:
-            self._consumer.commit(offsets=points, asynchronous=False)
+            self._consumer.commit(offsets=points, asynchronous=True)
         except KafkaException as error:
-            _log.warning("commit failed; it will be tried again", reason=error.args[0].str())
-            self._commit_at = self._clock.monotonic() + _AGAIN_SECONDS
-            return False
-        self._committed |= {partition: place.offset for partition, place in self._pending.items()}
-        self._pending.clear()
-        return True
+            self._ask_again(error.args[0])
+        return False
+
+    def await_commit(self, timeout_seconds: float) -> None:
+        """Wait for the group's answer, and read nothing."""
+        self.hold(paused=True)
+        self._consumer.poll(timeout_seconds)
 
     def standing(self) -> Standing:
         """Say how far each partition is, as far as the broker has told."""
@@ -169,11 +183,7 @@ class Intake:
 
     def _assign(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self._refresh_streams()
-        try:
-            points = starting_points(consumer.committed(list(partitions), timeout=_TIMEOUT_SECONDS), self.stream_of)
-        except KafkaException as error:
-            _log.warning("the committed positions cannot be read", reason=error.args[0].str())
-            points = list(partitions)
+        points = starting_points(self._where_the_group_stopped(consumer, partitions), self.stream_of)
         consumer.assign(points)
         self._assigned = {(p.topic, p.partition) for p in partitions}
         self._next = {}
@@ -181,6 +191,20 @@ class Intake:
         self._assignments += 1
         self._paused = False
         _log.info("partitions assigned", partitions=len(partitions))
+
+    def _where_the_group_stopped(
+        self, consumer: Consumer, partitions: Sequence[TopicPartition]
+    ) -> list[TopicPartition]:
+        """Ask for a while, as a broker that comes back does not know its groups at once; then librdkafka is to ask."""
+        deadline = self._clock.monotonic() + _POSITIONS_SECONDS
+        while True:
+            try:
+                return list(consumer.committed(list(partitions), timeout=_TIMEOUT_SECONDS))
+            except KafkaException as error:
+                if self._clock.monotonic() >= deadline:
+                    _log.warning("the committed positions cannot be read", reason=error.args[0].str())
+                    return list(partitions)
+            self._clock.sleep(_AGAIN_SECONDS)
 
     def _revoke(self, consumer: Consumer, partitions: Sequence[TopicPartition]) -> None:
         self._let_go(consumer, partitions, lost=False)
@@ -194,6 +218,7 @@ class Intake:
             self._assigned -= gone
         self._on_revoke(gone, lost)
         self._assigned -= gone
+        self._pending = {partition: place for partition, place in self._pending.items() if partition not in gone}
         consumer.unassign()
 
     def _points(self) -> list[TopicPartition]:
@@ -205,6 +230,22 @@ class Intake:
             raise UnavailableError(f"the Kafka consumer cannot go on: {error.str()}; start the sink again")
         _log.warning("the broker reports an error", reason=error.str())
         return error.code() in _MOVED
+
+    def _hear_commit(self, error: KafkaError | None, points: Sequence[TopicPartition]) -> None:
+        failed = error or next((point.error for point in points if point.error), None)
+        if failed is not None:
+            self._ask_again(failed)
+            return
+        for point in points:
+            partition = point.topic, point.partition
+            if partition in self._assigned:
+                self._committed[partition] = point.offset
+            if partition in self._pending and self._pending[partition].offset <= point.offset:
+                del self._pending[partition]
+
+    def _ask_again(self, error: KafkaError) -> None:
+        _log.warning("commit failed; it will be tried again", reason=error.str())
+        self._commit_at = self._clock.monotonic() + _AGAIN_SECONDS
 
     def _complain(self, error: KafkaError) -> None:
         """Say that the broker does not answer, now and then."""

@@ -190,7 +190,7 @@ class _Sink:
                 return
             self._settle(wait_seconds=left)
         while not self._intake.commit({}) and self._clock.monotonic() < deadline:
-            self._clock.sleep(_POLL_SECONDS)
+            self._intake.await_commit(_POLL_SECONDS)
 
     def close(self) -> None:
         """Leave the group; what is still on its way is not committed."""
@@ -228,6 +228,7 @@ class _Sink:
         try:
             written = self._on_its_way[0].result(timeout=wait_seconds)
         except TimeoutError:
+            self._intake.commit({})
             return
         self._on_its_way.popleft()
         self._intake.commit(written.positions)
