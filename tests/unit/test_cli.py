@@ -20,6 +20,7 @@ from spendgauge.schemas import ClickHouseSettings, KafkaSettings, logs
 
 COMMANDS = (
     *("up", "down", "status", "demo", "simulate", "replay", "emit", "report", "sql", "tail", "reconcile"),
+    "rehearse",
     *("worker", "sink", "store", "migrate", "topics create", "gateway", "gateway key"),
     *(f"alerts {name}" for name in ("list", "tail", "ack", "silence", "silences", "unsilence")),
     "quotas",
@@ -107,6 +108,8 @@ def test_help_needs_nothing_heavy() -> None:
         ("tail", "nothing"),
         ("replay",),
         ("reconcile", "--since", "yesterday"),
+        ("rehearse",),
+        ("rehearse", "--simulate", "--stored"),
         ("--no-such-option",),
         ("--log-level", "loud", "status"),
     ],
@@ -130,6 +133,15 @@ def test_a_wrong_column_is_said(run: Run, tmp_path: Path) -> None:
 def test_a_wrong_runaway_is_said(run: Run) -> None:
     """An agent that the simulation does not have is named, with those that it has, before anything is sent."""
     assert_sentence(run("simulate", "--runaway", "nobody"), "'nobody' is no agent of the simulation", "coder")
+
+
+def test_limits_that_cannot_be_tried_are_said(run: Run, tmp_path: Path) -> None:
+    """A file of budgets that is not there, or is wrong, is one sentence before anything is judged."""
+    assert_sentence(run("rehearse", "--simulate", "--budgets", "no.toml"), "no.toml", "cannot be read")
+    budgets = tmp_path / "budgets.toml"
+    budgets.write_text("[[budget]]\nname = 'x'\nusd = -1\n", encoding="utf-8")
+    assert_sentence(run("rehearse", "--simulate", "--budgets", str(budgets)), "budget 'x'", "usd")
+    assert_sentence(run("rehearse", "no.csv"), "no.csv cannot be read: No such file or directory")
 
 
 def test_a_missing_file_is_said(run: Run) -> None:

@@ -80,7 +80,8 @@ class RunawayCalls:
     def none(cls) -> Self:
         """Nobody runs away."""
         world = load_world()
-        nothing = Sessions(*(np.array([], kind) for kind in (np.int64, np.float64, np.int64, np.float64)))
+        whole, broken = np.array([], np.int64), np.array([], np.float64)
+        nothing = Sessions(whole, broken, turns=whole, gap_seconds=broken)
         return cls(world, unfold(np.random.default_rng(0), world, nothing))
 
     def of_day(self, day: int) -> Self:

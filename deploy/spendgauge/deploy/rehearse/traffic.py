@@ -1,6 +1,6 @@
 """Over what is rehearsed? Exactly one of: files, ClickHouse, simulated days; as lines, minute by minute."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,7 +39,7 @@ class Traffic:
     lines: Iterator[pl.DataFrame]
 
 
-def simulated_traffic(asked: Simulated, *, series: Iterable[str], book: PriceBook, now_ms: int) -> Traffic:
+def simulated_traffic(asked: Simulated, *, series: Collection[str], book: PriceBook, now_ms: int) -> Traffic:
     """Simulate the days before the last midnight, UTC.
 
     Raises ``ConfigurationError``.
@@ -54,7 +54,7 @@ def simulated_traffic(asked: Simulated, *, series: Iterable[str], book: PriceBoo
     return Traffic(f"{days} of simulated traffic", asked.days * 1440, lines)
 
 
-def filed_traffic(asked: Filed, *, series: Iterable[str], book: PriceBook) -> Traffic:
+def filed_traffic(asked: Filed, *, series: Collection[str], book: PriceBook) -> Traffic:
     """Read files, whatever the order of their rows; say on stderr which lines are no events.
 
     Raises ``ConfigurationError``.
@@ -71,7 +71,7 @@ def filed_traffic(asked: Filed, *, series: Iterable[str], book: PriceBook) -> Tr
     return Traffic(", ".join(path.name for path in paths), span_ms // 60_000 + 1, iter([lines]))
 
 
-def stored_traffic(asked: Stored, where: Where, *, series: Iterable[str], now_ms: int) -> Traffic:
+def stored_traffic(asked: Stored, where: Where, *, series: Collection[str], now_ms: int) -> Traffic:
     """Ask ClickHouse for the rates of whole minutes that are over.
 
     Raises ``ConfigurationError`` where there are none.
