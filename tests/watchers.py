@@ -1,14 +1,16 @@
 """How is a watcher run for a test? As a process that ends with the test, with a judge that anybody can check by hand.
 
-``python -m tests.watchers cap`` runs one with the judge below; ``python -m tests.watchers all`` with spendgauge's own.
+``python -m tests.watchers cap`` runs one with the judge below, with ``all`` one with spendgauge's own judges. A second
+word names the moment at which it kills itself, or stops as if its machine slept.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
@@ -20,12 +22,15 @@ from spendgauge.deploy.stack_spawn import spawn_command
 from spendgauge.schemas import KafkaSettings
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
+from spendgauge.streams.emitter import Emitter
+from spendgauge.streams.rates import Record
 from spendgauge.streams.watching import Configuration, Entry, KeptEntries, Verdict
+from spendgauge.streams.watching.keeping import Keeper
 
 __all__ = ["CapJudge", "running_watcher"]
 
 CAP: Final = PICODOLLARS_PER_USD
-_SESSION_SECONDS: Final = 3
+_SESSION_SECONDS: Final = 2
 _CLOSED: Final = b'["cap-closed"]'
 _SAVED_EVERY: Final = 5
 
@@ -166,15 +171,38 @@ def _alert(user: str, state: str, onset: int, minute: int) -> Alert:
     )
 
 
+def _break(moment: str) -> None:
+    """Make this process end, or sleep, at a moment: in the middle of its first entries, or around its first alerts."""
+    emit, prove = Emitter.emit, Keeper.prove
+    number = signal.SIGSTOP if moment == "asleep" else signal.SIGKILL
+
+    def emit_and_die(self: Emitter, topic: str, schema: str, records: Sequence[Record], **named: Any) -> bool:
+        if len(records) > 1 and moment == {"cost.watch": "amid entries", "cost.alerts": "amid alerts"}.get(topic):
+            emit(self, topic, schema, records[: len(records) // 2], **named)
+            os.kill(os.getpid(), number)
+        done = emit(self, topic, schema, records, **named)
+        if records and topic == "cost.alerts" and moment == "after alerts":
+            os.kill(os.getpid(), number)
+        return done
+
+    def sleep_and_prove(self: Keeper, partitions: Collection[int]) -> tuple[set[int], bool]:
+        if partitions and moment == "asleep":
+            Keeper.prove = prove  # type: ignore[method-assign]  # it sleeps once
+            os.kill(os.getpid(), number)
+        return prove(self, partitions)
+
+    Emitter.emit, Keeper.prove = emit_and_die, sleep_and_prove  # type: ignore[method-assign]  # that is the accident
+
+
 @contextmanager
 def running_watcher(
-    kafka: KafkaSettings, judges: str = "cap", *, errors: int = subprocess.DEVNULL, **settings: Any
+    kafka: KafkaSettings, *words: str, errors: int = subprocess.DEVNULL, **settings: Any
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a watcher; other settings by their names."""
+    """Run a watcher with these words (none: ``cap``); other settings by their names."""
     own = {f"SPENDGAUGE_{name.upper()}": str(value) for name, value in settings.items()}
     session = {"SPENDGAUGE_SESSION_TIMEOUT_SECONDS": str(_SESSION_SECONDS)}
     with subprocess.Popen(
-        spawn_command((sys.executable, "-m", "tests.watchers", judges)),
+        spawn_command((sys.executable, "-m", "tests.watchers", *(words or ("cap",)))),
         env={**os.environ, **kafka.environment(), **session, **own},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -191,4 +219,5 @@ if __name__ == "__main__":
     from spendgauge.streams.watching.app import create_watcher
     from spendgauge.streams.watching.settings import WatcherSettings
 
+    _break(sys.argv[2] if len(sys.argv) > 2 else "")
     run_app(create_watcher(WatcherSettings.from_environment(), [CapJudge()] if sys.argv[1] == "cap" else None))
