@@ -265,13 +265,15 @@ class WatchAgent:
             await self._save()
 
     async def _save(self) -> None:
+        # what is absorbed while this is written is not in it
+        absorbed = {holding.partition: holding.horizon.position for holding in self.holdings}
         saved: Saved = await self._in(self._judging, self._bench.save)
         ours = {holding.partition: holding for holding in self.holdings}
         entries = {partition: own for partition, (own, _) in saved.items() if partition in ours}
         kept = await self._in(self._writing, self._herald.keep, entries)
         await self._lose(entries.keys() - kept)
         for partition in kept:
-            ours[partition].settle(saved[partition][1])
+            ours[partition].settle(saved[partition][1], up_to=absorbed.get(partition, 0))
 
     def _told(self, alerts: Sequence[Alert]) -> None:
         self._on_told(alerts, self._clock.now_ms())

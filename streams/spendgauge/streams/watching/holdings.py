@@ -36,9 +36,14 @@ class Holding:
         self.closed = until
         return minutes
 
-    def settle(self, read_from: int | None) -> None:
-        """Let the chunks be committed whose lines are all of minutes before this one; None: none of them."""
-        while self._receipts and _is_before(self._receipts[0][0], read_from):
+    def settle(self, read_from: int | None, *, up_to: int) -> None:
+        """Let the chunks be committed whose lines are all of minutes before this one; None: none of them.
+
+        ``up_to``: the offset up to which lines were absorbed when that was said.
+        """
+        while self._receipts and self._receipts[0][1].next_offset <= up_to:
+            if not _is_before(self._receipts[0][0], read_from):
+                return
             self._receipts.popleft()[1].settle()
 
 
