@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from spendgauge.schemas.prices.freshness import price_data
 from spendgauge.streams.alerting.judge import SpikeJudge
+from spendgauge.streams.budgets import BudgetJudge
 from spendgauge.streams.rules.judge import RuleJudge
 from spendgauge.streams.watching.judge import Judge
 
@@ -12,4 +13,4 @@ __all__ = ["make_judges"]
 
 def make_judges() -> Sequence[Judge]:
     """Make all judges that spendgauge has."""
-    return SpikeJudge(), RuleJudge(prices=price_data())
+    return SpikeJudge(), BudgetJudge(), RuleJudge(prices=price_data())
