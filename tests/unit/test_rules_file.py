@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from tests.pages import pages
 
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.streams.rules import KINDS, parse_rules
@@ -76,6 +77,15 @@ def test_a_series_that_is_not_usual_is_noted() -> None:
     )
 
 
+def test_the_pages_file_can_be_used() -> None:
+    """What docs/rules.md shows is read without a remark, and each of its rules is there."""
+    page = next(page for page in pages() if page.name == "docs/rules.md")
+    (text,) = (block.text for block in page.blocks() if block.language == "toml")
+    found = parse_rules(text)
+    assert {rule.kind for rule in found.rules} == {"threshold", "error_rate", "unpriced", "no_data", "price_age"}
+    assert (found.spikes, found.notes) == (SpikeParameters(), ())
+
+
 def _rule(more: str, kind: str = "threshold") -> str:
     return f'[[rule]]\nname = "x"\nkind = "{kind}"\n{more}'
 
@@ -123,7 +133,7 @@ def _rule(more: str, kind: str = "threshold") -> str:
         ),
         (_rule("warn = 1\nkey = ['a']"), "rule 'x': key ['a'] must have a value (or *) for each of []."),
         (_rule("warn = 1\nseries = 'house'"), "rule 'x': 'house' in the series 'house:60' is no dimension of an event"),
-        (_rule("warn = 1\nseries = 'team,agent'"), "rule 'x': series = 'team,agent' must be one, as feature+model."),
+        (_rule("warn = 1\nseries = 'team,agent'"), "rule 'x': series = 'team,agent' must be one, as in team."),
         (
             _rule("warn = 101", "error_rate"),
             "rule 'x': a share of more than 100 per cent is never reached; write fewer.",

@@ -224,9 +224,11 @@ def test_a_star_stands_for_each_value_that_is_given(key: str, covered: list[int]
 
 
 def test_a_rule_that_everybody_breaks_raises_a_thousand_alarms_and_no_more() -> None:
-    """The highest come first; the others have their turn when those are over."""
+    """Those that are highest over their line come first."""
     office = Office('[[rule]]\nname = "r"\nkind = "threshold"\nseries = "user_id"\nminutes = 1\nwarn = 1\npage = 9')
-    many = {("user_id", (f"u{n}",)): {"cost": USD * (9 if n >= 1190 else 1)} for n in range(1200)}
+    many: dict[SpikeKey, dict[str, int]] = {
+        ("user_id", (f"u{n}",)): {"cost": USD * (9 if n >= 1190 else 1)} for n in range(1200)
+    }
     office.pass_by(many)
     assert len(office.sent) == 1000
     assert sum(alert.severity == "page" for alert in office.sent) == 10

@@ -18,7 +18,7 @@
     desk         one partition: its minutes are closed, judged, and taken over
     judge        all partitions of a worker
 
-Pure: no clock, no I/O. See ``docs/rules.md``.
+Pure: no clock, no I/O (but a warning in the log of a rule that may see nothing). See ``docs/rules.md``.
 """
 
 from spendgauge.streams.rules.file import RulesFile, parse_rules

@@ -80,14 +80,14 @@ def parse_rules(text: str, *, name: str = "rules.toml", kinds: Mapping[str, type
 
 def _note(name: str, rule: Rule) -> str:
     if not set(rule.series).isdisjoint(",: "):
-        raise ConfigurationError(f"{name}, rule {rule.name!r}: series = {rule.series!r} must be one, as feature+model.")
+        raise ConfigurationError(f"{name}, rule {rule.name!r}: series = {rule.series!r} must be one, as in team.")
     try:
         parse_series(f"{rule.series}:{_MINUTE}")
     except ConfigurationError as error:
         raise ConfigurationError(f"{name}, rule {rule.name!r}: {error}.") from None
     return (
-        f"{name}, rule {rule.name!r}: {rule.series} is not one of the usual series, so it sees nothing unless the rates "
-        f"workers' SPENDGAUGE_SERIES has it, with panes that make up a minute, as in {rule.series}:60."
+        f"{name}, rule {rule.name!r}: {rule.series} is not one of the usual series, so it sees nothing unless the "
+        f"rates workers' SPENDGAUGE_SERIES has it, with panes that make up a minute, as in {rule.series}:60."
     )
 
 

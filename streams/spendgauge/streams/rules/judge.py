@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
+import structlog
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.prices.freshness import PriceData
@@ -13,6 +14,8 @@ from spendgauge.streams.rules.rule import Rule
 from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Verdict
 
 __all__ = ["RuleJudge"]
+
+_log = structlog.get_logger(__name__)
 
 
 class RuleJudge:
@@ -26,11 +29,6 @@ class RuleJudge:
         self._file = parse_rules("", kinds=kinds)
 
     @property
-    def notes(self) -> Sequence[str]:
-        """What may be wrong with the rules, a sentence each."""
-        return self._file.notes
-
-    @property
     def series(self) -> Collection[str]:
         """Those of the rules that look at lines."""
         return {rule.series for rule in self._file.rules if rule.looks}
@@ -39,6 +37,8 @@ class RuleJudge:
         """Go by this file; raises ``ConfigurationError``, and goes by the old one then."""
         before, self._file = self._file.rules, parse_rules(configuration.rules, kinds=self._kinds)
         if self._file.rules != before:
+            for note in self._file.notes:
+                _log.warning("a rule may see nothing", note=note)
             for desk in self._desks.values():
                 desk.reload(self._file.rules)
 
