@@ -1,6 +1,7 @@
 """Do the tables of alerts and refusals keep each thing once, and do their views say what is up?"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
@@ -10,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from tests.sinks import NOW_MS, alert, chunk, quota_refusal, store
 
+from spendgauge.deploy.alerts.ended import resolve_alerts
 from spendgauge.insights.incidents import fetch_incidents, incidents_of
 from spendgauge.insights.periods import Period
 from spendgauge.schemas import ClickHouseSettings
@@ -25,11 +27,16 @@ BOOK = PriceBook.load()
 
 
 @pytest.fixture(scope="module")
-def migrated(embedded_clickhouse: str) -> Iterator[Client]:
+def migrated_at(embedded_clickhouse: str) -> ClickHouseSettings:
+    """Where this module's database is."""
+    return ClickHouseSettings(clickhouse=f"{embedded_clickhouse.replace('//', '//default@')}/test_alerts")
+
+
+@pytest.fixture(scope="module")
+def migrated(migrated_at: ClickHouseSettings) -> Iterator[Client]:
     """One migrated database for this module."""
-    settings = ClickHouseSettings(clickhouse=f"{embedded_clickhouse.replace('//', '//default@')}/test_alerts")
-    migrate(settings)
-    client = connect(settings)
+    migrate(migrated_at)
+    client = connect(migrated_at)
     yield client
     client.command("DROP DATABASE test_alerts SYNC")
     client.close()
@@ -132,6 +139,17 @@ def test_alerts_that_belong_together_are_one_incident(database: Client) -> None:
     assert rows(database, query) == [("a", "page", ["a-1"], NOW, None, 2, 1, Decimal(5), "more"), other]
     say(database, step(8, "resolved", "b", severity="page", **child), first=9)
     assert rows(database, query) == [("a", "page", ["a-1"], NOW, NOW + 480, 2, 0, Decimal(5), "more"), other]
+
+
+def test_what_a_lost_broker_left_up_is_resolved(database: Client, migrated_at: ClickHouseSettings) -> None:
+    """Alerts of streams that ended are over, with the money they came to; those of others stay up; once."""
+    gone, here = (replace(chunk("cost.alerts", step(0, "raised", name)), stream=f"{name}:1") for name in ("a", "b"))
+    store(database, [gone, here], book=BOOK)
+    assert resolve_alerts(migrated_at, ["a:1", "none:1"]) == 1
+    assert resolve_alerts(migrated_at, ["a:1", "none:1"]) == 0
+    assert rows(database, "SELECT alert_id FROM alerts_now") == [("b",)]
+    over = rows(database, "SELECT resolved_at > raised_at, message FROM incidents WHERE incident_id = 'a'")
+    assert over == [(1, "agent 'a-1' spends much.")]
 
 
 def test_an_incident_has_one_short_name(database: Client) -> None:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from tests.loads import Load, send
+from tests.sink_runs import produce
+from tests.sinks import alert
 from tests.stacks import RunningStack, running_stack, until
 
 from spendgauge.deploy.stack_state import find_running, load_state
@@ -97,7 +99,7 @@ def test_what_was_stored_outlives_stops_and_kills(tmp_path: Path) -> None:
 
     Ctrl-C right after a burst stores the burst first. No process outlives a killed supervisor, and the books of what
     reached ClickHouse balance. A broker that died, and its topics with it, is said and replaced, and what is sent then
-    is counted beside what was stored.
+    is counted beside what was stored; alerts that were up are not for ever.
     """
     load = a_load(2)
     with running_stack(tmp_path) as stack:
@@ -107,6 +109,8 @@ def test_what_was_stored_outlives_stops_and_kills(tmp_path: Path) -> None:
     with running_stack(tmp_path) as stack:
         assert books(stack) == {expected(load)}
         pids = [c.process.pid for c in stack.state.children if c.process]
+        produce(stack.kafka, stack.kafka.topics.alerts, alert())
+        until(lambda: stack.sql("SELECT alert_id FROM alerts_now") == "spike:a-1")
         send(stack.kafka, load.lines(50_000, spread_ms=60_000), per_record=[1])
         until(lambda: stack.sql("SELECT count() > 20000 FROM usage") == "1")
         stack.process.kill()
@@ -114,7 +118,7 @@ def test_what_was_stored_outlives_stops_and_kills(tmp_path: Path) -> None:
         until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), 5)
     assert find_running(tmp_path) is None
     with running_stack(tmp_path) as stack:
-        assert len(books(stack)) == 1
+        assert (len(books(stack)), stack.sql("SELECT count() FROM alerts_now")) == (1, "0")
         stored = int(stack.sql("SELECT count() FROM usage"))
         assert 20_000 < stored <= 70_000
         stack.kill("broker")

@@ -17,6 +17,7 @@ lost, and that is said.
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from spendgauge.deploy.alerts.ended import resolve_alerts
 from spendgauge.deploy.stack_children import Child
 from spendgauge.deploy.stack_health import KafkaWatch, http_answers
 from spendgauge.deploy.stack_plan import StackPlan
@@ -57,6 +58,7 @@ class Rounds:
         self._watch = KafkaWatch(plan.kafka)
         self._has_topics = self._has_tables = self._is_settled = False
         self._ledger = StreamLedger(plan.data / "streams.json")
+        self._alerts_ledger = StreamLedger(plan.data / "alert_streams.json")
         self._next_check = 0.0
         self._misses: dict[str, int] = {}
         self._unstored: int | None = None
@@ -143,12 +145,17 @@ class Rounds:
         if self._is_settled or not (self._has_topics and self._has_tables):
             return
         if self.broker is not None:
-            usage = self._plan.kafka.topics.usage
-            running = stream_ids(self._plan.kafka, [usage], block_offsets=self._plan.block_offsets)[usage]
-            ended = self._ledger.begin(running)
+            topics = self._plan.kafka.topics
+            running = stream_ids(
+                self._plan.kafka, [topics.usage, topics.alerts], block_offsets=self._plan.block_offsets
+            )
+            ended = self._ledger.begin(running[topics.usage])
             if replaced := settle_streams(self._plan.clickhouse, ended):
                 self._say(f"{replaced} contributions of an earlier broker were brought in line with the stored events")
             self._ledger.forget(ended)
+            unwatched = self._alerts_ledger.begin(running[topics.alerts])
+            resolve_alerts(self._plan.clickhouse, unwatched)
+            self._alerts_ledger.forget(unwatched)
         self._is_settled = True
 
     def _on_death(self, child: Child, code: int | None) -> None:
