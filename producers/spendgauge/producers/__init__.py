@@ -23,6 +23,7 @@ from spendgauge.producers.totals import ModelTotals, UsageTotals
 if TYPE_CHECKING:
     from spendgauge.producers.adapters.estimates import estimate_tokens
     from spendgauge.producers.cost import CallCost, calculate_cost
+    from spendgauge.producers.quotas import QuotaExceeded, QuotaGuard, create_guard
     from spendgauge.producers.wrappers import track
 
 __all__ = [
@@ -37,11 +38,14 @@ __all__ = [
     "ProducerSettings",
     "ProducerStats",
     "PseudonymSettings",
+    "QuotaExceeded",
+    "QuotaGuard",
     "RecordingProducer",
     "UsageEmitter",
     "UsageProducer",
     "UsageTotals",
     "calculate_cost",
+    "create_guard",
     "create_producer",
     "estimate_tokens",
     "pseudonym",
@@ -51,7 +55,10 @@ __all__ = [
 
 _HOMES: Final = {
     "CallCost": "cost",
+    "QuotaExceeded": "quotas",
+    "QuotaGuard": "quotas",
     "calculate_cost": "cost",
+    "create_guard": "quotas",
     "estimate_tokens": "adapters.estimates",
     "track": "wrappers",
 }

@@ -73,6 +73,6 @@ def connect_client(settings: DeliverySettings, on_error: ErrorCallback) -> Clien
         raise ConfigurationError(f"the Kafka options cannot be used: {error}") from None
 
 
-def keep_for_ever(client: Client) -> None:
+def keep_for_ever(client: object) -> None:
     """Make sure that a client is never destroyed, not even when the interpreter ends."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(client))

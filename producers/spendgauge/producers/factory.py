@@ -10,7 +10,7 @@ from spendgauge.producers.producer import UsageProducer
 from spendgauge.producers.settings import ProducerSettings
 from spendgauge.schemas.settings import EnvironmentSettings
 
-__all__ = ["create_producer"]
+__all__ = ["create_producer", "is_disabled"]
 
 
 class _Switch(EnvironmentSettings):
@@ -23,6 +23,11 @@ def create_producer(**fields: Any) -> UsageEmitter:
     Where ``SPENDGAUGE_DISABLED`` is 1 it is a ``NullProducer`` that says so once, and nothing else needs to be set.
     Raises ``ConfigurationError`` where a setting cannot work; a broker that is away is no error.
     """
-    if _Switch.from_environment().disabled:
+    if is_disabled():
         return NullProducer("SPENDGAUGE_DISABLED is set")
     return UsageProducer(ProducerSettings.from_environment(**fields))
+
+
+def is_disabled() -> bool:
+    """Say whether ``SPENDGAUGE_DISABLED`` is set: nothing is sent, and nothing is refused."""
+    return _Switch.from_environment().disabled

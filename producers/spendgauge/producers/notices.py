@@ -1,7 +1,7 @@
 """What does a producer say when something goes wrong? One log line per kind and minute, with the count."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,15 +27,18 @@ class Notices:
 
     def __init__(self, monotonic: Callable[[], float], *, interval_seconds: float = 60.0, **bound: Any) -> None:
         self._monotonic = monotonic
-        self._interval_seconds = interval_seconds
+        self.interval_seconds = interval_seconds
         self._bound = bound
-        self._held: dict[str, _Held] = {}
+        self._held: dict[tuple[str, Hashable], _Held] = {}
 
-    def report(self, what: str, /, count: int = 1, **details: Any) -> None:
-        """Log ``what`` with the count, or keep it for the line that is due when the interval is over."""
-        held = self._held.get(what)
+    def report(self, what: str, /, count: int = 1, *, about: Hashable = None, **details: Any) -> None:
+        """Log ``what`` with the count, or keep it for the line that is due when the interval is over.
+
+        What is ``about`` different things is of different kinds.
+        """
+        held = self._held.get((what, about))
         if held is None:
-            self._held[what] = _Held(self._monotonic())
+            self._held[what, about] = _Held(self._monotonic())
             self._say(what, count, details)
             return
         held.count += count
@@ -43,22 +46,25 @@ class Notices:
         self.say_due()
 
     def say_due(self) -> None:
-        """Log what has been kept for an interval."""
+        """Log what has been kept for an interval; what did not happen again in it would be said at once, as if new."""
         now = self._monotonic()
-        for what, held in list(self._held.items()):
-            if held.count and now - held.said_at >= self._interval_seconds:
-                self._release(what, held, now)
+        for kind, held in list(self._held.items()):
+            if now - held.said_at >= self.interval_seconds:
+                if held.count:
+                    self._release(kind[0], held, now)
+                else:
+                    self._held.pop(kind, None)
 
     def say_all(self) -> None:
         """Log everything that was kept: nothing is left unsaid at the end."""
-        for what, held in list(self._held.items()):
+        for (what, _), held in list(self._held.items()):
             if held.count:
                 self._release(what, held, self._monotonic())
 
     @property
     def seconds_until_due(self) -> float | None:
         """How long until a kept line is due; None where nothing is kept."""
-        due = [held.said_at + self._interval_seconds for held in self._held.values() if held.count]
+        due = [held.said_at + self.interval_seconds for held in self._held.values() if held.count]
         return max(0.0, min(due) - self._monotonic()) if due else None
 
     def _release(self, what: str, held: _Held, now: float) -> None:

@@ -1,0 +1,54 @@
+"""What does a call hold of its quotas, from its beginning until it is known what it cost?"""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from spendgauge.producers.quotas.amounts import Money, Usages, cost_of, picodollars_up
+from spendgauge.producers.quotas.ledger import Hold
+from spendgauge.producers.quotas.verdict import FINE, QuotaVerdict
+
+if TYPE_CHECKING:
+    from spendgauge.producers.quotas.checks import QuotaChecks
+
+__all__ = ["QuotaCall"]
+
+
+class QuotaCall:
+    """One call that is checked when its block begins; what ``QuotaChecks.reserve`` gives."""
+
+    def __init__(self, checks: "QuotaChecks", who: Mapping[str, str], picodollars: int, tokens: int) -> None:
+        self.verdict: QuotaVerdict = FINE
+        """What was said when the block began: whether a limit is reached that does not stop it."""
+        self._checks = checks
+        self._asked = (who, picodollars, tokens)
+        self._holds: list[Hold] = []
+        self._picodollars: int | None = None
+        self._tokens: int | None = None
+
+    def spent(self, usage: Usages | None = None, /, *, usd: Money | None = None, tokens: int | None = None) -> None:
+        """Say what the call has cost: by what it used (as adapters give it), or in USD, in tokens, or both.
+
+        What is not said, or has no price, stays at its estimate. Said again, the last word counts.
+        Raises ``InvalidEventError`` where a usage breaks a rule of ``UsageEvent``.
+        """
+        if usage is not None:
+            self._picodollars, self._tokens = cost_of(usage, self._checks.settings.prices)
+        if usd is not None:
+            self._picodollars = picodollars_up(usd)
+        if tokens is not None:
+            self._tokens = tokens
+
+    def __enter__(self) -> Self:
+        """Check the call; raises ``QuotaExceeded`` or ``QuotaUnknown`` where it may not be made."""
+        self.verdict, self._holds = self._checks.begin(*self._asked)
+        if not self.verdict.allowed:
+            raise self.verdict.error()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Hold what the call has cost, until it is known to be spent."""
+        holds, self._holds = self._holds, []
+        self._checks.end(holds, self._picodollars, self._tokens)

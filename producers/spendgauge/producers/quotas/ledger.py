@@ -1,0 +1,133 @@
+"""How does each quota stand for one call? What is spent by all, and what this process holds of it."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from spendgauge.producers.quotas.accounts import Account
+from spendgauge.producers.quotas.board import Board
+from spendgauge.producers.quotas.index import Matches, Quota, Standing
+from spendgauge.producers.quotas.settings import QuotaSettings
+
+__all__ = ["Hold", "Ledger", "Seen"]
+
+
+class Seen(NamedTuple):
+    """How one quota stands for one call, in picodollars or tokens."""
+
+    quota: Quota
+    key: tuple[str, ...]
+    spent: int
+    held: int
+    resets_at_ms: int | None
+
+    def is_beyond(self, limit: int | None, estimate: int) -> bool:
+        """Whether a limit is reached, or the call would go beyond it."""
+        total = self.spent + self.held
+        return limit is not None and (total >= limit or total + estimate > limit)
+
+
+class Hold(NamedTuple):
+    """What a call under way holds of one quota."""
+
+    quota: Quota
+    key: tuple[str, ...]
+    amount: int
+
+
+class Ledger:
+    """A board, and the time that makes it old. ``look`` and ``hold_all`` belong under ``board.lock``."""
+
+    def __init__(self, board: Board, settings: QuotaSettings, now_ms: Callable[[], int]) -> None:
+        self._board = board
+        self._now_ms = now_ms
+        self._stale_ms = round(settings.quota_stale_seconds * 1000)
+        self._settle_ms = round(settings.quota_settle_seconds * 1000)
+        self._hold_ms = round(settings.quota_hold_seconds * 1000)
+
+    def is_known(self, now_ms: int) -> bool:
+        """Whether it is known what is spent: all was read, and no clock of the watcher is older than allowed."""
+        return self._board.is_known(now_ms, self._stale_ms)
+
+    def look(self, matches: Matches, now_ms: int) -> list[Seen]:
+        """Say of each quota what is spent and what is held."""
+        return [self._seen(quota, key, now_ms) for quota, key in matches]
+
+    def look_near(self, matches: Matches, usd: int, tokens: int, now_ms: int) -> list[Seen]:
+        """Say it of those alone whose limits a call may reach: mostly of none."""
+        near = []
+        for quota, key in matches:
+            standing = quota.standings.get(key)
+            most = (usd if quota.unit == "usd" else tokens) + (0 if standing is None else standing.spent)
+            if most >= quota.lowest or key in quota.accounts:
+                near.append(self._seen(quota, key, now_ms))
+        return near
+
+    def hold_all(self, matches: Matches, usd: int, tokens: int) -> list[Hold]:
+        """Hold what a call may cost of each quota."""
+        holds = []
+        for quota, key in matches:
+            amount = usd if quota.unit == "usd" else tokens
+            if amount:
+                _account(quota, key).open += amount
+            holds.append(Hold(quota, key, amount))
+        return holds
+
+    def end(self, holds: Iterable[Hold], picodollars: int | None, tokens: int | None) -> None:
+        """Hold, from now on, what the call has cost; where that is not known, its estimate."""
+        now_ms = self._now_ms()
+        with self._board.lock:
+            for quota, key, amount in holds:
+                cost = picodollars if quota.unit == "usd" else tokens
+                cost = amount if cost is None else cost
+                if not (amount or cost):
+                    continue
+                account = _account(quota, key)
+                account.open = max(0, account.open - amount)  # below 0 where a fork has forgotten the hold
+                if cost:
+                    account.settle(cost, now_ms)
+
+    def sweep(self) -> None:
+        """Forget what is held no more of keys that nobody asks for, one after the other."""
+        now_ms = self._now_ms()
+        for quota in self._board.quotas:
+            for key in list(quota.accounts):
+                with self._board.lock:
+                    self._seen(quota, key, now_ms)
+
+    def _seen(self, quota: Quota, key: tuple[str, ...], now_ms: int) -> Seen:
+        standing = quota.standings.get(key)
+        account = quota.accounts.get(key)
+        if standing is None:
+            held = 0 if account is None else self._held(quota, key, account, now_ms)
+            return Seen(quota, key, 0, held, None)
+        spent, since_ms, resets_at_ms = standing.spent, standing.period_start_ms, standing.resets_at_ms
+        if resets_at_ms is None:
+            if not self.is_known(now_ms):
+                spent = 0  # what a rolling period has forgotten meanwhile, only the watcher knows
+        elif resets_at_ms <= now_ms:
+            spent, since_ms, resets_at_ms = 0, resets_at_ms, None
+        held = 0 if account is None else self._held(quota, key, account, now_ms, since_ms, standing)
+        return Seen(quota, key, spent, held, resets_at_ms)
+
+    def _held(
+        self,
+        quota: Quota,
+        key: tuple[str, ...],
+        account: Account,
+        now_ms: int,
+        since_ms: int = 0,
+        standing: Standing | None = None,
+    ) -> int:
+        """Say what is held of this period that the standing does not have yet."""
+        included_ms = self._board.fresh_ms(standing) - self._settle_ms
+        held = account.held(max(since_ms, included_ms, now_ms - self._hold_ms))
+        if account.empty:
+            del quota.accounts[key]
+        return held
+
+
+def _account(quota: Quota, key: tuple[str, ...]) -> Account:
+    account = quota.accounts.get(key)
+    if account is None:
+        account = quota.accounts[key] = Account()
+    return account

@@ -1,0 +1,85 @@
+"""What does a guard say of a call?"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Final, Literal
+
+from spendgauge.producers.quotas.errors import QuotaExceeded, QuotaUnknown
+from spendgauge.schemas.money import usd
+from spendgauge.schemas.quotas import Unit
+
+__all__ = ["FINE", "Number", "QuotaVerdict", "Reason", "number", "utc_time"]
+
+Number = Decimal | int
+"""USD as a decimal, tokens as a whole number."""
+
+Reason = Literal["ok", "soft", "hard", "unknown"]
+"""Which limit is reached; ``unknown``: nobody knows, and that is refused."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaVerdict:
+    """Whether a call may be made, and which limit says so; of several, the hard one that resets last."""
+
+    allowed: bool = True
+    reason: Reason = "ok"
+    """A hard limit may be reached and the call allowed: where ``quota_mode`` is ``warn``."""
+    quota: str = ""
+    series: str = "total"
+    key: tuple[str, ...] = ()
+    unit: Unit = "usd"
+    limit: Number | None = None
+    spent: Number = 0
+    reserved: Number = 0
+    estimate: Number = 0
+    resets_at: datetime | None = None
+
+    @property
+    def warned(self) -> bool:
+        """Whether a limit is reached and the call may be made all the same."""
+        return self.allowed and self.reason != "ok"
+
+    def error(self) -> QuotaExceeded | QuotaUnknown:
+        """Make the exception that refuses the call."""
+        return QuotaUnknown(self) if self.reason == "unknown" else QuotaExceeded(self)
+
+    def sentence(self) -> str:
+        """Say it to a person."""
+        if self.reason == "ok":
+            return "no limit is reached"
+        if self.reason == "unknown":
+            return (
+                "nobody knows what is spent: the watcher is silent or not reached, and quota_unknown is refuse; "
+                "start `spendgauge watcher`, or let calls pass with SPENDGAUGE_QUOTA_UNKNOWN=allow"
+            )
+        whose = f" of {' + '.join(self.key)}" if self.key else ""
+        held = f" and {self._said(self.reserved)} is held for calls under way" if self.reserved else ""
+        wanted = f", this call may take {self._said(self.estimate)}" if self.estimate else ""
+        begins = f"; it begins anew at {self.resets_at:%Y-%m-%dT%H:%M:%SZ}" if self.resets_at else ""
+        return (
+            f"quota {self.quota!r}{whose} has a {self.reason} limit of {self._said(self.limit or 0)}: "
+            f"{self._said(self.spent)} is spent{held}{wanted}{begins}"
+        )
+
+    def _said(self, amount: Number) -> str:
+        if self.unit == "tokens":
+            return f"{amount} tokens"
+        whole, _, rest = f"{amount:f}".partition(".")
+        return f"{whole}.{rest.rstrip('0').ljust(2, '0')} USD"
+
+
+FINE: Final = QuotaVerdict()
+"""No limit is reached."""
+
+
+def number(amount: int, unit: Unit) -> Number:
+    """Give picodollars or tokens as people read them."""
+    return usd(amount) if unit == "usd" else amount
+
+
+def utc_time(ms: int | None) -> datetime | None:
+    """Give milliseconds since 1970 UTC as a time."""
+    return None if ms is None else _EPOCH + timedelta(milliseconds=ms)
