@@ -12,7 +12,7 @@ import pytest
 from tests.compose import compose_file
 from tests.rooms import ROOMS, ROOT
 
-OURS = ("topics", "migrate", "worker", "sink", "gateway")
+OURS = ("topics", "migrate", "worker", "watcher", "notifier", "sink", "gateway")
 SERVERS = ("kafka", "clickhouse")
 
 services: dict[str, dict[str, Any]] = compose_file()["services"]
@@ -49,11 +49,13 @@ def test_the_schema_would_notice() -> None:
 
 @pytest.mark.parametrize("name", services)
 def test_a_service_names_only_what_exists(name: str) -> None:
-    """Every dependency is a service, every named volume is declared."""
+    """Every dependency is a service, every named volume is declared; a folder of yours is only read."""
     service = services[name]
     assert set(service.get("depends_on", {})) <= set(services)
     volumes = {volume.partition(":")[0] for volume in service.get("volumes", ())}
-    assert volumes <= set(compose_file()["volumes"])
+    folders = {volume for volume in volumes if volume.startswith("./")}
+    assert volumes - folders <= set(compose_file()["volumes"])
+    assert all(volume.endswith(":ro") for volume in service.get("volumes", ()) if volume.startswith("./"))
 
 
 @pytest.mark.parametrize("name", services)

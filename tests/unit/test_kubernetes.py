@@ -16,6 +16,9 @@ from spendgauge.producers.gateway.settings import GatewaySettings
 from spendgauge.schemas.monitor import ALIVE_SECONDS, Vitals, answer
 from spendgauge.sinks.settings import SinkSettings
 from spendgauge.streams.settings import WorkerSettings
+from spendgauge.streams.watching import Configuration
+from spendgauge.streams.watching.bench import Bench
+from spendgauge.streams.watching.judges import make_judges
 
 _FOLDER = ROOT / "deploy" / "kubernetes"
 _VERSION = "1.34"
@@ -30,7 +33,7 @@ def _manifests() -> dict[str, dict[str, Any]]:
 
 
 MANIFESTS = _manifests()
-DEPLOYMENTS = ("Deployment/spendgauge-sink", "Deployment/spendgauge-worker")
+DEPLOYMENTS = tuple(f"Deployment/spendgauge-{name}" for name in ("notifier", "sink", "watcher", "worker"))
 GATEWAY = "StatefulSet/spendgauge-gateway"
 
 
@@ -73,7 +76,17 @@ def test_containers_run_commands_that_there_are() -> None:
         assert container["image"] == compose_file()["services"]["worker"]["image"]
         assert container["args"][0] in commands
         assert container["envFrom"] == [{"configMapRef": {"name": "spendgauge"}}, {"secretRef": {"name": "spendgauge"}}]
-    assert len(list(_containers())) == 5
+    assert len(list(_containers())) == 7
+
+
+def test_a_watcher_can_use_its_files() -> None:
+    """What it is told to read lies where it is mounted, and all judges can use it."""
+    (container,) = _pod("Deployment/spendgauge-watcher")["containers"]
+    files = MANIFESTS["ConfigMap/spendgauge-alerts"]["data"]
+    asked = [variable["value"] for variable in container["env"]]
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "files")
+    assert asked == [f"{mount['mountPath']}/{name}" for name in files]
+    Bench(make_judges(), Configuration(files["budgets.toml"], files["rules.toml"]))
 
 
 @pytest.mark.parametrize("name", [*DEPLOYMENTS, GATEWAY])
