@@ -1,4 +1,4 @@
-"""Does docs/operations.md list what a worker and a sink really tell, and do the alert rules ask for it?"""
+"""Does docs/operations.md list what worker, watcher and sink really tell, and do the alert rules ask for it?"""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
+from tests.notifications import alert
 from tests.pages import Page
 from tests.producers import FakeClock
 from tests.rooms import ROOT
@@ -20,6 +21,9 @@ from spendgauge.streams.metrics import RatesMetrics
 from spendgauge.streams.pipeline import Counts
 from spendgauge.streams.polling import Membership
 from spendgauge.streams.transport import Consumer
+from spendgauge.streams.watching.agent import WatchAgent
+from spendgauge.streams.watching.files import ConfigurationFiles
+from spendgauge.streams.watching.metrics import WatcherMetrics
 
 PAGE = Page(ROOT / "docs" / "operations.md")
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yaml"
@@ -40,6 +44,21 @@ def _worker() -> CollectorRegistry:
 def _sink() -> CollectorRegistry:
     """Give the figures of a sink that reads one partition."""
     metrics = SinkMetrics(FakeClock())
+    metrics.watch.look(_standing())
+    return metrics.registry
+
+
+def _watcher() -> CollectorRegistry:
+    """Give the figures of a watcher that reads one partition."""
+    metrics = WatcherMetrics(FakeClock(), ConfigurationFiles(budgets=None, rules=None))
+    membership = Membership(answered=True, settled=True, assigned=set(), ends={})
+    consumer = SimpleNamespace(membership=membership, readings={})
+    holding = SimpleNamespace(
+        partition=0, closed=1, reading=0, horizon=SimpleNamespace(position=0, waits_for_rates=False)
+    )
+    agent = SimpleNamespace(lines=0, minutes=0, holdings=[holding])
+    metrics.look(cast(WatchAgent, agent), cast(Consumer, consumer), rebalances=1)
+    metrics.on_told([alert()], 0)
     metrics.watch.look(_standing())
     return metrics.registry
 
@@ -67,7 +86,8 @@ def _rows(registry: CollectorRegistry, prefix: str) -> list[str]:
     [
         ("Of a worker", _worker(), "spendgauge_rates_"),
         ("Of a sink", _sink(), "spendgauge_sink_"),
-        ("Of both", _worker(), "process_"),
+        ("Of a watcher", _watcher(), "spendgauge_watcher_"),
+        ("Of all", _worker(), "process_"),
     ],
 )
 def test_the_page_lists_every_figure(title: str, registry: CollectorRegistry, prefix: str) -> None:
@@ -79,11 +99,11 @@ def test_the_page_lists_every_figure(title: str, registry: CollectorRegistry, pr
 
 
 def test_every_figure_has_a_unit_and_a_prefix() -> None:
-    """Nothing is told but our figures and the process's; both processes tell the same of their lag."""
-    names = {family.name for registry in (_worker(), _sink()) for family in registry.collect()}
+    """Nothing is told but our figures and the process's; all tell the same of their lag."""
+    names = {family.name for registry in (_worker(), _watcher(), _sink()) for family in registry.collect()}
     assert {name.split("_")[0] for name in names} == {"spendgauge", "process"}
     common = {"ready", "assigned_partitions", "lag_seconds", "lag_records", "committed_lag_records", "rebalances"}
-    assert {f"spendgauge_{room}_{name}" for room in ("rates", "sink") for name in common} <= names
+    assert {f"spendgauge_{room}_{name}" for room in ("rates", "watcher", "sink") for name in common} <= names
 
 
 def _expressions() -> Iterator[str]:
@@ -94,9 +114,9 @@ def _expressions() -> Iterator[str]:
 
 
 def test_alerts_ask_for_figures_that_there_are() -> None:
-    """Each name in a rule, and each in the page's prose, is one that a worker or a sink tells."""
+    """Each name in a rule, and each in the page's prose, is one that one of them tells."""
     known: set[str] = set()
-    for registry in (_worker(), _sink()):
+    for registry in (_worker(), _watcher(), _sink()):
         for family in registry.collect():
             known |= {sample.name for sample in family.samples} | {family.name}
     asked = {name for text in (*_expressions(), PAGE.text) for name in _NAME.findall(text)}

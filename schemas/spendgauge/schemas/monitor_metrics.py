@@ -42,7 +42,7 @@ class MetricsCollector(Collector):
         yield gauge(f"{prefix}_assigned_partitions", "How many partitions this process reads.", len(places))
         yield gauge(
             f"{prefix}_lag_seconds",
-            "All that was in the partition so long ago is written and committed.",
+            "All that was in the partition so long ago is done.",
             {where: seconds for where, _, seconds in places},
             labels=_WHERE,
         )
