@@ -103,3 +103,15 @@ def test_minutes_of_yesterday_raise_nothing() -> None:
     office.minute += 1441
     office.close()
     assert [alert.onset // 60 - FIRST_MINUTE for alert in office.sent] == [1441]
+
+
+def test_a_rule_that_comes_back_at_once_keeps_what_it_learns_from_then_on() -> None:
+    """What a removed rule had followed is removed from the topic, and not what it follows since it is there again."""
+    silence = '[[rule]]\nname = "s"\nkind = "no_data"\nseries = "agent"\nwarn = 2\nactive_minutes = 3\n'
+    office = Office(silence)
+    office.pass_by({PLANNER: {}}, 6)
+    office.judge.reload(Configuration())
+    office.judge.reload(Configuration(rules=silence))
+    office.pass_by({PLANNER: {}}, 5)
+    office.take_over()
+    assert office.pass_by({}, 2) == ["s raised warn"]

@@ -83,9 +83,8 @@ class Desk:
     def absorb(self, lines: pl.DataFrame) -> None:
         """Take in lines (``LINES_SCHEMA``) of any minutes."""
         concerned = [rule.concerned() for rule in self._rules if rule.looks]
-        own = lines.filter(pl.any_horizontal(pl.lit(value=False), *concerned))
-        if self._closed is not None:
-            own = own.filter(pl.col("minute") > self._closed + 1 - self._held)
+        first = 0 if self._closed is None else self._closed + 2 - self._held
+        own = lines.filter(pl.col("minute") >= first, pl.any_horizontal(pl.lit(value=False), *concerned))
         self._dirty |= set(own["minute"].unique())
         self._minutes.add(own)
 
@@ -105,12 +104,11 @@ class Desk:
         """Write what must be kept before older lines are committed, in this order; often nothing."""
         if self._closed is None or (self._saved is not None and self._closed - self._saved < SAVED_EVERY):
             return []
-        entries = self._book.save(self._closed, before=self._saved)
+        entries, self._removed = [*self._removed, *self._book.save(self._closed, before=self._saved)], []
         for name, own in self._stretches.items():
             entries += stretches_entries(*name, own.rows.filter("changed"))
             own.saved()
             entries += stretches_entries(*name, own.forget(self._closed), remove=True)
-        entries, self._removed = [*entries, *self._removed], []
         self._saved = self._closed
         return [*entries, saved_entry(self._saved)]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from spendgauge.streams.rules.rule import NEAR, Count, Rule, Seen, level
+from spendgauge.streams.rules.rule import Count, Rule, Seen, level
 
 __all__ = ["ErrorRate"]
 
@@ -43,9 +43,8 @@ class ErrorRate(Rule):
 
     def say(self, who: str, row: Mapping[str, Any]) -> str:
         """Name the share and the line."""
-        line = self.page if row["level"] > NEAR + 1 or self.warn is None else self.warn
         share = f"{100 * row['errors'] / row['requests']:.1f} %"
         return (
             f"{who}: {row['errors']:,} of {row['requests']:,} requests ({share}) in {self.minutes} minutes failed; "
-            f"the line is {line:f} %."
+            f"the line is {self.crossed(row):f} %."
         )

@@ -122,6 +122,10 @@ class Rule(BaseModel):
         warn, page = (None if line is None else int(line * 10**self.places) for line in (self.warn, self.page))
         return warn, page
 
+    def crossed(self, row: Mapping[str, Any]) -> Decimal | None:
+        """Say which line a row of ``judge`` is over."""
+        return self.page if row["level"] == PAGE or self.warn is None else self.warn
+
     @property
     def places(self) -> int:
         """How many places behind the point its lines may have."""

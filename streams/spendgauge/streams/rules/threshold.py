@@ -44,7 +44,6 @@ class Threshold(Rule):
 
     def say(self, who: str, row: Mapping[str, Any]) -> str:
         """Name the amount and the line."""
-        line = self.page if row["level"] > 2 or self.warn is None else self.warn
         amount = f"{usd(row['value']):,.2f} USD" if self.measure == "usd" else f"{row['value']:,} {self.measure}"
         unit = " USD" if self.measure == "usd" else ""
-        return f"{who}: {amount} in {self.minutes} minutes; the line is {line:,f}{unit}."
+        return f"{who}: {amount} in {self.minutes} minutes; the line is {self.crossed(row):,f}{unit}."
