@@ -10,7 +10,7 @@ from spendgauge.deploy.rehearse.messages import messages_of
 from spendgauge.schemas.alerts import Alert
 from spendgauge.streams.alerting.judge import SpikeJudge
 from spendgauge.streams.spikes import SpikeKey
-from spendgauge.streams.watching import Judge
+from spendgauge.streams.watching import Configuration, Judge
 
 PLANNER: SpikeKey = ("agent", ("planner",))
 MODEL: SpikeKey = ("provider+model", ("own", "llama"))
@@ -152,13 +152,23 @@ def test_the_first_calls_of_a_new_key(town: Town) -> None:
     assert found == [("page", (begin + 2) * 60)]
 
 
-def test_people_who_work() -> None:
+EVERY_USER = '[[budget]]\nname = "a user"\nseries = "user_id"\nkey = ["*"]\nusd = "60"\nperiod = "week"\n'
+
+
+@pytest.mark.parametrize("budgets", ["", EVERY_USER])
+def test_people_who_work(budgets: str) -> None:
     """ "Every time somebody opens his editor there is an anomaly."
 
     Sixty users have a session of twenty minutes each, at 30 cents a minute, in eight hours: nobody is told. One who
-    spends 12 USD a minute is a page.
+    spends 12 USD a minute is a page. A budget that each of them has changes nothing.
     """
-    town, random = Town(judges), Random(3)
+
+    def make() -> Sequence[Judge]:
+        judge = SpikeJudge()
+        judge.reload(Configuration(budgets=budgets))
+        return [judge]
+
+    town, random = Town(make), Random(3)
     begins = {f"u{n}": random.randrange(8 * 60 - 20) for n in range(60)}
     for minute in range(8 * 60):
         working = [name for name, begin in begins.items() if begin <= minute < begin + 20]

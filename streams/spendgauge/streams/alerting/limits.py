@@ -24,13 +24,13 @@ def monthly(budget: Budget) -> int:
 def limits_by_budget(budgets: Sequence[Budget], parameters: SpikeParameters) -> Callable[[SpikeKey], Limits]:
     """Say how to find a key's limits: by the smallest of the budgets that are just for it.
 
-    A person without a budget must exceed what a new key may cost (``cap``), and twice that to wake somebody.
+    A person who has no budget by name must exceed what a new key may cost (``cap``), and twice that to wake somebody.
     """
 
     def limits_of(key: SpikeKey) -> Limits:
         own = [monthly(budget) for budget in budgets if budget.covers(*key)]
         limits = parameters.limits(monthly_budget=min(own, default=None))
-        if own or key[0] != _PEOPLE:
+        if key[0] != _PEOPLE or any(budget.series == _PEOPLE and budget.key == key[1] for budget in budgets):
             return limits
         return replace(limits, floor=max(limits.floor, limits.cap), page=max(limits.page, 2 * limits.cap))
 
