@@ -38,12 +38,20 @@ def test_topics_carry_their_prefix() -> None:
         "dev.usage.positions",
         "dev.usage.gaps",
         "dev.cost.rates",
+        "dev.cost.watch",
         "dev.cost.alerts",
         "dev.cost.quotas",
+        "dev.cost.refusals",
+        "dev.cost.silences",
+        "dev.cost.deliveries",
     }
     assert specs["dev.usage.events"].partitions == 6
     assert specs["dev.usage.events"].config["message.timestamp.type"] == "LogAppendTime"
     assert specs["dev.usage.positions"].partitions == specs["dev.usage.events"].partitions
     assert specs["dev.usage.positions"].config["cleanup.policy"] == "compact"
     assert specs["dev.cost.rates"].config["retention.ms"] == "172800000"
-    assert specs["dev.cost.quotas"].config == {"cleanup.policy": "compact"}
+    assert specs["dev.cost.watch"].partitions == specs["dev.cost.rates"].partitions
+    compacted = {name for name, spec in specs.items() if spec.config["cleanup.policy"] == "compact"}
+    assert compacted == {
+        f"dev.{name}" for name in ("usage.positions", "cost.watch", "cost.quotas", "cost.silences", "cost.deliveries")
+    }
