@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from spendgauge.schemas.rates import RateContribution
 from tests.alerting_worlds import contribution
+
+from spendgauge.schemas.rates import RateContribution
 
 __all__ = ["FIRST_SECOND", "Event", "Rates", "draw_events"]
 

@@ -61,7 +61,7 @@ class World:
             return True
         return False
 
-    def _hear(self, account: Account, minute: int, cost: int, tokens: int) -> None:
+    def _hear(self, account: Account, minute: int, cost: int, _tokens: int) -> None:
         self.heard[account.key, minute] += cost
 
 
