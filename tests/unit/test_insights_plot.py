@@ -70,5 +70,13 @@ def test_a_report_shows_what_it_was_given() -> None:
 
 
 def test_an_empty_report_is_no_error() -> None:
-    """Without events there are empty tables and no plot."""
-    assert "nothing yet" in rendered(Report({"feature": []}, []))
+    """Without events there are empty tables, no plot and no incidents."""
+    text = rendered(Report({"feature": []}, []))
+    assert "nothing yet" in text
+    assert text.endswith("\nIncidents\nnone\n")
+
+
+def test_the_report_counts_incidents() -> None:
+    """Those to be looked at now come first."""
+    text = rendered(Report({}, [], {"warn": 5, "page": 2}))
+    assert text.endswith("\nIncidents\n2 page, 5 warn; spendgauge alerts list --since 7d\n")

@@ -3,8 +3,9 @@
 The numbers come exact from the database; only what is printed is rounded.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spendgauge.insights.asking import ask_rows
+from spendgauge.insights.incidents import SEVERITIES, fetch_incidents, incidents_of
 from spendgauge.insights.periods import Period
 from spendgauge.insights.plot import bars, spread
 from spendgauge.insights.queries import (
@@ -44,10 +46,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Report:
-    """The answers: each table's rows, and the cost of each minute (seconds since 1970 UTC, USD)."""
+    """The answers: each table's rows, the cost of each minute (seconds since 1970 UTC, USD), incidents by severity."""
 
     tables: Mapping[str, Sequence[Row]]
     minutes: Sequence[tuple[int, Decimal]]
+    incidents: Mapping[str, int] = field(default_factory=dict)
 
 
 def fetch_report(client: Client, period: Period) -> Report:
@@ -60,7 +63,8 @@ def fetch_report(client: Client, period: Period) -> Report:
     }
     tables = {name: ask_rows(client, query) for name, query in questions.items()}
     minutes = [(_seconds(row["minute"]), row["total_cost_usd"]) for row in ask_rows(client, cost_per_minute(period))]
-    return Report(tables, minutes)
+    incidents = fetch_incidents(client, incidents_of(period, severity="warn"))
+    return Report(tables, minutes, Counter(incident.severity for incident in incidents))
 
 
 def print_report(client: Client, period: Period) -> None:
@@ -76,7 +80,12 @@ def render_report(report: Report, *, width: int) -> RenderableType:
     parts: list[RenderableType] = []
     for name, rows in report.tables.items():
         parts += [_table(name, rows), ""]
-    return Group(*parts, _plot(report.minutes, width=width))
+    return Group(*parts, _plot(report.minutes, width=width), "", _incidents(report.incidents))
+
+
+def _incidents(counts: Mapping[str, int]) -> RenderableType:
+    told = ", ".join(f"{counts[severity]} {severity}" for severity in reversed(SEVERITIES) if counts.get(severity))
+    return Text.assemble(("Incidents", "bold"), f"\n{told}; spendgauge alerts list --since 7d" if told else "\nnone")
 
 
 def _seconds(time: datetime) -> int:
