@@ -13,7 +13,7 @@ from spendgauge.schemas import Clock, KafkaSettings, QuotaClock, QuotaLimit, Quo
 from spendgauge.schemas.kafka import client_options
 from spendgauge.schemas.quotas import amount_text
 
-__all__ = ["USD", "Answering", "limit", "send_quotas", "standing", "ticked"]
+__all__ = ["USD", "Answering", "limit", "quota_writer", "send_quotas", "standing", "ticked", "write_quotas"]
 
 USD = 10**12
 """Picodollars."""
@@ -60,7 +60,16 @@ def ticked(as_of_ms: int, partition: int = 0) -> QuotaClock:
 
 def send_quotas(kafka: KafkaSettings, *entries: tuple[bytes, bytes | None]) -> None:
     """Write records to ``cost.quotas``, in order, and wait until they are there."""
-    producer = Producer(client_options(kafka, acks="all"))
+    write_quotas(quota_writer(kafka), kafka, *entries)
+
+
+def quota_writer(kafka: KafkaSettings) -> Producer:
+    """Connect for ``write_quotas``."""
+    return Producer(client_options(kafka, acks="all"))
+
+
+def write_quotas(producer: Producer, kafka: KafkaSettings, *entries: tuple[bytes, bytes | None]) -> None:
+    """Write records through a connection that is there."""
     for key, value in entries:
         producer.produce(kafka.topics.quotas, value, key=key)
     assert producer.flush(20) == 0

@@ -46,5 +46,5 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stdout
-        assert "5 selected / 5 total" in done.stdout
+        assert "6 selected / 6 total" in done.stdout
         assert "Traceback" not in gateway.log.read_text()

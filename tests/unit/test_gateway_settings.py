@@ -12,6 +12,7 @@ from spendgauge.producers.gateway.document import event_schema
 from spendgauge.producers.gateway.figures import Figures
 from spendgauge.producers.gateway.settings import GatewaySettings
 from spendgauge.producers.gateway.taking import Verdict
+from spendgauge.producers.quotas import QuotaVerdict
 from spendgauge.schemas import ConfigurationError, UsageEvent
 
 TEXT = Page(ROOT / "docs" / "gateway.md").text
@@ -55,6 +56,7 @@ def test_the_page_lists_every_figure() -> None:
     figures = Figures(ProducerStats, list)
     figures.on_reply("/v1/usage", 202)
     figures.on_verdicts("key", [Verdict("taken")])
+    figures.on_check("key", QuotaVerdict())
     rows = re.findall(r"^\| `(spendgauge_gateway_\w+)` \|(.*)\| (.+) \|$", TEXT, re.MULTILINE)
     told = [
         (

@@ -115,7 +115,7 @@ SERIES = [
 
 @pytest.mark.parametrize(("series", "key", "inside", "outside"), SERIES)
 def test_a_limit_finds_its_calls(
-    guard: Answering, series: str, key: tuple[str, ...], inside: dict[str, str], outside: dict[str, str]
+    guard: Answering, series: str, key: tuple[str, ...], inside: dict[str, Any], outside: dict[str, Any]
 ) -> None:
     """A call falls under a limit if its values are the limit's, * being each that is given; of any series."""
     guard.take(limit("it", series, key, hard=1))

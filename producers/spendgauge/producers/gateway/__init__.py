@@ -8,6 +8,7 @@
     bodies      a body, read and unpacked within limits
     formats     JSON, NDJSON and CloudEvents as items (``cloudevents``: what an envelope says)
     traces      OTLP spans as items
+    quota_checks    may a call be made: the question, and the answer
     taking      an item into the producer: taken, known, refused, or not safe
     replies     what is said
     routes      which address does what; ``document`` describes it as OpenAPI

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from spendgauge.producers.gateway.formats import CLOUDEVENT, CLOUDEVENTS, JSON, NDJSON
+from spendgauge.producers.gateway.quota_checks import QUESTION
 from spendgauge.producers.gateway.replies import PROTOBUF
 from spendgauge.schemas import UsageEvent
 
@@ -75,6 +76,42 @@ _ITEM: Final = {
         "retry": {"type": "boolean", "description": "It is valid, and was not safe: send it again."},
     },
 }
+_STANDING: Final = {
+    "quota": {"type": "string", "description": "Its name in budgets.toml."},
+    "series": {"type": "string"},
+    "key": {"type": "array", "items": {"type": "string"}},
+    "unit": {"enum": ["usd", "tokens"]},
+    "spent": {"type": "string", "description": "USD with twelve decimals, or whole tokens."},
+    "reserved": {"type": "string", "description": "What this gateway holds for calls under way."},
+    "resets_at": {"type": ["string", "null"], "format": "date-time", "description": "null: a rolling period."},
+}
+_STATE: Final = {
+    "type": "object",
+    "required": [*_STANDING, "soft", "hard"],
+    "properties": {**_STANDING, "soft": {"type": ["string", "null"]}, "hard": {"type": ["string", "null"]}},
+}
+_ALLOWED: Final = {
+    "type": "object",
+    "required": ["allowed", "reason", "quotas"],
+    "properties": {
+        "allowed": {"const": True},
+        "reason": {"enum": ["ok", "soft", "hard", "unknown"], "description": "hard: with quota_mode warn."},
+        "message": {"type": "string"},
+        "quotas": {"type": "array", "items": _STATE},
+    },
+}
+_EXCEEDED: Final = {
+    "type": "object",
+    "required": ["message"],
+    "properties": {
+        "message": {"type": "string"},
+        "allowed": {"const": False},
+        "reason": {"const": "hard"},
+        **_STANDING,
+        "limit": {"type": "string"},
+        "estimate": {"type": "string"},
+    },
+}
 _VERDICTS: Final = {
     "type": "object",
     "required": ["accepted", "rejected", "items"],
@@ -124,6 +161,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
     paths = document["paths"]
     paths["/v1/usage"]["post"] = _usage()
     paths["/v1/traces"]["post"] = _traces()
+    paths["/v1/quota/check"]["post"] = _quota_check()
     for path, summary in (
         ("/healthz", "Whether the process turns."),
         ("/readyz", "Whether events are taken."),
@@ -131,7 +169,14 @@ def _document(app: FastAPI) -> dict[str, Any]:
     ):
         paths[path]["get"] = _watched(path, summary)
     document["components"] = {
-        "schemas": {"Event": event_schema(), "Message": _MESSAGE, "Verdicts": _VERDICTS},
+        "schemas": {
+            "Event": event_schema(),
+            "Message": _MESSAGE,
+            "QuotaAllowed": _ALLOWED,
+            "QuotaExceeded": _EXCEEDED,
+            "QuotaQuestion": QUESTION.model_json_schema(),
+            "Verdicts": _VERDICTS,
+        },
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
     }
     return document
@@ -200,6 +245,39 @@ def _traces() -> dict[str, Any]:
             **_refusals(PROTOBUF),
         },
     }
+
+
+def _quota_check() -> dict[str, Any]:
+    question = {"schema": _reference("QuotaQuestion"), "example": {"user_id": "user-7", "estimate_usd": "0.05"}}
+    refusals = _refusals()
+    refusals["429"] = {
+        "description": "A hard limit would be exceeded: its members say which, and Retry-After when it begins anew. Or "
+        "too many requests for this key: a message alone.",
+        "content": {JSON: {"schema": _reference("QuotaExceeded")}},
+    }
+    refusals["503"] = {**refusals["503"], "description": "Too busy; or nobody knows what is spent: see Retry-After."}
+    return {
+        "summary": "Ask whether a call may be made.",
+        "description": "Give the dimensions that its usage event will have. hold_seconds holds the estimate meanwhile.",
+        "operationId": "check_quota",
+        "security": [{"key": []}],
+        "requestBody": {"required": True, "content": {JSON: question}},
+        "responses": {
+            "200": {
+                "description": "It may; reason is not ok where a limit is reached all the same.",
+                "content": {JSON: {"schema": _reference("QuotaAllowed")}},
+            },
+            "422": {
+                "description": "It is no such question, or the key may not ask it; the message says why.",
+                "content": {JSON: {"schema": _reference("Message")}},
+            },
+            **refusals,
+        },
+    }
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _watched(path: str, summary: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from prometheus_client.registry import Collector
 
 from spendgauge.producers.emitter import ProducerStats
 from spendgauge.producers.gateway.taking import Verdict
+from spendgauge.producers.quotas import QuotaVerdict
 from spendgauge.schemas.monitor_metrics import counter, gauge, new_registry
 
 __all__ = ["Figures"]
@@ -19,6 +20,7 @@ class Figures(Collector):
     def __init__(self, stats: Callable[[], ProducerStats], obstacles: Callable[[], Sequence[str]]) -> None:
         self.active = 0
         self.ignored_spans = 0
+        self._checks: Counter[tuple[str, ...]] = Counter()
         self.registry = new_registry()
         self._stats = stats
         self._obstacles = obstacles
@@ -35,6 +37,10 @@ class Figures(Collector):
         for fate, count in Counter(verdict.fate for verdict in verdicts).items():
             self._events[key, fate] += count
 
+    def on_check(self, key: str, verdict: QuotaVerdict) -> None:
+        """Count a question for the quotas of a call."""
+        self._checks[key, verdict.reason] += 1
+
     def collect(self) -> Iterator[Metric]:
         """Read all figures as they are now."""
         prefix, stats = "spendgauge_gateway", self._stats()
@@ -48,6 +54,12 @@ class Figures(Collector):
             "Items of requests, by their verdicts.",
             dict(self._events),
             labels=("key", "fate"),
+        )
+        yield counter(
+            f"{prefix}_quota_checks_total",
+            "Calls asked about, by the limit that they reach.",
+            dict(self._checks),
+            labels=("key", "reason"),
         )
         yield counter(f"{prefix}_ignored_spans_total", "Spans that are no calls to models.", self.ignored_spans)
         yield counter(f"{prefix}_delivered_events_total", "Events that the broker has acknowledged.", stats.delivered)

@@ -21,7 +21,7 @@ KEY: Final = "spendgauge.key"
 """Where a request's scope holds its key; None where the gateway is open."""
 
 _GUARDED: Final = ("/v1/", "/metrics")
-_ROUTES: Final = ("/v1/usage", "/v1/traces", "/metrics", "/healthz", "/readyz", "/openapi.json")
+_ROUTES: Final = ("/v1/usage", "/v1/traces", "/v1/quota/check", "/metrics", "/healthz", "/readyz", "/openapi.json")
 _BEARER: Final = b"bearer "
 
 _Headers = dict[bytes, bytes]

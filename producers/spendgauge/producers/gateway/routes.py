@@ -1,4 +1,4 @@
-"""Which address does what? ``/v1/usage``, ``/v1/traces``, and the questions of whoever watches."""
+"""Which address does what? ``/v1/usage``, ``/v1/traces``, ``/v1/quota/check``, and the questions of who watches."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,10 +13,13 @@ from spendgauge.producers.gateway.figures import Figures
 from spendgauge.producers.gateway.formats import media_type, read_items
 from spendgauge.producers.gateway.guard import KEY
 from spendgauge.producers.gateway.keys import Key
+from spendgauge.producers.gateway.quota_checks import read_question, verdict_reply
 from spendgauge.producers.gateway.replies import RETRY_SECONDS, RefusedError, refusal_reply, verdicts_reply
 from spendgauge.producers.gateway.settings import GatewaySettings
 from spendgauge.producers.gateway.taking import Item, Taker, Verdict
 from spendgauge.producers.gateway.traces import export_reply, read_traces
+from spendgauge.producers.quotas import QuotaChecks
+from spendgauge.schemas import Clock
 from spendgauge.schemas.monitor import Vitals, answer
 
 __all__ = ["Gateway", "create_app"]
@@ -34,6 +37,8 @@ class Gateway:
     events: Buckets
     figures: Figures
     vitals: Vitals
+    quotas: QuotaChecks
+    clock: Clock
 
 
 def create_app(gateway: Gateway) -> FastAPI:
@@ -55,12 +60,21 @@ def create_app(gateway: Gateway) -> FastAPI:
         reasons = [verdict.reason for verdict in verdicts if verdict.fate == "refused"]
         return export_reply(kind, len(reasons), reasons[0] if reasons else "")
 
+    async def quota_check(request: Request) -> Response:
+        settings, key = gateway.settings, request.scope[KEY]
+        body = await read_body(request, most=settings.gateway_body_bytes, most_unpacked=settings.gateway_unpacked_bytes)
+        question = read_question(media_type(request.headers), body, key)
+        verdict = question.ask(gateway.quotas)
+        gateway.figures.on_check(key.name if key else "", verdict)
+        return verdict_reply(verdict, question.states(gateway.quotas), gateway.clock.now_ms())
+
     async def watched(request: Request) -> Response:
         reply = answer(request.url.path, gateway.vitals, accept=request.headers.get("accept", ""))
         return Response(reply.body, reply.status, {"content-type": reply.content_type})
 
     app.add_api_route("/v1/usage", usage, methods=["POST"])
     app.add_api_route("/v1/traces", traces, methods=["POST"])
+    app.add_api_route("/v1/quota/check", quota_check, methods=["POST"])
     for path in ("/healthz", "/readyz", "/metrics"):
         app.add_api_route(path, watched, methods=["GET"])
     app.add_exception_handler(RefusedError, _refused)

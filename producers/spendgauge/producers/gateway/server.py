@@ -25,6 +25,7 @@ from spendgauge.producers.gateway.routes import Gateway, create_app
 from spendgauge.producers.gateway.settings import GatewaySettings
 from spendgauge.producers.gateway.taking import Taker, judge_like
 from spendgauge.producers.producer import UsageProducer
+from spendgauge.producers.quotas import QuotaGuard
 from spendgauge.schemas import Clock, ConfigurationError, SystemClock
 from spendgauge.schemas.heartbeat import Heartbeat
 from spendgauge.schemas.monitor import Vitals, monitoring
@@ -45,11 +46,16 @@ def run_gateway(settings: GatewaySettings, clock: Clock | None = None) -> None:
     """
     clock = clock or SystemClock()
     keys = KeyFile(settings.gateway_keys) if settings.gateway_keys is not None else None
-    with _listening(settings) as listener, UsageProducer(settings, clock=clock) as producer:
-        gateway = _Process(settings, producer, keys, clock)
+    with (
+        _listening(settings) as listener,
+        UsageProducer(settings, clock=clock) as producer,
+        QuotaGuard(settings, clock=clock) as quotas,
+    ):
+        gateway = _Process(settings, (producer, quotas), keys, clock)
         try:
             gateway.run(listener)
         finally:
+            quotas.close(settings.exit_seconds)
             if not producer.close(settings.exit_seconds):
                 _log.warning("not all events were handed over; they are in the spool, and sent by the next gateway")
 
@@ -57,7 +63,10 @@ def run_gateway(settings: GatewaySettings, clock: Clock | None = None) -> None:
 class _Process:
     """The gateway's parts, put together."""
 
-    def __init__(self, settings: GatewaySettings, producer: UsageProducer, keys: KeyFile | None, clock: Clock) -> None:
+    def __init__(
+        self, settings: GatewaySettings, behind: tuple[UsageProducer, QuotaGuard], keys: KeyFile | None, clock: Clock
+    ) -> None:
+        producer, quotas = behind
         self._settings = settings
         self._keys = keys
         self._heartbeat = Heartbeat(settings.heartbeat, clock)
@@ -72,6 +81,8 @@ class _Process:
                 Buckets(settings.gateway_events_per_second, clock.monotonic),
                 figures,
                 self._vitals,
+                quotas,
+                clock,
             )
         )
         app.router.lifespan_context = self._living

@@ -5,7 +5,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from spendgauge.producers.settings import ProducerSettings
+from spendgauge.producers.quotas import QuotaSettings
 from spendgauge.schemas.settings import MonitorSettings
 
 __all__ = ["LOOPBACK", "GatewaySettings"]
@@ -14,8 +14,8 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 """Addresses that only programs of this machine reach."""
 
 
-class GatewaySettings(ProducerSettings, MonitorSettings):
-    """Where it listens, who may send, how much; and the settings of its producer."""
+class GatewaySettings(QuotaSettings, MonitorSettings):
+    """Where it listens, who may send, how much; and the settings of its producer and its guard."""
 
     service: str = Field(
         default="gateway",

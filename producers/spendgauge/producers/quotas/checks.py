@@ -76,6 +76,18 @@ class QuotaChecks:
         """
         return QuotaCall(self, self._who(dimensions), picodollars_up(estimate_usd), _count(estimate_tokens))
 
+    def hold(
+        self, seconds: float, *, estimate_usd: Money = 0, estimate_tokens: int = 0, **dimensions: str | None
+    ) -> QuotaVerdict:
+        """Check a call that ends within so many seconds, and hold its estimate until then and until it is spent.
+
+        For those who cannot say when it has ended, and at what cost. Raises nothing where the answer is no.
+        """
+        usd, tokens = picodollars_up(estimate_usd), _count(estimate_tokens)
+        verdict, holds = self.begin(self._who(dimensions), usd, tokens)
+        self._ledger.end(holds, usd, tokens, after_ms=round(seconds * 1000))
+        return verdict
+
     def standings(self, **dimensions: str | None) -> list[QuotaState]:
         """Say how each quota stands that such a call falls under: to show it, not to decide by it."""
         who = self._who(dimensions)

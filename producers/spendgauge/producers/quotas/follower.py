@@ -4,6 +4,7 @@ Without a group: each process reads all of it. Whatever happens on the way (no b
 deleted and created again) is waited out, and what was read stays known meanwhile. Used by one thread.
 """
 
+from contextlib import suppress
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -19,6 +20,7 @@ __all__ = ["Follower"]
 
 _AT_ONCE: Final = 200
 _RETRY_SECONDS: Final = 1.0
+_ASK_SECONDS: Final = 0.5
 _OPTIONS: Final = {
     "group.id": "spendgauge-quotas",  # librdkafka wants one; it is never joined
     "enable.auto.commit": False,
@@ -42,6 +44,8 @@ class Follower:
         self._clock = clock
         self._notices = notices
         self._next_offset = 0
+        self._end_offset: int | None = None
+        self._ask_at = 0.0
         self._assign_at: float | None = None
         try:
             self._consumer = Consumer(client_options(settings, **_OPTIONS, error_cb=self._on_error))
@@ -61,6 +65,8 @@ class Follower:
                 self._at_end(message)
             else:
                 self._on_message_error(error)
+        if not self._board.complete:
+            self._look_for_end()
 
     def close(self) -> None:
         """Let go of the client."""
@@ -77,7 +83,7 @@ class Follower:
     def _take(self, message: Message) -> None:
         offset, key, value = message.offset() or 0, message.key(), message.value()
         if offset < self._next_offset:
-            self._board.forget()  # offsets never go back within one log: this is another one
+            self._start_again()
         self._next_offset = offset + 1
         known = self._board.apply(key if isinstance(key, bytes) else None, value if isinstance(value, bytes) else None)
         if not known:
@@ -86,9 +92,28 @@ class Follower:
     def _at_end(self, message: Message) -> None:
         offset = message.offset() or 0
         if offset < self._next_offset:
-            self._board.forget()
+            self._start_again()
             self._next_offset = offset
         self._board.complete = True
+
+    def _look_for_end(self) -> None:
+        """See whether all is read that was there when this was first asked.
+
+        The end is told with records only where none come for half a second; on a busy topic that is never.
+        """
+        now = self._clock.monotonic()
+        if self._end_offset is None and now >= self._ask_at:
+            self._ask_at = now + _RETRY_SECONDS
+            with suppress(KafkaException):
+                told = self._consumer.get_watermark_offsets(TopicPartition(self._topic, 0), _ASK_SECONDS)
+                self._end_offset = told[1] if told else None
+        if self._end_offset is not None and self._next_offset >= self._end_offset:
+            self._board.complete = True
+
+    def _start_again(self) -> None:
+        """Forget all: offsets never go back within one log, so this is another one."""
+        self._board.forget()
+        self._end_offset = None
 
     def _on_message_error(self, error: KafkaError) -> None:
         if error.code() in _NO_TOPIC:

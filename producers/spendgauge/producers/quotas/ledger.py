@@ -72,9 +72,9 @@ class Ledger:
             holds.append(Hold(quota, key, amount))
         return holds
 
-    def end(self, holds: Iterable[Hold], picodollars: int | None, tokens: int | None) -> None:
-        """Hold, from now on, what the call has cost; where that is not known, its estimate."""
-        now_ms = self._now_ms()
+    def end(self, holds: Iterable[Hold], picodollars: int | None, tokens: int | None, *, after_ms: int = 0) -> None:
+        """Hold, from now on, what the call has cost that ends ``after_ms``; where it is not known, its estimate."""
+        ended_ms = self._now_ms() + after_ms
         with self._board.lock:
             for quota, key, amount in holds:
                 cost = picodollars if quota.unit == "usd" else tokens
@@ -84,7 +84,7 @@ class Ledger:
                 account = _account(quota, key)
                 account.open = max(0, account.open - amount)  # below 0 where a fork has forgotten the hold
                 if cost:
-                    account.settle(cost, now_ms)
+                    account.settle(cost, ended_ms)
 
     def sweep(self) -> None:
         """Forget what is held no more of keys that nobody asks for, one after the other."""
