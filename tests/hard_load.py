@@ -296,13 +296,18 @@ class Sender:
 
     def send(self, records: Iterator[Sending]) -> None:
         """Write records, and wait until the broker has them all."""
+        assert self.try_to_send(records) == []
+
+    def try_to_send(self, records: Iterator[Sending]) -> list[str]:
+        """Write records, and wait until each is there or refused; say why any was."""
         for one in records:
             self._producer.produce(
                 self._topic, one.value, one.key, one.partition, self._on_delivery, headers=list(one.headers)
             )
             self._producer.poll(0)
         assert self._producer.flush(120) == 0
-        assert self._failed == []
+        failed, self._failed = self._failed, []
+        return failed
 
     def _on_delivery(self, error: KafkaError | None, _: object) -> None:
         if error is not None:
