@@ -266,7 +266,7 @@ def test_it_says_how_it_is(settings: NotifierSettings, receiver: Receiver, tmp_p
         channels_file(tmp_path, _webhook("late", receiver))
         assert until(lambda: receiver.told == [RAISED, RAISED])
         (tmp_path / "channels.toml").write_text("[[")
-        assert until(lambda: monitor.figure("spendgauge_notifier_channels_file_wrong") == 1)
+        assert until(lambda: monitor.figure("spendgauge_notifier_configuration_ok") == 0)
     kept = read_compacted(settings, settings.topics.deliveries)
     assert sorted(kept) == [b'["alert","a"]', b'["sent","a","late","warn"]', b'["sent","a","ops","warn"]']
 

@@ -8,7 +8,9 @@ import pytest
 from pydantic import SecretStr
 from structlog.testing import LogCapture
 from tests.notifications import SECRET, channels_file
+from tests.pages import Page
 from tests.producers import FakeClock
+from tests.rooms import ROOT
 
 from spendgauge.schemas import ConfigurationError
 from spendgauge.streams.delivery.channels import parse_channels
@@ -206,3 +208,9 @@ def test_quiet_is_what_the_clock_on_the_wall_says(hours: tuple[str, str, str], a
     begin, until, zone = hours
     own = QuietHours.model_validate({"from": begin, "until": until, "time_zone": zone})
     assert own.hold(int(datetime.fromisoformat(at).replace(tzinfo=UTC).timestamp() * 1000)) is quiet
+
+
+def test_the_page_shows_channels_that_can_be_used() -> None:
+    """The example of docs/delivery.md is read as it stands."""
+    (text,) = [block.text for block in Page(ROOT / "docs" / "delivery.md").blocks() if block.language == "toml"]
+    assert [one.name for one in parse_channels(text)] == ["pager", "chat", "team-search"]

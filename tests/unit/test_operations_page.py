@@ -1,4 +1,4 @@
-"""Does docs/operations.md list what worker, watcher and sink really tell, and do the alert rules ask for it?"""
+"""Does docs/operations.md list what each process really tells, and do the alert rules ask for it?"""
 
 import re
 from collections.abc import Iterator
@@ -15,8 +15,14 @@ from tests.producers import FakeClock
 from tests.rooms import ROOT
 
 from spendgauge.schemas.progress import End, Progress, Standing
+from spendgauge.schemas.statistics import Statistics
 from spendgauge.sinks.metrics import SinkMetrics
 from spendgauge.streams.agent import RatesAgent
+from spendgauge.streams.delivery.channels import Channel
+from spendgauge.streams.delivery.desk import Desk
+from spendgauge.streams.delivery.hearing import Alerts
+from spendgauge.streams.delivery.memory import Memory
+from spendgauge.streams.delivery.metrics import NotifierMetrics
 from spendgauge.streams.metrics import RatesMetrics
 from spendgauge.streams.pipeline import Counts
 from spendgauge.streams.polling import Membership
@@ -63,6 +69,15 @@ def _watcher() -> CollectorRegistry:
     return metrics.registry
 
 
+def _notifier() -> CollectorRegistry:
+    """Give the figures of a notifier with one channel."""
+    metrics = NotifierMetrics(FakeClock())
+    channel = Channel(name="ops", kind="apprise", url_env="URL")
+    alerts = SimpleNamespace(standing=_standing, invalid=0, statistics=Statistics())
+    metrics.look(cast(Alerts, alerts), Desk(Memory(), [channel], now_ms=0), error=None)
+    return metrics.registry
+
+
 def _standing() -> Standing:
     return Standing(answered=True, settled=True, progress={0: Progress("t", 0, 1, 1, End(1, 0))})
 
@@ -81,12 +96,16 @@ def _rows(registry: CollectorRegistry, prefix: str) -> list[str]:
     return sorted(_row(family) for family in registry.collect() if family.name.startswith(prefix))
 
 
+ALL = (_worker(), _watcher(), _notifier(), _sink())
+
+
 @pytest.mark.parametrize(
     ("title", "registry", "prefix"),
     [
         ("Of a worker", _worker(), "spendgauge_rates_"),
         ("Of a sink", _sink(), "spendgauge_sink_"),
         ("Of a watcher", _watcher(), "spendgauge_watcher_"),
+        ("Of a notifier", _notifier(), "spendgauge_notifier_"),
         ("Of all", _worker(), "process_"),
     ],
 )
@@ -100,10 +119,12 @@ def test_the_page_lists_every_figure(title: str, registry: CollectorRegistry, pr
 
 def test_every_figure_has_a_unit_and_a_prefix() -> None:
     """Nothing is told but our figures and the process's; all tell the same of their lag."""
-    names = {family.name for registry in (_worker(), _watcher(), _sink()) for family in registry.collect()}
+    names = {family.name for registry in ALL for family in registry.collect()}
     assert {name.split("_")[0] for name in names} == {"spendgauge", "process"}
     common = {"ready", "assigned_partitions", "lag_seconds", "lag_records", "committed_lag_records", "rebalances"}
-    assert {f"spendgauge_{room}_{name}" for room in ("rates", "watcher", "sink") for name in common} <= names
+    assert {
+        f"spendgauge_{room}_{name}" for room in ("rates", "watcher", "notifier", "sink") for name in common
+    } <= names
 
 
 def _expressions() -> Iterator[str]:
@@ -116,7 +137,7 @@ def _expressions() -> Iterator[str]:
 def test_alerts_ask_for_figures_that_there_are() -> None:
     """Each name in a rule, and each in the page's prose, is one that one of them tells."""
     known: set[str] = set()
-    for registry in (_worker(), _watcher(), _sink()):
+    for registry in ALL:
         for family in registry.collect():
             known |= {sample.name for sample in family.samples} | {family.name}
     asked = {name for text in (*_expressions(), PAGE.text) for name in _NAME.findall(text)}

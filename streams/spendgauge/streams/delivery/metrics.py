@@ -27,16 +27,17 @@ class NotifierMetrics:
         self.attempts: Counter[tuple[str, str]] = Counter()
         """By channel and outcome."""
         self.lines = 0
-        self._invalid = self._up = 0
+        self._invalid = self._up = self._rebalances = 0
         self._waiting: dict[str, int] = {}
         self._failing: frozenset[str] = frozenset()
-        self._file_error = False
+        self._file_ok = True
         self.registry.register(MetricsCollector(_PREFIX, self.watch, self._read))
 
     def look(self, alerts: Alerts, desk: Desk | None, *, error: str | None) -> None:
         """See how the notifier stands; ``error`` is what is wrong with its file."""
         self.watch.look(alerts.standing())
-        self._invalid, self._file_error = alerts.invalid, error is not None
+        self._invalid, self._rebalances = alerts.invalid, alerts.statistics.rebalances
+        self._file_ok = error is None
         self._waiting = dict(desk.waiting) if desk else {}
         self._failing = frozenset(desk.failing) if desk else frozenset()
         self._up = desk.up if desk else 0
@@ -64,5 +65,6 @@ class NotifierMetrics:
             {(channel,): int(channel in failing) for channel in waiting},
             labels=["channel"],
         )
+        yield counter(f"{_PREFIX}_rebalances_total", "How often the partition was shared out anew.", self._rebalances)
         yield gauge(f"{_PREFIX}_incidents_up", "Incidents that are not over.", self._up)
-        yield gauge(f"{_PREFIX}_channels_file_wrong", "1 where channels.toml is not in use as it is.", self._file_error)
+        yield gauge(f"{_PREFIX}_configuration_ok", "1 where the file as it is is in use.", int(self._file_ok))
