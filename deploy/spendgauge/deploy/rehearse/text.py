@@ -15,6 +15,7 @@ from spendgauge.deploy.rehearse.figures import SEVERITIES, Life, RuleFigures, fi
 from spendgauge.deploy.rehearse.messages import messages_of
 from spendgauge.deploy.rehearse.running import Rehearsed
 from spendgauge.schemas.money import usd
+from spendgauge.streams.spikes.alerts import named_key
 
 __all__ = ["print_rehearsal", "render_rehearsal"]
 
@@ -51,36 +52,45 @@ def _heading(found: Rehearsed, first_minute: int, traffic: str) -> Text:
 
 
 def _alerts(lives: Sequence[Life]) -> Table:
-    """List alerts in the order of time, the parts of an incident under its first."""
+    """List incidents in the order of time: the alert that began each, and under it the others."""
     table = _table("What would have been said")
     table.add_column("UTC", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("who, and what", overflow="fold", ratio=1)
     table.add_column("USD above", justify="right", no_wrap=True)
     table.add_column("over after", justify="right", no_wrap=True)
-    before = None
-    for life in _by_incident(lives):
-        table.add_row(*_cells(life, joins=life.raised.incident_id == before))
-        before = life.raised.incident_id
+    for incident in _incidents(lives):
+        table.add_row(*_cells(incident[0]))
+        if len(incident) > 1:
+            table.add_row("", "", _others(incident[1:]), "", "")
     return table
 
 
-def _by_incident(lives: Sequence[Life]) -> list[Life]:
-    place: dict[str, int] = {}
+def _incidents(lives: Sequence[Life]) -> list[list[Life]]:
+    found: dict[str, list[Life]] = {}
     for life in lives:
-        place.setdefault(life.raised.incident_id, len(place))
-    return sorted(lives, key=lambda life: place[life.raised.incident_id])
+        found.setdefault(life.raised.incident_id, []).append(life)
+    return list(found.values())
 
 
-def _cells(life: Life, *, joins: bool) -> tuple[str | Text, ...]:
-    said = next(step.message for step in life.steps if step.severity == life.severity)
+def _cells(life: Life) -> tuple[str | Text, ...]:
     return (
-        "" if joins else _moment(life.raised.evaluated_at),
+        _moment(life.raised.evaluated_at),
         Text(life.severity, style=_STYLES[life.severity]),
-        Text(f"└ {said}" if joins else said, style="dim" if joins else ""),
+        next(step.message for step in life.steps if step.severity == life.severity),
         f"{life.since_onset_usd:,.2f}" if life.since_onset_usd else "",
         _lasted(life),
     )
+
+
+def _others(lives: Sequence[Life]) -> Text:
+    """Name the other alerts of an incident, and what each came to."""
+    text = Text("└ with it: ", style="dim")
+    for life in lives:
+        who = named_key((life.raised.series, life.raised.key))
+        text.append(f"{', ' if life is not lives[0] else ''}{who} ").append(life.severity, style=_STYLES[life.severity])
+        text.append(f" {life.since_onset_usd:,.2f}" if life.since_onset_usd else "")
+    return text
 
 
 def _lasted(life: Life) -> str:

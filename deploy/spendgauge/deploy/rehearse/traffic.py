@@ -46,7 +46,8 @@ def simulated_traffic(asked: Simulated, *, series: Collection[str], book: PriceB
     """
     span = asked.days * DAY_SECONDS
     start_ms = (now_ms // 1000 // DAY_SECONDS * DAY_SECONDS - span) * 1000
-    runaway = Runaway.parse(asked.runaway, span_seconds=span) if asked.runaway else None
+    text = asked.runaway or f"refactor-bot:2:{asked.days * 2 // 3}d14h:25m"
+    runaway = None if text == "none" else Runaway.parse(text, span_seconds=span)
     weeks = Weeks(asked.days, asked.events, asked.seed, start_ms, runaway)
     minutes = MinuteLines(book, series=series)
     lines = in_order(minutes.lines(events) for events in simulate_weeks(weeks, book))
