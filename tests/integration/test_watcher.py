@@ -1,18 +1,22 @@
 """Does a watcher say each step once, whatever becomes of it? Killed at the worst moments, asleep, replayed, shared."""
 
+import json
 import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
+from uuid import UUID
 
 import pytest
 from confluent_kafka import Producer
 from tests.brokers import EmbeddedBroker
-from tests.loads import Followed
+from tests.loads import Followed, FollowedRates, send
 from tests.watchers import running_watcher
+from tests.workers import running_worker, until_rated
 
 from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
 from spendgauge.schemas.kafka import create_topics
@@ -120,7 +124,7 @@ def test_a_watcher_killed_at_the_worst_moments(own_kafka: KafkaSettings) -> None
 
 
 def test_a_watcher_that_slept_says_nothing_twice(own_kafka: KafkaSettings) -> None:
-    """Asleep between what it kept and what it says, until another has taken over and said it: it wakes and is silent."""
+    """Asleep between keeping and saying, until another has taken over and said it: it wakes up and is silent."""
     expected = _send(own_kafka)
     with Followed(own_kafka, own_kafka.topics.alerts) as followed:
         alerts = _Alerts(followed)
@@ -132,6 +136,61 @@ def test_a_watcher_that_slept_says_nothing_twice(own_kafka: KafkaSettings) -> No
                 sleep(4)
                 alerts.read()
     assert alerts.said == expected
+
+
+def test_a_runaway_agent_is_paged_and_resolved_once(own_kafka: KafkaSettings) -> None:
+    """From usage events to alerts, with the judges as they are: an agent that spends six dollars a minute pages at the
+    end of its second minute, under its name; it resolves after; and whoever reads all again says nothing more."""
+    #  minute   0 ........... 80 81 82 ..... 90 ............ 130 ... now
+    #  steady   a call of half a cent in each
+    #  runaway                6 USD in each
+    first = SystemClock().now_ms() // 60_000 - 140
+    lines = [_event(number, minute, agent) for number, (minute, agent) in enumerate(_calls(first))]
+    with running_worker(own_kafka), FollowedRates(own_kafka) as rates:
+        send(own_kafka, lines, per_record=(20,))
+        assert until_rated(rates, len(lines)) == len(lines)
+        with Followed(own_kafka, own_kafka.topics.alerts) as followed:
+            with running_watcher(own_kafka, "all"):
+                alerts = _steps_of(followed, "spike:agent", wait_for="resolved")
+            with running_watcher(own_kafka, "all", watch_group="another"):
+                sleep(6)
+                assert followed.lines() == []
+    (raised, resolved) = alerts
+    assert (raised["key"], raised["severity"], raised["evaluated_at"]) == (["runaway"], "page", (first + 82) * 60)
+    assert (resolved["alert_id"], resolved["state"]) == (raised["alert_id"], "resolved")
+    assert (first + 90) * 60 < resolved["evaluated_at"] <= (first + 110) * 60
+
+
+def _calls(first: int) -> Iterator[tuple[int, str]]:
+    for minute in range(first, first + 130):
+        yield minute, "steady"
+        if first + 80 <= minute < first + 90:
+            yield from [(minute, "runaway")] * 4
+
+
+def _event(number: int, minute: int, agent: str) -> tuple[str, bytes]:
+    """Write a call: half a cent, or a dollar and a half where the agent runs away."""
+    event = {
+        "event_id": str(UUID(int=number + 1, version=4)),
+        "source": "service#0",
+        "seq": number,
+        "occurred_at": datetime.fromtimestamp(minute * 60 + 30, UTC).isoformat(),
+        "provider": "anthropic",
+        "model": "claude-sonnet-4-5",
+        "output_tokens": 100_000 if agent == "runaway" else 333,
+        "agent": agent,
+    }
+    return "service#0", json.dumps(event).encode()
+
+
+def _steps_of(followed: Followed, prefix: str, *, wait_for: str) -> list[dict[str, Any]]:
+    """Read what is said of alerts whose ids begin so, until one is in a state."""
+    found: list[dict[str, Any]] = []
+    deadline = monotonic() + _PATIENCE_SECONDS
+    while not any(one["state"] == wait_for for one in found):
+        assert monotonic() < deadline, found
+        found += [line for line in followed.lines(quiet_seconds=0.5) if line["alert_id"].startswith(prefix)]
+    return found
 
 
 def _wait_until_asleep(process: int) -> None:

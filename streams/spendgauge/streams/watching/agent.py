@@ -28,7 +28,7 @@ from spendgauge.streams.reading import Delivery, Reading
 from spendgauge.streams.watching.bench import Bench, Saved
 from spendgauge.streams.watching.files import ConfigurationFiles
 from spendgauge.streams.watching.holdings import Holding
-from spendgauge.streams.watching.horizon import Horizon, Rated
+from spendgauge.streams.watching.horizon import MOST_LINES, Horizon, Rated
 from spendgauge.streams.watching.judge import KeptEntries
 from spendgauge.streams.watching.settings import WatcherSettings
 from spendgauge.streams.watching.telling import Herald
@@ -215,6 +215,7 @@ class WatchAgent:
             begun_at_ms=self._clock.now_ms(),
             position=reading.origin.base,
             hold_back_seconds=self._settings.hold_back_seconds,
+            most_lines=MOST_LINES // max(len(self._member.open_readings()), 1),
         )
         self._holdings[reading] = Holding(partition, reading, horizon)
         _log.info("watching", partition=partition, entries=len(kept), unsent=len(unsent))

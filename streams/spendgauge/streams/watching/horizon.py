@@ -20,7 +20,7 @@ from spendgauge.schemas.progress import End, Mark
 __all__ = ["MOST_LINES", "Horizon", "Rated"]
 
 MOST_LINES: Final = 500_000
-"""So many lines may lie unjudged while the log is read up to its end; about 50 MB."""
+"""So many lines may lie unjudged in a worker while the log is read up to its end: 50 MB for each judge at most."""
 
 _UNREAD_MINUTES: Final = 60
 _KEEPS_UP_MS: Final = 5_000
@@ -56,14 +56,17 @@ class Rated:
 class Horizon:
     """Says of one partition which minutes are over."""
 
-    def __init__(self, rated: Rated, *, begun_at_ms: int, position: int, hold_back_seconds: float) -> None:
-        """``position``: the offset at which reading begins."""
+    def __init__(
+        self, rated: Rated, *, begun_at_ms: int, position: int, hold_back_seconds: float, most_lines: int = MOST_LINES
+    ) -> None:
+        """``position``: the offset at which reading begins; ``most_lines``: this partition's share of them."""
         self.position = position
         self.newest: int | None = None
         """The newest minute that a line is about."""
         self._rated = rated
         self._hold_back_ms = int(hold_back_seconds * 1000)
         self._mark = Mark(begun_at_ms)
+        self._most_lines = most_lines
         self._lines = 0
         self._until: int | None = None
 
@@ -77,7 +80,7 @@ class Horizon:
         """Take in where the log ends."""
         self._mark.advance(self.position, end)
         until = self._by_clock(now_ms)
-        if until is None and self._lines > MOST_LINES and self.newest is not None:
+        if until is None and self._lines > self._most_lines and self.newest is not None:
             until = self.newest - _UNREAD_MINUTES
         if until is not None and (self._until is None or until > self._until):
             self._until = until
