@@ -73,9 +73,8 @@ def list_incidents(
     for line in as_text(found, words, history=since is not None):
         typer.echo(line)
     if not found:
-        nothing = "nothing is up" if period is None else "nothing was up"
-        less = "" if severity is Severity.INFO else f" of severity {severity.value} or more"
-        typer.echo(nothing + less)
+        which = f" of severity {severity.value}" if severity is Severity.PAGE else ""
+        typer.echo(f"nothing {'is' if period is None else 'was'} up{which}")
 
 
 @with_addresses("kafka", "data")
