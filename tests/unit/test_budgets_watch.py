@@ -38,8 +38,8 @@ def test_each_line_is_told_once() -> None:
     course = [(60 * n, n) for n in range(130)]
     assert [(step.state, step.severity, step.line, step.at - _NOVEMBER) for step in _told(_budget(), course)] == [
         ("raised", "warn", 50, 50 * 60),
-        ("escalated", "warn", 80, 80 * 60),
-        ("escalated", "page", 100, 100 * 60),
+        ("raised", "warn", 80, 80 * 60),
+        ("raised", "page", 100, 100 * 60),
     ]
 
 

@@ -7,7 +7,7 @@ budget allows in the window: all of it for a line that was crossed or a forecast
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from spendgauge.schemas.alerts import Alert
@@ -15,10 +15,10 @@ from spendgauge.schemas.money import usd_text
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.forecast import Forecast
 from spendgauge.streams.budgets.lines import BURN_LINES
-from spendgauge.streams.budgets.watch import BudgetRule, BudgetStep
+from spendgauge.streams.budgets.watch import BudgetStep
 from spendgauge.streams.ledger import AccountKey
 
-__all__ = ["Seen", "budget_alert", "budget_alert_id", "withdrawn"]
+__all__ = ["Seen", "budget_alert", "withdrawn"]
 
 _HOUR: Final = 3600
 _MOST_NAME: Final = 200
@@ -37,57 +37,30 @@ class Seen:
         self.outlook = outlook
 
 
-def budget_alert_id(rule: str, budget: Budget, key: AccountKey, *, since: int) -> str:
-    """Name an alert: the same step always has the same name, and no two keys or budgets share one."""
-    who = [budget.name, str(budget.usd), budget.period, key[0], key[1]]
-    return f"{rule}:{json.dumps(who, ensure_ascii=False, separators=(',', ':'))}:{since}"
-
-
 def budget_alert(step: BudgetStep, budget: Budget, key: AccountKey, seen: Seen) -> Alert:
     """Write the alert of a step."""
-    window, usual, spent = _measured(step, budget, seen)
-    return _alert(
-        (step.rule, step.state, step.severity),
-        budget,
-        key,
-        since=step.since,
-        at=step.at + 1,
-        amounts=(window, usual, spent),
-        message=_sentence(step, budget, key, seen),
-    )
+    return _alert(step, budget, key, measured=_measured(step, budget, seen), message=_sentence(step, budget, key, seen))
 
 
-def withdrawn(
-    rule: BudgetRule, severity: Literal["warn", "page"], budget: Budget, key: AccountKey, *, since: int, at: int
-) -> Alert:
+def withdrawn(step: BudgetStep, budget: Budget, key: AccountKey) -> Alert:
     """Write that an alarm is over because its budget is no longer what it was."""
     message = f"{_named(budget, key)} was changed or removed, so what was said of it no longer holds."
-    return _alert((rule, "resolved", severity), budget, key, since=since, at=at, amounts=(_HOUR, 0, 0), message=message)
+    return _alert(step, budget, key, measured=(_HOUR, 0, 0), message=message)
 
 
-def _alert(
-    what: tuple[BudgetRule, Literal["raised", "escalated", "resolved"], Literal["warn", "page"]],
-    budget: Budget,
-    key: AccountKey,
-    *,
-    since: int,
-    at: int,
-    amounts: tuple[int, int, int],
-    message: str,
-) -> Alert:
-    rule, state, severity = what
-    window, usual, seen = amounts
-    name = budget_alert_id(rule, budget, key, since=since)
+def _alert(step: BudgetStep, budget: Budget, key: AccountKey, *, measured: tuple[int, int, int], message: str) -> Alert:
+    window, usual, seen = measured
+    name = _name(step, budget, key)
     return Alert(
         alert_id=name,
         incident_id=name,
-        rule=rule,
-        state=state,
-        severity=severity,
+        rule=step.rule,
+        state=step.state,
+        severity=step.severity,
         series=key[0],
         key=key[1],
-        onset=since // 60 * 60,
-        evaluated_at=at,
+        onset=step.since // 60 * 60,
+        evaluated_at=step.at + 1,
         window_seconds=window,
         usual_usd=usd_text(usual),
         seen_usd=usd_text(seen),
@@ -98,6 +71,12 @@ def _alert(
         contributors=(),
         message=message,
     )
+
+
+def _name(step: BudgetStep, budget: Budget, key: AccountKey) -> str:
+    """Name an alert: the same alarm always has the same name, and no two keys, budgets or lines share one."""
+    who = [budget.name, str(budget.usd), budget.period, *([step.line] if step.line else []), key[0], key[1]]
+    return f"{step.rule}:{json.dumps(who, ensure_ascii=False, separators=(',', ':'))}:{step.since}"
 
 
 def _measured(step: BudgetStep, budget: Budget, seen: Seen) -> tuple[int, int, int]:
@@ -113,7 +92,7 @@ def _sentence(step: BudgetStep, budget: Budget, key: AccountKey, seen: Seen) -> 
     who, spent, period = _named(budget, key), _of(seen.spent, budget), _period(budget, seen)
     gone = _gone(budget, seen, step.at)
     if step.state == "resolved":
-        return f"{who}: {_OVER[step.rule]}; {spent} is spent in {period}."
+        return f"{who}: {_over(step, budget)}; {spent} is spent in {period}."
     if step.rule == "budget":
         return f"{who}: {step.line} % is spent, {spent}, in {period}{gone}."
     if step.rule == "budget_burn":
@@ -125,11 +104,14 @@ def _sentence(step: BudgetStep, budget: Budget, key: AccountKey, seen: Seen) -> 
     return f"{who} will be exceeded: {_usd(total)} of {_usd(budget.amount)} USD are expected in {period}{gone}."
 
 
-_OVER: Final[Mapping[BudgetRule, str]] = {
-    "budget": "a new period, or below its lines again",
-    "budget_burn": "it does not burn too fast any more",
-    "budget_forecast": "it is not expected to be exceeded any more",
-}
+def _over(step: BudgetStep, budget: Budget) -> str:
+    if step.rule == "budget":
+        return f"{step.line} % is history, for {_WHY_OVER[budget.period == 'rolling']}"
+    burning = step.rule == "budget_burn"
+    return "it does not burn too fast any more" if burning else "it is not expected to be exceeded any more"
+
+
+_WHY_OVER: Final = {False: "a new period has begun", True: "what was spent is old enough"}
 
 
 def _named(budget: Budget, key: AccountKey) -> str:

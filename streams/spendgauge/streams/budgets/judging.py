@@ -11,9 +11,9 @@ from spendgauge.streams.budgets.alerts import Seen, budget_alert, withdrawn
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.burning import NOTHING_BURNS, could_burn, recent
 from spendgauge.streams.budgets.outlooks import Outlooks
-from spendgauge.streams.budgets.states import KeptWatch, StateKey, as_stamped, keep, stamp, state_key
+from spendgauge.streams.budgets.states import KeptFire, KeptWatch, StateKey, as_stamped, keep, stamp, state_key
 from spendgauge.streams.budgets.tracks import BudgetTrack, Clockwork
-from spendgauge.streams.budgets.watch import BudgetRule, Fire, Watched, watch
+from spendgauge.streams.budgets.watch import Alarm, BudgetStep, Fire, Watched, watch
 from spendgauge.streams.ledger import Account
 
 __all__ = ["BudgetBench"]
@@ -135,7 +135,7 @@ class BudgetBench:
             del self._kept[name]
             before = as_stamped(name[0], kept.stamp)
             alerts = [
-                withdrawn(fire.rule, fire.severity, before, name[1], since=fire.since, at=(minute + 1) * 60)
+                withdrawn(_step_of(fire, at=(minute + 1) * 60), before, name[1])
                 for fire in kept.fires
                 if before is not None
             ]
@@ -163,7 +163,11 @@ def _is_calm(track: BudgetTrack, *, foreseen: int) -> bool:
     if watched is not None:
         same = watched.reached.period_start == track.start
         rolling = budget.period == "rolling"
-        if watched.fires.keys() - {"budget"} or (rolling and watched.reached.line) or (watched.fires and not same):
+        if (
+            any(rule != "budget" for rule, _ in watched.fires)
+            or (rolling and watched.reached.line)
+            or (watched.fires and not same)
+        ):
             return False
         told = watched.reached.line if same else 0
     if foreseen > budget.amount and told < 100:
@@ -171,7 +175,11 @@ def _is_calm(track: BudgetTrack, *, foreseen: int) -> bool:
     return not any(line > told and 100 * track.cost >= line * budget.amount for line in budget.lines)
 
 
-def _said(watched: Watched | None) -> tuple[int, Mapping[BudgetRule, Fire]]:
+def _step_of(fire: KeptFire, *, at: int) -> BudgetStep:
+    return BudgetStep(fire.rule, "resolved", fire.severity, fire.since, at - 1, fire.line)
+
+
+def _said(watched: Watched | None) -> tuple[int, Mapping[Alarm, Fire]]:
     return (watched.reached.line, watched.fires) if watched else (0, {})
 
 

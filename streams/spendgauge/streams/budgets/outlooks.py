@@ -36,7 +36,7 @@ class Outlooks:
 
         One that was found in the same hour is given again, and an older one where too many were found just now.
         """
-        hour, up = minute // 60, track.watched is not None and "budget_forecast" in track.watched.fires
+        hour, up = minute // 60, track.watched is not None and ("budget_forecast", 0) in track.watched.fires
         moved = track.outlook is not None and track.foreseen_for != track.start
         if track.budget.period == "rolling" or (track.foreseen_in == hour and not moved):
             return track.outlook

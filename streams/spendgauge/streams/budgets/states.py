@@ -49,6 +49,7 @@ class KeptFire(_Wire):
     """An alarm that is up."""
 
     rule: BudgetRule
+    line: int = 0
     since: int
     severity: Literal["warn", "page"]
 
@@ -66,7 +67,7 @@ class KeptWatch(_Wire):
     @property
     def watched(self) -> Watched:
         """What to go on from."""
-        fires = {fire.rule: Fire(fire.since, fire.severity) for fire in self.fires}
+        fires = {(fire.rule, fire.line): Fire(fire.since, fire.severity) for fire in self.fires}
         return Watched(Reached(self.period_start, self.line), fires)
 
 
@@ -102,7 +103,8 @@ def keep(budget: Budget, watched: Watched, *, judged: int, alerts: Iterable[Aler
         period_start=watched.reached.period_start,
         line=watched.reached.line,
         fires=tuple(
-            KeptFire(rule=rule, since=fire.since, severity=fire.severity) for rule, fire in watched.fires.items()
+            KeptFire(rule=rule, line=line, since=fire.since, severity=fire.severity)
+            for (rule, line), fire in watched.fires.items()
         ),
         alerts=tuple(alerts),
     )

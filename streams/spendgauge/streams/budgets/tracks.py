@@ -26,12 +26,12 @@ class Clockwork:
         self._period = (0, 0)
 
     def at(self, moment: int) -> tuple[int, int]:
-        """Give the period [start, end) in which spending counts at a moment.
+        """Give the period [start, end) in which spending counts in a second.
 
         A rolling one begins on a quarter hour, and what was spent since then counts.
         """
         if self._periods.kind == "rolling":
-            start, _ = self._periods.at(moment)
+            start, _ = self._periods.at(moment + 1)
             return start // QUARTER_SECONDS * QUARTER_SECONDS, _FOREVER
         start, end = self._period
         if not start <= moment < end:

@@ -1,6 +1,7 @@
 """What is to be said of a budget now? Each alarm once: raised, escalated, resolved.
 
-budget             a line was crossed (100 % and more: page); over with the period
+budget             a line was crossed (100 % and more: page), an alarm of its own; over with the period, or where that
+                   is rolling, a tenth below the line
 budget_burn        it burns too fast; over when no line burns any more
 budget_forecast    the period will end above the budget; over when it will end 5 % below, or with the period
 """
@@ -14,10 +15,12 @@ from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.forecast import Forecast
 from spendgauge.streams.budgets.lines import BURN_LINES, Reached, burns, reach
 
-__all__ = ["BudgetRule", "BudgetStep", "Fire", "Watched", "watch"]
+__all__ = ["Alarm", "BudgetRule", "BudgetStep", "Fire", "Watched", "watch"]
 
 BudgetRule = Literal["budget", "budget_burn", "budget_forecast"]
 Severity = Literal["warn", "page"]
+Alarm = tuple[BudgetRule, int]
+"""A rule, and the line (per cent) where each has an alarm of its own; else 0."""
 
 _CLEAR: Final = Fraction(95, 100)
 """Of the budget: a forecast that trembles at it is one alarm."""
@@ -37,7 +40,7 @@ class Watched:
     """What has been said of one key of a budget."""
 
     reached: Reached
-    fires: Mapping[BudgetRule, Fire]
+    fires: Mapping[Alarm, Fire]
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class BudgetStep:
     since: int
     at: int
     line: int
-    """Per cent of the budget that were told in this period so far."""
+    """Per cent of the budget: the line that was crossed; 0 for other rules."""
 
 
 def watch(
@@ -69,19 +72,30 @@ def watch(
     """
     period = budget.periods.at(at)
     reached, told = reach(before.reached if before else None, budget, period=period, spent=spent)
-    fires: dict[BudgetRule, Fire] = dict(before.fires) if before else {}
-    steps = []
-    if before and before.reached.period_start != reached.period_start and budget.period != "rolling":
-        steps += [_over(fires, rule, reached, at=at) for rule in ("budget", "budget_forecast") if rule in fires]
-    wanted: dict[BudgetRule, Severity | None] = {
-        "budget": ("page" if reached.line >= 100 else "warn") if reached.line else None,
-        "budget_burn": _burning(budget, period, windows),
-        "budget_forecast": _foreseen(budget, outlook, reached, up="budget_forecast" in fires),
-    }
-    for rule, severity in wanted.items():
-        since = at if rule == "budget_burn" or budget.period == "rolling" else period[0]
-        steps += _moved(fires, rule, severity, reached=reached, since=since, at=at, again=rule == "budget" and told)
+    fires: dict[Alarm, Fire] = dict(before.fires) if before else {}
+    steps = [_over(fires, alarm, at=at) for alarm in sorted(_ended(budget, before, reached))]
+    if told:
+        alarm: Alarm = "budget", told
+        steps += _moved(fires, alarm, "page" if told >= 100 else "warn", since=_since(budget, period, at), at=at)
+    burning = _burning(budget, period, windows)
+    steps += _moved(fires, ("budget_burn", 0), burning, since=at, at=at)
+    foreseen = _foreseen(budget, outlook, reached, up=("budget_forecast", 0) in fires)
+    steps += _moved(fires, ("budget_forecast", 0), foreseen, since=at, at=at)
     return Watched(reached, fires), steps
+
+
+def _ended(budget: Budget, before: Watched | None, reached: Reached) -> list[Alarm]:
+    """List the alarms that end with their period, and those of lines that a rolling sum has fallen below."""
+    if before is None:
+        return []
+    if budget.period == "rolling":
+        return [alarm for alarm in before.fires if alarm[0] == "budget" and alarm[1] > reached.line]
+    same = before.reached.period_start == reached.period_start
+    return [] if same else [alarm for alarm in before.fires if alarm[0] != "budget_burn"]
+
+
+def _since(budget: Budget, period: tuple[int, int], at: int) -> int:
+    return at if budget.period == "rolling" else period[0]
 
 
 def _burning(budget: Budget, period: tuple[int, int], windows: Mapping[int, int]) -> Severity | None:
@@ -100,28 +114,21 @@ def _foreseen(budget: Budget, outlook: Forecast | None, reached: Reached, *, up:
 
 
 def _moved(
-    fires: dict[BudgetRule, Fire],
-    rule: BudgetRule,
-    severity: Severity | None,
-    *,
-    reached: Reached,
-    since: int,
-    at: int,
-    again: object,
+    fires: dict[Alarm, Fire], alarm: Alarm, severity: Severity | None, *, since: int, at: int
 ) -> list[BudgetStep]:
-    """Bring an alarm to a severity, in place; ``again``: say it even if it is up and no more severe."""
-    fire = fires.get(rule)
+    """Bring an alarm to a severity, in place."""
+    fire, (rule, line) = fires.get(alarm), alarm
     if severity is None:
-        return [_over(fires, rule, reached, at=at)] if fire else []
+        return [_over(fires, alarm, at=at)] if fire else []
     if fire is None:
-        fires[rule] = Fire(since, severity)
-        return [BudgetStep(rule, "raised", severity, since, at, reached.line)]
-    if again or (severity == "page" and fire.severity == "warn"):
-        fires[rule] = Fire(fire.since, severity)
-        return [BudgetStep(rule, "escalated", severity, fire.since, at, reached.line)]
+        fires[alarm] = Fire(since, severity)
+        return [BudgetStep(rule, "raised", severity, since, at, line)]
+    if severity == "page" and fire.severity == "warn":
+        fires[alarm] = Fire(fire.since, severity)
+        return [BudgetStep(rule, "escalated", severity, fire.since, at, line)]
     return []
 
 
-def _over(fires: dict[BudgetRule, Fire], rule: BudgetRule, reached: Reached, *, at: int) -> BudgetStep:
-    fire = fires.pop(rule)
-    return BudgetStep(rule, "resolved", fire.severity, fire.since, at, reached.line)
+def _over(fires: dict[Alarm, Fire], alarm: Alarm, *, at: int) -> BudgetStep:
+    fire = fires.pop(alarm)
+    return BudgetStep(alarm[0], "resolved", fire.severity, fire.since, at, alarm[1])
