@@ -144,12 +144,15 @@ def test_the_first_alert_speaks_for_its_incident() -> None:
 
 
 def test_info_is_never_told() -> None:
-    """What is only to be noted brings no message, nor does its end."""
+    """What is only to be noted brings no message, nor does its end, and is not kept; what gets graver is told."""
     world = World()
     world.hear(alert(severity="info"))
     assert world.turn() == []
-    world.hear(alert(state="resolved", severity="info"))
+    world.hear(alert(state="resolved", severity="info"), alert("b", severity="info"), alert("c", state="resolved"))
     assert world.turn() == []
+    assert world.kept == {}
+    world.hear(alert("b", state="escalated"))
+    assert world.turn() == ["warn"]
 
 
 def test_what_was_over_before_it_was_told_is_not_told() -> None:

@@ -9,8 +9,8 @@ from spendgauge.schemas import Alert, Contributor
 from spendgauge.schemas.incidents import short_id
 from spendgauge.schemas.notifications import Notification
 from spendgauge.streams.delivery.deciding import Wanted
-from spendgauge.streams.delivery.incidents import Heard, Incident, Incidents
-from spendgauge.streams.delivery.memory import Step
+from spendgauge.streams.delivery.incidents import Incident
+from spendgauge.streams.delivery.memory import KeptAlert, Step
 from spendgauge.streams.delivery.messages import compose, idempotency_key
 from spendgauge.streams.delivery.signing import read_secrets, signature
 from spendgauge.streams.delivery.tries import Outcome, after_failure
@@ -21,11 +21,10 @@ NO_MONEY = dict.fromkeys(("usual_usd", "seen_usd", "excess_usd", "excess_usd_per
 
 
 def _said(*alerts: Alert, step: Step = "page") -> Notification:
-    incidents = Incidents({})
-    incidents.hear([Heard(one, BEGIN * 1000) for one in alerts], now_ms=BEGIN * 1000)
-    incident = incidents.get(alerts[0].incident_id)
-    assert isinstance(incident, Incident)
-    return compose(incident, Wanted(step, incident.alerts[alerts[0].alert_id]), channel="ops").notification
+    kept = {
+        one.alert_id: KeptAlert(incident_id="a", alert=one, heard_ms={one.severity: 0}, last_ms=0) for one in alerts
+    }
+    return compose(Incident("a", kept), Wanted(step, kept["a"]), channel="ops").notification
 
 
 def test_a_message_says_all_that_matters() -> None:

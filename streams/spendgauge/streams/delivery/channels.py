@@ -51,7 +51,7 @@ class Channel(_Table):
     secret_env: Annotated[str, Field(min_length=1)] | None = None
     secret_file: Annotated[str, Field(min_length=1)] | None = None
     timeout_seconds: Annotated[float, Field(ge=0.1, le=60)] = 10.0
-    """How long a webhook may say nothing."""
+    """How long a webhook may say nothing, and how long an apprise service may take."""
     min_severity: Literal["warn", "page"] = "warn"
     rules: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Empty: all of them."""
@@ -79,9 +79,8 @@ class Channel(_Table):
         secrets = [name for name in ("secret_env", "secret_file") if getattr(self, name) is not None]
         if self.kind == "webhook" and len(secrets) != 1:
             raise ValueError("a webhook is signed: write either secret_env or secret_file, where its secret is")
-        if self.kind == "apprise" and (secrets or "timeout_seconds" in self.model_fields_set):
-            surplus = (*secrets, "timeout_seconds")[0]
-            raise ValueError(f"{surplus} is for webhooks only; an apprise URL holds all that its service needs")
+        if self.kind == "apprise" and secrets:
+            raise ValueError(f"{secrets[0]} is for webhooks only; an apprise URL holds all that its service needs")
         return self
 
 

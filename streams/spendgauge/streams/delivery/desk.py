@@ -99,13 +99,12 @@ class Desk:
 
     def absorb(self, heard: Iterable[Heard], *, now_ms: int) -> Verdict:
         """Take lines in."""
-        lines = list(heard)
-        changed, entries = self._incidents.hear(lines, now_ms=now_ms)
-        self._changed |= changed
-        for line in lines:
-            if line.alert.rule == DELIVERY_RULE:
-                self._failing.hear(line.alert)
-        return Verdict(entries)
+        changed = self._incidents.hear(heard, now_ms=now_ms)
+        for kept in changed.values():
+            self._changed.add(kept.incident_id)
+            if kept.alert.rule == DELIVERY_RULE:
+                self._failing.hear(kept.alert)
+        return Verdict([(alert_key(alert_id), value_of(kept)) for alert_id, kept in changed.items()])
 
     def listen(self, words: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Take in records of ``cost.silences``."""

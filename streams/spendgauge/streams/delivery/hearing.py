@@ -46,6 +46,7 @@ class Alerts:
         self._assigned = False
         self._read_to: int | None = None
         self._kept_to: int | None = None
+        self._committed: int | None = None
         self.at_end = False
         """Whether all was read that was there when the partition came."""
         self.invalid = 0
@@ -98,6 +99,11 @@ class Alerts:
         """The next offset to be read; None: nothing was read since the partition came."""
         return self._read_to
 
+    @property
+    def uncommitted(self) -> bool:
+        """Whether more is kept than is committed."""
+        return self._kept_to != self._committed
+
     def kept(self, offset: int | None) -> None:
         """Hear that all before this offset is decided and kept; None: nothing new is."""
         self._kept_to = self._kept_to if offset is None else offset
@@ -112,14 +118,14 @@ class Alerts:
         except KafkaException as error:
             _log.warning("the group does not take the offset, so nothing is sent now", reason=error.args[0].str())
             return False
-        self._kept_to = offset
+        self._kept_to = self._committed = offset
         return True
 
     def standing(self) -> Standing:
         """Say how far it is, as far as the broker has told."""
         progress: dict[Hashable, Progress] = {}
         if self._assigned:
-            committed = self._kept_to or self.statistics.starts.get((self._topic, 0), 0)
+            committed = self._committed or self.statistics.starts.get((self._topic, 0), 0)
             position = committed if self._read_to is None else self._read_to
             progress[self._assignments] = Progress(
                 self._topic,
@@ -158,7 +164,7 @@ class Alerts:
         except KafkaException as error:
             _log.warning("the committed offset cannot be read, so all is read again", reason=error.args[0].str())
             points = partitions
-        self._kept_to = points[0].offset if points[0].offset >= 0 else None
+        self._kept_to = self._committed = points[0].offset if points[0].offset >= 0 else None
         self._read_to, self.at_end = None, False
         self._assignments += 1
         self._assigned = True

@@ -10,7 +10,7 @@ from typing import Final
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.streams.delivery.channels import SEVERITIES
-from spendgauge.streams.delivery.memory import Entry, KeptAlert, alert_key, value_of
+from spendgauge.streams.delivery.memory import KeptAlert
 
 __all__ = ["REMEMBERED_MS", "Heard", "Incident", "Incidents"]
 
@@ -80,16 +80,15 @@ class Incidents:
         """Find one."""
         return self._incidents.get(incident_id)
 
-    def hear(self, heard: Iterable[Heard], *, now_ms: int) -> tuple[set[str], list[Entry]]:
-        """Take lines in; say which incidents they changed, and what must be kept before they are committed."""
+    def hear(self, heard: Iterable[Heard], *, now_ms: int) -> dict[str, KeptAlert]:
+        """Take lines in; give the alerts that they changed, as they are now, which must be kept."""
         changed: dict[str, KeptAlert] = {}
         for one in heard:
             kept = self._next(one, now_ms)
             if kept is not None:
                 changed[one.alert.alert_id] = kept
                 self._put(one.alert.alert_id, kept)
-        entries: list[Entry] = [(alert_key(alert_id), value_of(kept)) for alert_id, kept in changed.items()]
-        return {kept.incident_id for kept in changed.values()}, entries
+        return changed
 
     def forget(self, now_ms: int) -> list[Incident]:
         """Drop the incidents of which nothing will be asked any more; give them."""
@@ -103,7 +102,7 @@ class Incidents:
     def _next(self, heard: Heard, now_ms: int) -> KeptAlert | None:
         alert = heard.alert
         before = self._known(alert.alert_id)
-        if before is None and now_ms - heard.at_ms > REMEMBERED_MS:
+        if before is None and not _begins(heard, now_ms):
             return None
         if before is not None and _place(alert) <= _place(before.alert):
             return None
@@ -122,6 +121,12 @@ class Incidents:
     def _put(self, alert_id: str, kept: KeptAlert) -> None:
         self._home[alert_id] = kept.incident_id
         self._incidents.setdefault(kept.incident_id, Incident(kept.incident_id)).alerts[alert_id] = kept
+
+
+def _begins(heard: Heard, now_ms: int) -> bool:
+    """Whether an unknown alert is to be known from now on: of what is never told, and of what is over, nothing is."""
+    alert = heard.alert
+    return alert.severity != "info" and alert.state != "resolved" and now_ms - heard.at_ms <= REMEMBERED_MS
 
 
 def _place(alert: Alert) -> tuple[int, int]:

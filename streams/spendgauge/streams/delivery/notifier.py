@@ -39,6 +39,7 @@ from spendgauge.streams.delivery.tries import Outcome
 __all__ = ["run_notifier"]
 
 _POLL_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 0.5
 _LEAVE_SECONDS: Final = 10.0
 """How long a notifier that stops waits for what is on its way: shorter than a supervisor's patience."""
 
@@ -99,6 +100,7 @@ class _Notifier:
         self._parts = parts
         self._clock, self._senders, self._metrics = parts.clock, parts.senders, parts.metrics
         self._draw = Random()
+        self._look_at = parts.clock.monotonic()
         self._desk: Desk | None = None
         self._heard_words: dict[bytes, bytes | None] = {}
         self._undecided: list[Verdict] = []
@@ -116,7 +118,9 @@ class _Notifier:
             self._hear(stop)
             self._keep(wait_seconds=_POLL_SECONDS)
             self._send()
-            self._metrics.look(self._alerts, self._desk, error=self._parts.channels.error)
+            if self._clock.monotonic() >= self._look_at:
+                self._look_at = self._clock.monotonic() + _LOOK_SECONDS
+                self._metrics.look(self._alerts, self._desk, error=self._parts.channels.error)
 
     def finish(self, seconds: float) -> None:
         """Wait for what is on its way, and keep what came of it, as far as the time allows."""
@@ -194,11 +198,12 @@ class _Notifier:
                 self._clock.sleep(wait_seconds)
         else:
             self._alerts.kept(self._alerts.read_to)
+        if self._alerts.uncommitted:
+            self._alerts.holds()
 
     def _settle_writing(self, wait_seconds: float) -> None:
         if self._keeper.settle(wait_seconds=wait_seconds):
             self._alerts.kept(self._writing_to)
-            self._alerts.holds()
 
     def _send(self) -> None:
         """Hand out what is to be sent, once all that there was is read, kept and committed."""

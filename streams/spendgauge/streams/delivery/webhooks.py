@@ -32,10 +32,10 @@ class Webhook:
     def send(self, message: Message) -> Outcome:
         """Try once; a redirect is not followed, and of the answer's body nothing is read."""
         body = message.notification.model_dump_json().encode()
-        request = self._client.build_request(
-            "POST", self._target.url.get_secret_value(), content=body, headers=self._headers(message, body)
-        )
         try:
+            request = self._client.build_request(
+                "POST", self._target.url.get_secret_value(), content=body, headers=self._headers(message, body)
+            )
             answer = self._client.send(request, stream=True)
             answer.close()
         except httpx2.TimeoutException:
