@@ -38,7 +38,7 @@ def test_a_rule_that_is_gone_ends_what_it_had_raised_once(rules: str, restarted:
         office.judge.reload(Configuration(rules=rules))
     office.minute -= 1
     assert office.pass_by({}) == ["hot resolved warn"]
-    assert "'hot' is not in rules.toml any more" in office.sent[-1].message
+    assert "the rule 'hot' does not hold any more" in office.sent[-1].message
     assert office.pass_by({}, 12) == []
     assert set(office.kept) == {b'["rules"]'}
 

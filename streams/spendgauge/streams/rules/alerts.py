@@ -29,9 +29,8 @@ def rule_alert(rule: Rule, place: Place, step: Step, *, minute: int, row: Mappin
 
 def withdrawn_alert(rule: str, place: Place, step: Step, *, minute: int) -> Alert:
     """Write that an alarm is over because its rule is gone."""
-    message = (
-        f"{named_key((place[0], _values(place)))}: the rule {rule!r} is not in rules.toml any more, or is another one."
-    )
+    who = named_key((place[0], _values(place)))
+    message = f"{who}: the rule {rule!r} does not hold any more, for rules.toml was changed."
     return _alert(rule, place, step, minute=minute, window=1, amounts=(0, 0), message=message)
 
 

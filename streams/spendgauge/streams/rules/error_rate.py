@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from spendgauge.streams.rules.rule import Count, Rule, Seen, level
+from spendgauge.streams.rules.rule import Count, Rule, Seen, in_words, level
 
 __all__ = ["ErrorRate"]
 
@@ -45,6 +45,6 @@ class ErrorRate(Rule):
         """Name the share and the line."""
         share = f"{100 * row['errors'] / row['requests']:.1f} %"
         return (
-            f"{who}: {row['errors']:,} of {row['requests']:,} requests ({share}) in {self.minutes} minutes failed; "
+            f"{who}: {row['errors']:,} of {row['requests']:,} requests ({share}) in {in_words(self.minutes)} failed; "
             f"the line is {self.crossed(row):f} %."
         )

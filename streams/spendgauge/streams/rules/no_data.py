@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from spendgauge.streams.rules.rule import NEAR, WARN, Rule, Seen, level
+from spendgauge.streams.rules.rule import NEAR, WARN, Rule, Seen, in_words, level
 
 __all__ = ["NoData"]
 
@@ -47,7 +47,7 @@ class NoData(Rule):
 
     def say(self, who: str, row: Mapping[str, Any]) -> str:
         """Say for how long, and where to look."""
-        return f"{who}: no requests for {row['silent']:,} minutes; they had come regularly."
+        return f"{who}: no requests for {in_words(row['silent'])}; they had come regularly."
 
     def over(self, who: str) -> str:
         """Say that it is back."""

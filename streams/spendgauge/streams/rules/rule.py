@@ -8,7 +8,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cached_property
 from typing import Annotated, Any, ClassVar, Final, Self
 
 import polars as pl
@@ -16,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from spendgauge.schemas.prices.freshness import PriceData
 
-__all__ = ["CALM", "LEVELS_SCHEMA", "NEAR", "PAGE", "WARN", "Count", "Line", "Rule", "Seen", "level"]
+__all__ = ["CALM", "LEVELS_SCHEMA", "NEAR", "PAGE", "WARN", "Count", "Line", "Rule", "Seen", "in_words", "level"]
 
 CALM: Final = 0
 """Below 90 % of the lowest line: after some minutes of this an alarm is over."""
@@ -114,7 +113,7 @@ class Rule(BaseModel):
 
     def over(self, who: str) -> str:
         """Say in a sentence that it is over."""
-        return f"{who}: below 90 % of its lowest line for {self.resolve_minutes} minutes."
+        return f"{who}: below 90 % of its lowest line for {in_words(self.resolve_minutes)}."
 
     @property
     def lines(self) -> tuple[int | None, int | None]:
@@ -131,7 +130,7 @@ class Rule(BaseModel):
         """How many places behind the point its lines may have."""
         return self.decimals
 
-    @cached_property
+    @property
     def pattern(self) -> tuple[str, ...]:
         """The key, with ``*`` for each dimension where none is given."""
         dimensions = 0 if self.series == "total" else self.series.count("+") + 1
@@ -144,14 +143,13 @@ class Rule(BaseModel):
 
     def concerned(self) -> pl.Expr:
         """Whether a row with ``series`` and ``key`` may be of this rule's keys."""
-        return (pl.col("series") == self.series) & (pl.lit(value=True) if "*" in self.pattern else self._key)
+        return (pl.col("series") == self.series) & (pl.lit(value=True) if "*" in self.pattern else self._matches())
 
     def covered(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Keep the rows of this rule's keys, all rows being of its series; what is not given (empty) is left out."""
-        return frame if not self.pattern or frame.is_empty() else frame.filter(self._key)
+        return frame if not self.pattern or frame.is_empty() else frame.filter(self._matches())
 
-    @cached_property
-    def _key(self) -> pl.Expr:
+    def _matches(self) -> pl.Expr:
         key = pl.col("key")
         if "*" not in self.pattern:
             return key == json.dumps(self.pattern, ensure_ascii=False, separators=(",", ":"))
@@ -173,6 +171,11 @@ class Rule(BaseModel):
         if given != sorted(given):
             raise ValueError(f"page = {self.page} is below warn = {self.warn}; a page is for what is worse")
         return self
+
+
+def in_words(minutes: int) -> str:
+    """Say a number of minutes."""
+    return "1 minute" if minutes == 1 else f"{minutes:,} minutes"
 
 
 def level(value: pl.Expr, *, warn: pl.Expr | int | None, page: pl.Expr | int | None) -> pl.Expr:

@@ -7,7 +7,7 @@ import polars as pl
 from pydantic import Field
 
 from spendgauge.schemas.money import usd
-from spendgauge.streams.rules.rule import Rule, Seen, level
+from spendgauge.streams.rules.rule import Rule, Seen, in_words, level
 
 __all__ = ["Threshold"]
 
@@ -46,4 +46,4 @@ class Threshold(Rule):
         """Name the amount and the line."""
         amount = f"{usd(row['value']):,.2f} USD" if self.measure == "usd" else f"{row['value']:,} {self.measure}"
         unit = " USD" if self.measure == "usd" else ""
-        return f"{who}: {amount} in {self.minutes} minutes; the line is {self.crossed(row):,f}{unit}."
+        return f"{who}: {amount} in {in_words(self.minutes)}; the line is {self.crossed(row):,f}{unit}."

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 import polars as pl
 from pydantic import Field
 
-from spendgauge.streams.rules.rule import Line, Rule, Seen, level
+from spendgauge.streams.rules.rule import Line, Rule, Seen, in_words, level
 
 __all__ = ["Unpriced"]
 
@@ -36,10 +36,10 @@ class Unpriced(Rule):
     def say(self, who: str, row: Mapping[str, Any]) -> str:
         """Say what to do."""
         return (
-            f"{who}: {row['unpriced']:,} requests in {self.minutes} minutes have no price, so no amount has them; "
-            "add one to your price file, or update genai-prices."
+            f"{who}: {row['unpriced']:,} requests in {in_words(self.minutes)} have no price and are missing in all "
+            "amounts; add one to your price file, or update genai-prices."
         )
 
     def over(self, who: str) -> str:
         """Say what may have happened."""
-        return f"{who}: nothing without a price for {self.minutes + self.resolve_minutes} minutes; priced, or not used."
+        return f"{who}: no requests without a price any more; it has one by now, or is not used."
