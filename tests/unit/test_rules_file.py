@@ -138,6 +138,7 @@ def _rule(more: str, kind: str = "threshold") -> str:
             _rule("warn = 101", "error_rate"),
             "rule 'x': a share of more than 100 per cent is never reached; write fewer.",
         ),
+        (_rule("warn = 1000001"), "rule 'x': no window is counted beyond some millions; write at most 1,000,000 USD."),
         (_rule("warn = 2000", "no_data"), "rule 'x': a silence of more than 1440 minutes (a day) is not looked for"),
     ],
 )

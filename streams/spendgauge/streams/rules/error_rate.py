@@ -17,7 +17,6 @@ class ErrorRate(Rule):
     """``warn`` and ``page`` are per cent of the requests in a window of ``minutes``."""
 
     kind: ClassVar[str] = "error_rate"
-    decimals: ClassVar[int] = 2
 
     minutes: Annotated[int, Field(ge=1, le=60, strict=True)] = 5
     requests: Count = 50
@@ -34,6 +33,11 @@ class ErrorRate(Rule):
         if any(line is not None and line > _ALL for line in (self.warn, self.page)):
             raise ValueError(f"a share of more than {_ALL} per cent is never reached; write fewer")
         return self
+
+    @property
+    def places(self) -> int:
+        """A hundredth of a per cent."""
+        return 2
 
     def judge(self, seen: Seen) -> pl.DataFrame:
         """Compare the share of errors, where there are enough requests; where there are none, it is calm."""

@@ -76,8 +76,6 @@ class Rule(BaseModel):
 
     kind: ClassVar[str]
     """How ``rules.toml`` names it."""
-    decimals: ClassVar[int] = 0
-    """So many places behind the point a line may have; ``lines`` are whole numbers of that unit."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     enabled: Annotated[bool, Field(strict=True)] = True
@@ -127,8 +125,8 @@ class Rule(BaseModel):
 
     @property
     def places(self) -> int:
-        """How many places behind the point its lines may have."""
-        return self.decimals
+        """How many places behind the point its lines may have; ``lines`` are whole numbers of that unit."""
+        return 0
 
     @property
     def pattern(self) -> tuple[str, ...]:

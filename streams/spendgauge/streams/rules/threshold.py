@@ -1,16 +1,17 @@
 """Is it more than an absolute amount in some minutes? USD, requests, tokens or errors."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spendgauge.schemas.money import usd
 from spendgauge.streams.rules.rule import Rule, Seen, in_words, level
 
 __all__ = ["Threshold"]
 
+_MOST_USD: Final = 1_000_000
 _COLUMNS: Final = {"usd": "cost_picodollars", "requests": "requests", "tokens": "tokens", "errors": "errors"}
 
 
@@ -31,6 +32,12 @@ class Threshold(Rule):
     def places(self) -> int:
         """Of money a picodollar."""
         return 12 if self.measure == "usd" else 0
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if self.measure == "usd" and any(line is not None and line > _MOST_USD for line in (self.warn, self.page)):
+            raise ValueError(f"no window is counted beyond some millions; write at most {_MOST_USD:,} USD")
+        return self
 
     def judge(self, seen: Seen) -> pl.DataFrame:
         """Compare each key's sum with the lines."""
