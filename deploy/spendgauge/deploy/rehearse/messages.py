@@ -39,9 +39,10 @@ def messages_of(alerts: Sequence[Alert]) -> list[Message]:
     incidents = Incidents({})
     told: dict[str, dict[Step, Sent]] = {}
     messages: list[Message] = []
-    for at, said in groupby(alerts, key=lambda alert: alert.evaluated_at):
-        changed, _ = incidents.hear([Heard(alert, at * 1000) for alert in said], now_ms=at * 1000)
-        for incident_id in sorted(changed):
+    for at, group in groupby(alerts, key=lambda alert: alert.evaluated_at):
+        said = list(group)
+        incidents.hear([Heard(alert, at * 1000) for alert in said], now_ms=at * 1000)
+        for incident_id in sorted({alert.incident_id for alert in said}):
             incident = incidents.get(incident_id)
             if incident is not None:
                 messages += _told(incident, told.setdefault(incident_id, {}), at)

@@ -16,7 +16,10 @@ from spendgauge.streams.alerting.lines import LINES_SCHEMA, key_text
 
 __all__ = ["stored_lines", "stored_span"]
 
-_COUNTS: Final = tuple(name for name in LINES_SCHEMA if name in MEASURES and name != MEASURES[-1])
+_SUMS: Final = {name: name for name in LINES_SCHEMA if name in MEASURES and name != MEASURES[-1]} | {
+    "tokens": "total_tokens"
+}
+"""A line's counts, and the columns of the view."""
 _PLACE: Final = {"stream": "clickhouse", "partition": 0, "block": 0, "rank": 0}
 _WATCHED: Final = "pane_seconds <= 60 AND 60 % pane_seconds = 0"
 """As what is watched live: a minute is a multiple of the pane."""
@@ -42,7 +45,7 @@ def stored_lines(client: Client, span: tuple[int, int], *, series: Collection[st
 
 def _question(period: Period, series: Collection[str]) -> Query:
     condition, parameters = period.condition("pane_start")
-    sums = ", ".join(f"sum(r.{name})" for name in _COUNTS)
+    sums = ", ".join(f"sum(r.{column})" for column in _SUMS.values())
     sql = f"""SELECT series, key, intDiv(toUnixTimestamp(pane_start), {MINUTE_SECONDS}) AS minute, {sums},
     toInt64(sum(r.cost_usd) * toInt64({PICODOLLARS_PER_USD}))
 FROM rates AS r
@@ -53,7 +56,7 @@ ORDER BY minute"""
 
 
 def _lines(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
-    names = ("series", "key", "minute", *_COUNTS, MEASURES[-1])
+    names = ("series", "key", "minute", *_SUMS, MEASURES[-1])
     schema = dict.fromkeys(names, pl.Int64()) | {"series": pl.String(), "key": pl.List(pl.String)}
     read = pl.DataFrame(rows, schema=schema, orient="row")
     known = {
