@@ -126,6 +126,17 @@ def test_a_usage_is_priced(guard: Answering) -> None:
     assert (usd, tokens) == (Decimal("0.0032"), 800)
 
 
+def test_processes_share_what_is_left(clock: FakeClock) -> None:
+    """One of four processes holds at most a quarter of what is left, and warns at soft limits as before."""
+    guard = Answering(clock, quota_processes=4)
+    guard.take(limit("a user", soft=3, hard=10), standing("a user", 2, as_of_ms=NOW), ticked(NOW))
+    with guard.reserve(user_id="u1", estimate_usd=1):
+        assert guard.verdict(user_id="u1", estimate_usd="1.01").reason == "hard"
+        with pytest.raises(QuotaExceeded, match="of what is left each of 4 processes has a part"):
+            guard.check(user_id="u1", estimate_usd="1.01")
+        assert guard.verdict(user_id="u1", estimate_usd=1).reason == "soft"
+
+
 def test_without_an_estimate_calls_know_nothing_of_each_other(guard: Answering) -> None:
     """A call without an estimate holds nothing while it runs, and its cost from then on."""
     with guard.reserve(user_id="u1") as first, guard.reserve(user_id="u1") as second:

@@ -40,6 +40,7 @@ class QuotaChecks:
         self._defaults: Mapping[str, str] = settings.defaults
         self._pseudonyms = settings.pseudonyms
         self._refuses = settings.quota_mode == "refuse"
+        self._processes = settings.quota_processes
         self._must_know = settings.quota_unknown == "refuse"
 
     @property
@@ -131,7 +132,7 @@ class QuotaChecks:
             for seen in self._ledger.look_near(matches, usd, tokens, now_ms):
                 quota = seen.quota
                 estimate = usd if quota.unit == "usd" else tokens
-                if seen.is_beyond(quota.hard, estimate):
+                if seen.is_beyond(quota.hard, estimate, self._processes):
                     hard = seen if hard is None else max(hard, seen, key=_resets)
                 elif seen.is_beyond(quota.soft, estimate):
                     soft = soft or seen
@@ -152,7 +153,8 @@ class QuotaChecks:
 
     def _state(self, seen: Seen) -> QuotaState:
         quota = seen.quota
-        reason: Reason = "hard" if seen.is_beyond(quota.hard, 0) else "soft" if seen.is_beyond(quota.soft, 0) else "ok"
+        hard_is_reached = seen.is_beyond(quota.hard, 0, self._processes)
+        reason: Reason = "hard" if hard_is_reached else "soft" if seen.is_beyond(quota.soft, 0) else "ok"
         soft, hard = (None if limit is None else number(limit, quota.unit) for limit in (quota.soft, quota.hard))
         return QuotaState(self._verdict(seen, reason, 0, 0), soft, hard)
 
@@ -171,6 +173,7 @@ class QuotaChecks:
             reserved=number(seen.held, unit),
             estimate=number(usd if unit == "usd" else tokens, unit),
             resets_at=utc_time(seen.resets_at_ms),
+            processes=self._processes,
         )
 
     def _told(self, verdict: QuotaVerdict, now_ms: int) -> QuotaVerdict:  # noqa: ARG002 - for those who tell somebody

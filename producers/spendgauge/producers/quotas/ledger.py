@@ -20,10 +20,10 @@ class Seen(NamedTuple):
     held: int
     resets_at_ms: int | None
 
-    def is_beyond(self, limit: int | None, estimate: int) -> bool:
-        """Whether a limit is reached, or the call would go beyond it."""
-        total = self.spent + self.held
-        return limit is not None and (total >= limit or total + estimate > limit)
+    def is_beyond(self, limit: int | None, estimate: int, processes: int = 1) -> bool:
+        """Whether a limit is reached or the call would go beyond it; of what is left each process has a part."""
+        total = self.spent + self.held * processes
+        return limit is not None and (total >= limit or total + estimate * processes > limit)
 
 
 class Hold(NamedTuple):
@@ -40,6 +40,7 @@ class Ledger:
     def __init__(self, board: Board, settings: QuotaSettings, now_ms: Callable[[], int]) -> None:
         self._board = board
         self._now_ms = now_ms
+        self._processes = settings.quota_processes
         self._stale_ms = round(settings.quota_stale_seconds * 1000)
         self._settle_ms = round(settings.quota_settle_seconds * 1000)
         self._hold_ms = round(settings.quota_hold_seconds * 1000)
@@ -57,7 +58,9 @@ class Ledger:
         near = []
         for quota, key in matches:
             standing = quota.standings.get(key)
-            most = (usd if quota.unit == "usd" else tokens) + (0 if standing is None else standing.spent)
+            most = (usd if quota.unit == "usd" else tokens) * self._processes
+            if standing is not None:
+                most += standing.spent
             if most >= quota.lowest or key in quota.accounts:
                 near.append(self._seen(quota, key, now_ms))
         return near

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
+from pydantic import ValidationError
 
 from spendgauge.producers.client import keep_for_ever
 from spendgauge.producers.identity import EventIds
@@ -144,10 +145,7 @@ class Refusals:
         """Hand a record over; say no where there is no room for it now."""
         if self._outlet is None:
             self._outlet = self._connect()
-        lines = [
-            refusal_of(verdict, self._ids.take(now_ms), now_ms, source=self._source).model_dump_json().encode()
-            for now_ms, verdict in batch
-        ]
+        lines = [line for now_ms, verdict in batch if (line := self._line(verdict, now_ms)) is not None]
 
         def on_delivery(error: KafkaError | None, _record: Any) -> None:
             self._on_delivery(error, len(lines))
@@ -159,6 +157,15 @@ class Refusals:
         except BufferError:
             return False
         return True
+
+    def _line(self, verdict: QuotaVerdict, now_ms: int) -> bytes | None:
+        try:
+            refusal = refusal_of(verdict, self._ids.take(now_ms), now_ms, source=self._source)
+        except ValidationError as error:
+            self.lost += 1
+            self._notices.report("a refusal cannot be written", reason=error.errors(include_input=False)[0]["msg"])
+            return None
+        return refusal.model_dump_json().encode()
 
     def _on_delivery(self, error: KafkaError | None, lines: int) -> None:
         if error is None:

@@ -26,6 +26,13 @@ class QuotaSettings(ProducerSettings):
         "for quota_stale_seconds. allow: what is known still counts, the rest as nothing. refuse: no call is made, "
         "so an outage of Kafka or of the watcher stops the service.",
     )
+    quota_processes: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="How many processes spend the same quotas at a time: each holds at most this part of what is left, "
+        "so that together they overshoot less. Too many: refusals while something is left.",
+    )
     quota_stale_seconds: float = Field(
         default=60.0,
         ge=1,

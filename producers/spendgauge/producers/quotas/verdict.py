@@ -36,6 +36,8 @@ class QuotaVerdict:
     reserved: Number = 0
     estimate: Number = 0
     resets_at: datetime | None = None
+    processes: int = 1
+    """Of what is left this process takes so small a part."""
 
     @property
     def warned(self) -> bool:
@@ -58,10 +60,11 @@ class QuotaVerdict:
         whose = f" of {' + '.join(self.key)}" if self.key else ""
         held = f" and {self._said(self.reserved)} is held for calls under way" if self.reserved else ""
         wanted = f", this call may take {self._said(self.estimate)}" if self.estimate else ""
+        part = f", of what is left each of {self.processes} processes has a part" if self.processes > 1 else ""
         begins = f"; it begins anew at {self.resets_at:%Y-%m-%dT%H:%M:%SZ}" if self.resets_at else ""
         return (
             f"quota {self.quota!r}{whose} has a {self.reason} limit of {self._said(self.limit or 0)}: "
-            f"{self._said(self.spent)} is spent{held}{wanted}{begins}"
+            f"{self._said(self.spent)} is spent{held}{wanted}{part}{begins}"
         )
 
     def _said(self, amount: Number) -> str:
