@@ -35,6 +35,9 @@ NEEDS_EXTRA = (
 EMBEDDED = ("spendgauge.deploy.store_server",)
 """Modules that speak aiohttp, which the extra ``local`` has. Broker and engine are looked for when they start."""
 
+SENDERS = ("spendgauge.streams.delivery.services", "spendgauge.streams.delivery.webhooks")
+"""Modules that the extra ``alerts`` is for; they are imported when a channel asks for them."""
+
 GATEWAY = "spendgauge.producers.gateway"
 """The part of the light room that belongs to the extra ``gateway``."""
 
@@ -58,7 +61,8 @@ def _import_all(names: list[str], absent: list[str], *, root: Path = ROOT) -> li
 @pytest.mark.parametrize("room", EXTRAS)
 def test_a_room_needs_only_its_extra(room: str) -> None:
     """A room's modules import with nothing installed but what its extra names; a light room's with the base install."""
-    names = [module.name for module in modules(room) if not module.name.startswith((*NEEDS_EXTRA, *EMBEDDED, GATEWAY))]
+    others = (*NEEDS_EXTRA, *EMBEDDED, *SENDERS, GATEWAY)
+    names = [module.name for module in modules(room) if not module.name.startswith(others)]
     _import_all(names, _absent(EXTRAS[room]))
 
 
@@ -67,6 +71,11 @@ def test_the_heavier_schemas_need_only_streams_or_sinks() -> None:
     names = [module.name for module in modules("schemas")]
     for extra in ("streams", "sinks"):
         _import_all(names, _absent((extra,)))
+
+
+def test_the_senders_need_only_their_extra() -> None:
+    """What sends alerts imports with the extras ``streams`` and ``alerts``."""
+    _import_all(list(SENDERS), _absent(("streams", "alerts")))
 
 
 def test_the_gateway_needs_only_its_extra() -> None:
