@@ -218,7 +218,7 @@ def test_quotas_are_listed(run: Run, kafka: KafkaSettings) -> None:
         "a user user_id=u-3 0.00 5.00 10.00 TIME ok",
         "chat feature=chat 0 - 1,000 ok",
     ]
-    assert max(map(len, lines)) <= 110
+    assert max(map(len, lines)) <= 100
     (told,) = map(json.loads, run("quotas", "chat", "--json").out.splitlines())
     assert (told["key"], told["spent"], told["hard"], told["resets_at"]) == (["chat"], "0", "1000", None)
 

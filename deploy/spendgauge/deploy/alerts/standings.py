@@ -12,8 +12,10 @@ from spendgauge.schemas.quotas import QuotaLimit, QuotaStanding, amount_of, amou
 
 __all__ = ["Row", "as_json", "as_text", "read_quotas"]
 
-_MOST_SHOWN: Final = 50
-_COLUMNS: Final = "{:<20} {:<28} {:>12} {:>12} {:>12} {:<12} {}"
+_MOST_SHOWN: Final = 20
+_TITLES: Final = ("QUOTA", "WHOSE", "SPENT", "SOFT", "HARD", "RESETS (UTC)", "STATE")
+_AMOUNTS: Final = slice(2, 5)
+_WIDEST: Final = 36
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,10 @@ def as_text(rows: Sequence[Row]) -> Iterator[str]:
     if not rows:
         yield "there are no quotas; write some into budgets.toml"
         return
-    yield _COLUMNS.format("QUOTA", "WHOSE", "SPENT", "SOFT", "HARD", "RESETS (UTC)", "STATE")
-    for row in rows[:_MOST_SHOWN]:
-        resets = (
-            "rolling" if row.limit.period == "rolling" else "" if row.resets_at_ms is None else moment(row.resets_at_ms)
-        )
-        amounts = (_amount(amount_text(row.spent, row.limit.unit)), *map(_amount, (row.limit.soft, row.limit.hard)))
-        yield _COLUMNS.format(row.limit.name, _whose(row), *amounts, resets, row.state)
+    lines = [_TITLES, *(_cells(row) for row in rows[:_MOST_SHOWN])]
+    widths = [min(max(map(len, column)), _WIDEST) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield "  ".join(_padded(line, widths)).rstrip()
     if len(rows) > _MOST_SHOWN:
         yield f"and {len(rows) - _MOST_SHOWN:,} more; --json lists all"
 
@@ -101,6 +100,20 @@ def as_json(row: Row) -> dict[str, Any]:
         "resets_at": None if resets is None else rfc3339(resets),
         "state": row.state,
     }
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    limit, resets = row.limit, row.resets_at_ms
+    amounts = (_amount(amount_text(row.spent, limit.unit)), _amount(limit.soft), _amount(limit.hard))
+    when = "rolling" if limit.period == "rolling" else "" if resets is None else moment(resets)
+    return limit.name, _whose(row), *amounts, when, row.state
+
+
+def _padded(cells: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    right = range(len(cells))[_AMOUNTS]
+    for place, (cell, width) in enumerate(zip(cells, widths, strict=True)):
+        shown = cell if len(cell) <= width else f"{cell[: width - 3]}..."
+        yield shown.rjust(width) if place in right else shown.ljust(width)
 
 
 def _order(row: Row) -> tuple[int, int, str, tuple[str, ...]]:
