@@ -85,8 +85,7 @@ class Desk:
         concerned = [rule.concerned() for rule in self._rules if rule.looks]
         first = 0 if self._closed is None else self._closed + 2 - self._held
         own = lines.filter(pl.col("minute") >= first, pl.any_horizontal(pl.lit(value=False), *concerned))
-        self._dirty |= set(own["minute"].unique())
-        self._minutes.add(own)
+        self._dirty |= self._minutes.add(own)
 
     def close(self, until: int, now: int) -> Verdict | None:
         """Judge the minutes up to this one; ``now``: the clock's seconds. None: there is nothing to say."""

@@ -27,13 +27,16 @@ class Minutes:
         self._lines: dict[int, list[pl.DataFrame]] = {}
         """Of each minute what was merged last, and what came since."""
 
-    def add(self, lines: pl.DataFrame) -> None:
-        """Take in lines (``LINES_SCHEMA``) of any minutes, in any order."""
-        for (minute,), part in lines.partition_by("minute", as_dict=True).items():
+    def add(self, lines: pl.DataFrame) -> set[int]:
+        """Take in lines (``LINES_SCHEMA``) of any minutes, in any order; say which minutes those are."""
+        own = lines.select("minute", *_PLACE, "rank", *SUMS)
+        parts = own.partition_by("minute", as_dict=True, include_key=False)
+        for (minute,), part in parts.items():
             held = self._lines.setdefault(int(minute), [])
-            held.append(part.select(*_PLACE, "rank", *SUMS))
+            held.append(part)
             if sum(map(len, held[1:])) > _IDLE_LINES + len(held[0]):
                 self._merge(int(minute))
+        return {int(minute) for (minute,) in parts}
 
     def held(self) -> Iterator[int]:
         """Give the minutes of which there are lines, the first one first."""
@@ -53,6 +56,6 @@ class Minutes:
 
     def _merge(self, minute: int) -> pl.DataFrame:
         """Throw away what is replaced."""
-        merged = pl.concat(self._lines[minute]).lazy().sort("rank").unique(_PLACE, keep="last").collect()
+        merged = pl.concat(self._lines[minute]).sort("rank").unique(_PLACE, keep="last")
         self._lines[minute] = [merged]
         return merged

@@ -27,16 +27,16 @@ class Stretches:
         """Note that these keys came in a minute; one that was seen then or later says nothing new."""
         if keys.is_empty():
             return
-        at = keys.lazy().select("key", pl.lit(minute, pl.Int64).alias("at"))
+        at = keys.select("key", pl.lit(minute, pl.Int64).alias("at"))
         anew = pl.col("last").is_null() | (pl.col("at") - pl.col("last") > self._gap)
         later = pl.col("last").is_null() | (pl.col("at") > pl.col("last"))
-        joined = self.rows.lazy().join(at, on="key", how="full", coalesce=True)
+        joined = self.rows.join(at, on="key", how="full", coalesce=True)
         self.rows = joined.select(
             "key",
             pl.when(anew).then("at").otherwise("first").alias("first"),
             pl.max_horizontal("last", "at"),
             pl.coalesce(pl.col("changed") | later, "changed"),
-        ).collect()
+        )
 
     def saved(self) -> None:
         """Call nothing changed any more."""

@@ -31,7 +31,6 @@ class Window:
         gone += [self._told.pop(one) for one in new if one in self._told]
         self._told |= new
         if new or gone:
-            taken = [part.lazy().with_columns(-pl.col(SUMS)) for part in gone]
-            summed = pl.concat([self.sums.lazy(), *(part.lazy() for part in new.values()), *taken])
-            kept = summed.group_by("key").agg(pl.col(SUMS).sum()).filter(pl.any_horizontal(pl.col(SUMS) != 0))
-            self.sums = kept.collect()
+            parts = [self.sums, *new.values(), *(part.with_columns(-pl.col(SUMS)) for part in gone)]
+            summed = pl.concat(parts).group_by("key").agg(pl.col(SUMS).sum())
+            self.sums = summed.filter(pl.any_horizontal(pl.col(SUMS) != 0))
