@@ -172,7 +172,7 @@ def test_people_who_work(budgets: str) -> None:
     begins = {f"u{n}": random.randrange(8 * 60 - 20) for n in range(60)}
     for minute in range(8 * 60):
         working = [name for name, begin in begins.items() if begin <= minute < begin + 20]
-        costs = {("user_id", (name,)): 30 * CENT for name in working}
+        costs: Costs = {("user_id", (name,)): 30 * CENT for name in working}
         town.write(costs, MIDNIGHT + minute)
     town.minute = MIDNIGHT + 8 * 60 - 1
     town.close()

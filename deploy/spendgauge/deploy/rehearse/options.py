@@ -19,7 +19,7 @@ class Simulated:
     simulate: Annotated[
         bool, typer.Option("--simulate", help="Rehearse over simulated days, the last one yesterday.")
     ] = False
-    days: Annotated[int, typer.Option(min=1, max=400, help="How many.")] = 14
+    days: Annotated[int, typer.Option(min=1, max=400, help="How many simulated days.")] = 14
     events: Annotated[int, typer.Option(min=1, help="How many events a working day has, about.")] = 20_000
     seed: Annotated[int, typer.Option(min=0, help="Another seed is other traffic.")] = 1
     runaway: Annotated[
