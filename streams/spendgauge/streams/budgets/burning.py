@@ -1,6 +1,7 @@
 """How much was spent in the last minutes and hours? Asked only where it could be too much."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from spendgauge.streams.budgets.budget import Budget
@@ -17,10 +18,19 @@ _HOURS: Final = WINDOWS[-1] // 3600
 
 def could_burn(account: Account, budget: Budget, *, period_seconds: int, end: int) -> bool:
     """Whether the hours up to a moment cost enough for any line; looks at whole hours only."""
-    last = (end - 1) // 3600
-    found = [account.hours.get(number) for number in range(last - _HOURS, last + 1)]
-    spent = sum(hour.cost for hour in found if hour is not None)
-    return any(spent * period_seconds >= line.times * budget.amount * line.long_seconds for line in BURN_LINES)
+    last, hours = (end - 1) // 3600, account.hours
+    spent = 0
+    for number in range(last - _HOURS, last + 1):
+        hour = hours.get(number)
+        if hour is not None:
+            spent += hour.cost
+    return spent >= _least(budget.amount, period_seconds)
+
+
+@lru_cache(1024)
+def _least(amount: int, period_seconds: int) -> int:
+    """Say how much is too fast for the line that is reached with the least; rounded down."""
+    return min(int(line.times * amount * line.long_seconds / period_seconds) for line in BURN_LINES)
 
 
 def recent(account: Account, end: int) -> dict[int, int]:

@@ -48,9 +48,7 @@ class Standings:
             self._tracks_of(account)
             return
         for track in self._tracks[account]:
-            before = track.spent
-            track.add(minute * 60, cost, tokens)
-            if track.quota.amount(track.spent) != track.quota.amount(before):
+            if track.add(minute * 60, cost, tokens):
                 self._changed[track] = None
 
     def follow(self, quotas: Iterable[Quota]) -> "Standings":

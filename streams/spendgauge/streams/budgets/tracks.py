@@ -52,11 +52,13 @@ class _Track:
         """What was spent in the period so far."""
         return Amounts(self.cost, self.tokens)
 
-    def add(self, second: int, cost: int, tokens: int) -> None:
-        """Hear of an amount."""
-        if self.start <= second < self.end:
-            self.cost += cost
-            self.tokens += tokens
+    def add(self, second: int, cost: int, tokens: int) -> bool:
+        """Hear of an amount; say whether it counts in the period."""
+        if not self.start <= second < self.end:
+            return False
+        self.cost += cost
+        self.tokens += tokens
+        return True
 
     def move(self, period: tuple[int, int], *, until: int = _FOREVER) -> bool:
         """Go on to a period; say whether it is another one. What is spent from ``until`` on will be heard of."""
