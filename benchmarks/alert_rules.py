@@ -37,8 +37,8 @@ class Told:
 class Judge(Protocol):
     """A rule with the state of some lanes."""
 
-    def step(self, minute: int, costs: Integers) -> Told:
-        """Judge a minute of all lanes."""
+    def step(self, minute: int, costs: Integers, requests: Integers) -> Told:
+        """Judge a minute of all lanes: what each cost, and in how many calls."""
         ...
 
     def copies(self, lanes: Integers) -> Self:
@@ -54,12 +54,12 @@ class Ours:
         self._detector = SpikeDetector(parameters)
         self._keys = [("lane", (f"{n:05}",)) for n in range(lanes)]
 
-    def step(self, minute: int, costs: Integers) -> Told:
+    def step(self, minute: int, costs: Integers, requests: Integers) -> Told:
         """Judge a minute of all lanes."""
         there = np.flatnonzero(costs)
         keys = [self._keys[n] for n in there]
         told = Told(np.zeros(len(costs), dtype=np.uint8), np.zeros(len(costs), dtype=np.uint8))
-        for step in self._detector.close(minute, keys, costs[there].tolist(), [1] * len(keys)):
+        for step in self._detector.close(minute, keys, costs[there], requests[there]):
             lane = int(step.key[1][0])
             told.codes[lane], told.levels[lane] = _CODES[step.state], _LEVELS[step.severity]
         return told
@@ -111,7 +111,7 @@ class Peer:
             high=self.high[lanes],
         )
 
-    def step(self, minute: int, costs: Integers) -> Told:
+    def step(self, minute: int, costs: Integers, requests: Integers) -> Told:  # noqa: ARG002 - they look at costs alone
         """Judge a minute of all lanes."""
         parameters, rows = SpikeParameters(), self.rows
         rows["minute"] = minute

@@ -40,6 +40,8 @@ class Traffic:
     keys: tuple[str, ...]
     costs: Integers
     """Picodollars, a row for each minute, a column for each key."""
+    requests: Integers
+    """How many calls that were."""
 
     @property
     def key_days(self) -> float:
@@ -48,7 +50,8 @@ class Traffic:
 
     def only(self, name: str, keys: Sequence[str]) -> "Traffic":
         """Take some of the keys."""
-        return Traffic(name, tuple(keys), self.costs[:, [self.keys.index(key) for key in keys]])
+        columns = [self.keys.index(key) for key in keys]
+        return Traffic(name, tuple(keys), self.costs[:, columns], self.requests[:, columns])
 
     def halves(self) -> "tuple[Traffic, Traffic]":
         """Split by key, always alike: one half to develop on, the other to see whether that holds."""
@@ -71,30 +74,37 @@ def read_servegen(path: Path) -> Traffic:
     cost = pl.col("input_tokens") * pl.col("input") + pl.col("output_tokens") * pl.col("output")
     frame = frame.join(prices, on="model").with_columns(cost=cost)
     keys = sorted(frame["key"].unique())
-    costs = np.zeros((_DAYS * DAY, len(keys)), dtype=np.int64)
     columns = frame["key"].replace_strict(keys, range(len(keys))).to_numpy()
-    costs[frame["minute"].to_numpy(), columns] = frame["cost"].to_numpy()
-    return Traffic("ServeGen", tuple(keys), costs)
+    costs, requests = (np.zeros((_DAYS * DAY, len(keys)), dtype=np.int64) for _ in range(2))
+    for told, name in ((costs, "cost"), (requests, "requests")):
+        told[frame["minute"].to_numpy(), columns] = frame[name].to_numpy()
+    return Traffic("ServeGen", tuple(keys), costs, requests)
 
 
 def synthetic(*, seed: int = 5) -> Traffic:
     """Draw services of every size: half with a daily rhythm and a quiet weekend, all with bursts and heavy tails."""
+    counts = []
     columns = []
     for number, per_minute in enumerate(np.geomspace(0.3, 300, _KEYS)):
         draw = np.random.default_rng([seed, number])
         shape = _bursts(draw) * (_rhythm(draw) if number % 2 else 1)
         # a gamma between two Poissons: minutes vary by more than chance, as callers do
-        counts = draw.poisson(per_minute * shape / shape.mean() * draw.gamma(2, 1 / 2, size=len(shape)))
-        columns.append(_costs(draw, counts))
-    return Traffic("synthetic", tuple(f"service-{n:02}" for n in range(_KEYS)), np.stack(columns, axis=1))
+        counts.append(draw.poisson(per_minute * shape / shape.mean() * draw.gamma(2, 1 / 2, size=len(shape))))
+        columns.append(_costs(draw, counts[-1]))
+    names = tuple(f"service-{n:02}" for n in range(_KEYS))
+    return Traffic("synthetic", names, np.stack(columns, axis=1), np.stack(counts, axis=1))
 
 
 def noise(per_minute: float, *, keys: int, days: int, call_usd: float, seed: int = 6) -> Traffic:
     """Draw keys where nothing ever happens: calls by chance, at costs by chance of so many USD on average."""
     draw = np.random.default_rng([seed, int(per_minute * 10)])
-    costs = np.stack([_costs(draw, draw.poisson(per_minute, size=days * DAY)) for _ in range(keys)], axis=1)
+    drawn = []
+    for _ in range(keys):
+        counts = draw.poisson(per_minute, size=days * DAY)
+        drawn.append((_costs(draw, counts), counts))
+    costs, requests = (np.stack(columns, axis=1) for columns in zip(*drawn, strict=True))
     scaled = (costs * (call_usd / _MEAN_CALL_USD)).astype(np.int64)
-    return Traffic("noise", tuple(f"noise-{n}" for n in range(keys)), scaled)
+    return Traffic("noise", tuple(f"noise-{n}" for n in range(keys)), scaled, requests)
 
 
 def _costs(draw: np.random.Generator, counts: Integers) -> Integers:

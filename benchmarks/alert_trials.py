@@ -75,13 +75,13 @@ class Trials:
 Interrupt = Callable[[Judge, int, Alarms], None]
 
 
-def follow(judge: Judge, costs: Integers, *, before: Interrupt | None = None) -> Alarms:
+def follow(judge: Judge, traffic: Traffic, *, before: Interrupt | None = None) -> Alarms:
     """Let a rule judge all minutes in order; ``before`` may look at it before each."""
-    alarms = Alarms(costs.shape[1])
-    for minute, row in enumerate(costs):
+    alarms = Alarms(len(traffic.keys))
+    for minute, (costs, requests) in enumerate(zip(traffic.costs, traffic.requests, strict=True)):
         if before is not None:
             before(judge, minute, alarms)
-        told = judge.step(minute, row)
+        told = judge.step(minute, costs, requests)
         alarms.hear(told.codes, told.levels)
     return alarms
 
@@ -102,7 +102,7 @@ def inject_spikes(traffic: Traffic, trials: dict[int, Trials]) -> Interrupt:
         for factor, trial in trials.items():
             extra = np.tile(factor * usual_peak / _WINDOW, (_LASTS, 1)).astype(np.int64)
             lanes = np.flatnonzero(usual_peak > 0)
-            _try(judge, minute, lanes, traffic.costs, extra, trial, alarms=alarms)
+            _try(judge, minute, lanes, traffic, extra, trial, alarms=alarms)
 
     return before
 
@@ -117,20 +117,21 @@ def runaways(traffic: Traffic, trials: dict[float, Trials], *, growth: float = 1
         for usd_a_minute, trial in trials.items():
             burned = usd_a_minute * 1e12 * growth ** np.arange(_LASTS)
             extra = np.tile(burned[:, None], (1, len(lanes))).astype(np.int64)
-            _try(judge, minute, lanes, traffic.costs, extra, trial, alarms=alarms)
+            _try(judge, minute, lanes, traffic, extra, trial, alarms=alarms)
 
     return before
 
 
-def shifted(traffic: Traffic, *, factor: int, from_minute: int) -> Integers:
-    """Multiply all that is spent from a minute on."""
-    costs = traffic.costs.copy()
-    costs[from_minute:] *= factor
-    return costs
+def shifted(traffic: Traffic, *, factor: int, from_minute: int) -> Traffic:
+    """Multiply all that is spent from a minute on, by as many calls."""
+    costs, requests = traffic.costs.copy(), traffic.requests.copy()
+    for told in (costs, requests):
+        told[from_minute:] *= factor
+    return Traffic(traffic.name, traffic.keys, costs, requests)
 
 
 def _try(
-    judge: Judge, minute: int, lanes: Integers, costs: Integers, extra: Integers, trial: Trials, *, alarms: Alarms
+    judge: Judge, minute: int, lanes: Integers, traffic: Traffic, extra: Integers, trial: Trials, *, alarms: Alarms
 ) -> None:
     calm = lanes[alarms.level[lanes] == 0]
     trial.tried += len(calm)
@@ -138,10 +139,15 @@ def _try(
     copies = judge.copies(calm)
     waiting, unsent = np.ones(len(calm), dtype=np.bool_), np.ones(len(calm), dtype=np.bool_)
     spent = np.zeros(len(calm))
+    past = slice(max(minute - _HISTORY, 0), minute)
+    call = traffic.costs[past].sum(axis=0)[calm] / np.maximum(traffic.requests[past].sum(axis=0)[calm], 1)
     for after in range(_LASTS):
         added = extra[after][calm]
         spent += added / 1e12
-        told = copies.step(minute + after, costs[minute + after][calm] + added)
+        calls = np.ceil(added / np.maximum(call, 1)).astype(np.int64)
+        told = copies.step(
+            minute + after, traffic.costs[minute + after][calm] + added, traffic.requests[minute + after][calm] + calls
+        )
         alarm = (told.codes == RAISED) | (told.codes == ESCALATED)
         for lane in np.flatnonzero(alarm & waiting):
             trial.delays.append(after + 1)

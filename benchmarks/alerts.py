@@ -14,6 +14,7 @@ from benchmarks.alert_trials import FACTORS, Alarms, Trials, follow, inject_spik
 from benchmarks.report import Sheet, figure
 from spendgauge.schemas import SystemClock
 from spendgauge.streams.spikes import SpikeDetector, SpikeKey
+from spendgauge.streams.spikes.decay import Integers
 
 __all__ = ["measure_alerts"]
 
@@ -55,11 +56,11 @@ def measure_alerts(traffic: Path | None, *, progress: Callable[[str], None]) -> 
 
 def _peers(develop: Traffic) -> list[_Rule]:
     """Give each peer its textbook threshold, and the one at which it is as quiet as ours on what was developed on."""
-    wanted = follow(Ours(len(develop.keys)), develop.costs).sent.sum()
+    wanted = follow(Ours(len(develop.keys)), develop).sent.sum()
     rules = []
     for name, (statistic, threshold) in PEERS.items():
         lanes = np.repeat(_THRESHOLDS * threshold, len(develop.keys))
-        alarms = follow(Peer.begin(statistic, lanes), np.tile(develop.costs, len(_THRESHOLDS)))
+        alarms = follow(Peer.begin(statistic, lanes), _beside([develop] * len(_THRESHOLDS)))
         sent = alarms.sent.reshape(len(_THRESHOLDS), -1).sum(axis=1)
         fits = np.flatnonzero(sent <= wanted)
         quiet = threshold * float(_THRESHOLDS[fits[0] if len(fits) else -1])
@@ -77,7 +78,7 @@ def _spikes(series: Traffic, rules: Sequence[_Rule]) -> Sheet:
     rows = []
     for rule in rules:
         judge, trials = rule.begin(len(series.keys)), {factor: Trials() for factor in FACTORS}
-        alarms = follow(judge, series.costs, before=inject_spikes(series, trials))
+        alarms = follow(judge, series, before=inject_spikes(series, trials))
         rows.append((rule.name, *_natural(judge, alarms, series), *_found(trials)))
     found = [f"{factor}x found, %" for factor in FACTORS]
     head = ("rule", "crossings", "raised", "sent", "firing, %", *found, "median, min", "p90, min", "up already, %")
@@ -104,17 +105,31 @@ def _found(trials: dict[int, Trials]) -> tuple[str, ...]:
 
 
 def _quiet(rules: Sequence[_Rule]) -> Sheet:
-    """Count what is raised where nothing ever happens."""
-    rows = []
+    """Count what is raised where nothing ever happens; of ours, that of the first day apart: a new key has a cap."""
+    rows: list[tuple[str, ...]] = []
     cases = [(v, _CALL_USD) for v in _VOLUMES] + [(v, _USD_A_MINUTE / v) for v in _VOLUMES]
-    traffics = [noise(volume, keys=_NOISE_KEYS, days=_NOISE_DAYS, call_usd=usd) for volume, usd in cases]
-    costs = np.concatenate([traffic.costs for traffic in traffics], axis=1)
+    traffic = _beside([noise(volume, keys=_NOISE_KEYS, days=_NOISE_DAYS, call_usd=usd) for volume, usd in cases])
     for rule in rules:
-        alarms = follow(rule.begin(costs.shape[1]), costs)
-        counts = alarms.sent.reshape(len(cases), -1).sum(axis=1) / (_NOISE_KEYS * _NOISE_DAYS)
-        rows.append((rule.name, *(f"{count:.3f}" for count in counts)))
+        early: list[Integers] = []
+        alarms = follow(rule.begin(len(traffic.keys)), traffic, before=partial(_note, early, DAY))
+        days = {rule.name: ((alarms.sent - early[0]), _NOISE_DAYS - 1)}
+        if not rows:
+            days[f"{rule.name}, a key's first day"] = (early[0], 1)
+        for name, (sent, length) in days.items():
+            counts = sent.reshape(len(cases), -1).sum(axis=1) / (_NOISE_KEYS * length)
+            rows.append((name, *(f"{count:.3f}" for count in counts)))
     head = ("sent a key and day", *(f"{volume:g}/min of {figure(usd)} USD" for volume, usd in cases))
-    return Sheet("pure noise, calls and their costs by chance", head, rows)
+    notes = (f"{_NOISE_KEYS} keys of each kind for {_NOISE_DAYS} days, from the second one on.",)
+    return Sheet("pure noise, calls and their costs by chance", head, rows, notes)
+
+
+def _beside(traffics: Sequence[Traffic]) -> Traffic:
+    """Put traffics side by side, as other keys."""
+    keys = [f"{number}-{key}" for number, traffic in enumerate(traffics) for key in traffic.keys]
+    costs, requests = (
+        np.concatenate(told, axis=1) for told in zip(*((t.costs, t.requests) for t in traffics), strict=True)
+    )
+    return Traffic(traffics[0].name, tuple(keys), costs, requests)
 
 
 def _steps(rules: Sequence[_Rule]) -> Sheet:
@@ -124,21 +139,21 @@ def _steps(rules: Sequence[_Rule]) -> Sheet:
     quiet = noise(0.07, keys=_NOISE_KEYS, days=5, call_usd=0.01)
     rows = []
     for rule in rules:
-        before: list[np.int64] = []
+        before: list[Integers] = []
         note = partial(_note, before, shift)
-        alarms = follow(rule.begin(tripled.shape[1]), tripled, before=note)
+        alarms = follow(rule.begin(len(tripled.keys)), tripled, before=note)
         trials = {usd: Trials() for usd in _RUNAWAY_USD}
-        follow(rule.begin(len(quiet.keys)), quiet.costs, before=runaways(quiet, trials))
-        raised = float(alarms.sent.sum() - before[0]) / _NOISE_KEYS
+        follow(rule.begin(len(quiet.keys)), quiet, before=runaways(quiet, trials))
+        raised = float((alarms.sent - before[0]).sum()) / _NOISE_KEYS
         rows.append((rule.name, f"{raised:.2f}", *(cell for t in trials.values() for cell in _worst(t))))
     agents = [name for usd in _RUNAWAY_USD for name in (f"{usd:g} USD/min: found, %", "most min", "most USD")]
     return Sheet("spending triples for good; an agent runs away on a quiet key", ("rule", "3x: sent", *agents), rows)
 
 
-def _note(sent: list[np.int64], at_minute: int, _judge: Judge, minute: int, alarms: Alarms) -> None:
-    """Note how many alarms were sent before a minute."""
+def _note(sent: list[Integers], at_minute: int, _judge: Judge, minute: int, alarms: Alarms) -> None:
+    """Note how many alarms were sent before a minute, for each key."""
     if minute == at_minute:
-        sent.append(alarms.sent.sum())
+        sent.append(alarms.sent.copy())
 
 
 def _worst(trial: Trials) -> tuple[str, str, str]:

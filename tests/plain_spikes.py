@@ -1,5 +1,7 @@
 """What would the detector say, written the plain way? One key, every minute a step, no folding, no arrays.
 
+A minute that costs anything is two requests.
+
 The second route to every alarm: lists and loops, the means from their definitions, the rules from ``docs/spikes.md``.
 """
 
@@ -36,6 +38,7 @@ class PlainKey:
     fast: tuple[float, float] = (0.0, 0.0)
     """Mean, and mean of squares."""
     slow: float = 0.0
+    requests: float = 0.0
     record: float = 0.0
     worths: list[int] = field(default_factory=lambda: [0])
     level: int = 0
@@ -62,12 +65,18 @@ class PlainKey:
         z = (window - mean) / max(math.sqrt(max(squares - mean * mean, 0)), 1)
         if seen < p.silent_minutes:
             return window / self.limits.cap
-        if window < p.min_ratio * self.slow:
+        if window < max(p.min_ratio * self.slow, self.slow + (0 if self.worths[-1] else self._by_chance())):
             return 0
-        if seen < p.record_minutes:
-            return max(z / p.z_factor, window / self.limits.cap if z >= p.record_min_z else 0)
-        record = window / max(self.record, 1) / p.record_factor
+        normal = max(self.record, 1) * p.record_factor
+        record = window / (max(normal, self.limits.cap) if seen < p.record_minutes else normal)
         return max(z / p.z_factor, record if z >= p.record_min_z else 0)
+
+    def _by_chance(self) -> float:
+        p, usual = self.parameters, max(self.slow, 0)
+        mean, squares = self.fast
+        calls = p.call_variation * usual / max(self.requests, 1e-9)
+        call = min(calls, max(squares - mean * mean, 0) / max(mean, 1e-9))
+        return math.sqrt(2 * p.chance * usual * call) + p.chance * call
 
     def _worth(self, score: float, excess: int) -> int:
         if score < 1 or excess <= 0:
@@ -116,6 +125,8 @@ class PlainKey:
         self.fast = (mean + weight * (window - mean), squares + weight * (window * window - squares))
         weight = max(1 - 0.5 ** (1 / p.slow_half_life_minutes), 1 / number)
         self.slow += weight * (window - self.slow)
+        busy = sum(2 for cost in self.history[-p.window_minutes :] if cost)
+        self.requests += weight * (busy - self.requests)
         self.windows.append(window)
         late = self.windows[-1 - p.record_lag_minutes] if len(self.windows) > p.record_lag_minutes else 0
         self.record = max(self.record * 0.5 ** (1 / p.record_half_life_minutes), late)

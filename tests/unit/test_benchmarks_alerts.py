@@ -26,14 +26,15 @@ def test_synthetic_traffic_can_be_drawn_again() -> None:
 def test_the_halves_are_the_whole() -> None:
     """Every key is in one half, with its own costs, whatever the order it came in."""
     costs = np.arange(12, dtype=np.int64).reshape(2, 6)
-    whole = Traffic("x", tuple("abcdef"), costs)
+    whole = Traffic("x", tuple("abcdef"), costs, costs + 1)
     first, second = whole.halves()
     assert sorted(first.keys + second.keys) == list("abcdef")
     assert len(first.keys) == 3
-    mixed = Traffic("x", tuple("fedcba"), costs[:, ::-1]).halves()
+    mixed = Traffic("x", tuple("fedcba"), costs[:, ::-1], costs[:, ::-1] + 1).halves()
     for one, other in zip((first, second), mixed, strict=True):
         assert one.keys == other.keys
         assert np.array_equal(one.costs, other.costs)
+        assert np.array_equal(one.requests, one.costs + 1)
 
 
 def test_noise_costs_what_was_asked() -> None:
@@ -41,15 +42,17 @@ def test_noise_costs_what_was_asked() -> None:
     for volume, usd in ((1, 0.2), (100, 0.002)):
         traffic = noise(volume, keys=4, days=10, call_usd=usd)
         assert traffic.costs.mean() / 1e12 == pytest.approx(0.2, rel=0.15)
+        assert traffic.requests.mean() == pytest.approx(volume, rel=0.05)
 
 
 def test_real_series_are_priced(tmp_path: Path) -> None:
     """A million tokens of Sonnet, in and out, are 3 and 15 dollars, in their minute."""
     path = tmp_path / "minutes.csv"
-    path.write_text("key,minute,requests,input_tokens,output_tokens\nm-large-1,3,1,1000000,1000000\n")
+    path.write_text("key,minute,requests,input_tokens,output_tokens\nm-large-1,3,7,1000000,1000000\n")
     traffic = read_servegen(path)
     assert traffic.keys == ("m-large-1",)
     assert traffic.costs[3, 0] == traffic.costs.sum() == 18 * 10**12
+    assert traffic.requests[3, 0] == traffic.requests.sum() == 7
 
 
 def test_an_alarm_is_sent_once() -> None:
@@ -62,9 +65,10 @@ def test_an_alarm_is_sent_once() -> None:
 
 def test_injected_spikes_leave_the_traffic_alone() -> None:
     """Huge spikes on a steady key are all found within three minutes, and the key itself never raises."""
-    traffic = Traffic("steady", ("a", "b"), np.full((4 * DAY, 2), 10**11, dtype=np.int64))
+    costs = np.full((4 * DAY, 2), 10**11, dtype=np.int64)
+    traffic = Traffic("steady", ("a", "b"), costs, np.full_like(costs, 5))
     trials = {20: Trials()}
-    alarms = follow(Ours(2), traffic.costs, before=inject_spikes(traffic, trials))
+    alarms = follow(Ours(2), traffic, before=inject_spikes(traffic, trials))
     assert alarms.raised.sum() == 0
     assert trials[20].tried == 2 * len(range(3 * DAY, 4 * DAY - 15, 179))
     assert trials[20].found == 1
@@ -77,8 +81,8 @@ def test_every_peer_can_see_a_spike(name: str) -> None:
     statistic, threshold = PEERS[name]
     costs = np.random.default_rng(1).integers(9, 11, size=(2 * DAY, 1), endpoint=True) * 10**10
     peer = Peer.begin(statistic, np.array([threshold * 2]))
-    assert follow(peer, costs).raised.sum() == 0
-    told = [peer.step(2 * DAY + n, np.array([10**12])).codes[0] for n in range(10)]
+    assert follow(peer, Traffic("one", ("a",), costs, costs)).raised.sum() == 0
+    told = [peer.step(2 * DAY + n, np.array([10**12]), np.array([1])).codes[0] for n in range(10)]
     assert 1 in told
 
 

@@ -360,3 +360,41 @@ def test_the_table_grows_with_its_keys(keys: int) -> None:
     assert len(detector) == keys
     costs = np.frombuffer(b"".join(state[1:] for _, state in detector.snapshot()), dtype="u1").reshape(keys, -1)
     assert len({row.tobytes() for row in costs}) == keys
+
+
+def _raised(costs: Costs, parameters: SpikeParameters, *, since: int, calls: int = 1) -> list[int]:
+    """Name the minutes in which something was raised; each minute with a cost is so many calls."""
+    detector, found = SpikeDetector(parameters), []
+    for minute in sorted({minute for own in costs.values() for minute in own}):
+        now = {key: own[minute] for key, own in costs.items() if minute in own}
+        steps = detector.close(minute, list(now), list(now.values()), [calls] * len(now))
+        found += [step.minute for step in steps if step.state == "raised" and step.minute >= since]
+    return found
+
+
+def test_large_calls_that_come_together_by_chance_are_no_spike() -> None:
+    """The complaint "low-volume noise": two costly calls within five minutes are chance, an agent that loops is not.
+
+    The key makes a call of 4 USD every twenty minutes; then come calls of 10 and 12 USD, or 24 USD in each minute.
+    """
+    quiet = dict.fromkeys(range(0, 2000, 20), 4 * USD)
+    for then, without, found in (
+        ({2003: 10 * USD, 2006: 12 * USD}, [2006], []),
+        (dict.fromkeys(range(2003, 2010), 24 * USD), [2004], [2004]),
+    ):
+        costs = {("user_id", ("rare",)): quiet | then | {2020: USD}}
+        assert _raised(costs, SpikeParameters(chance=0), since=2000) == without
+        assert _raised(costs, SpikeParameters(), since=2000) == found
+
+
+def test_calls_that_cost_alike_are_judged_by_how_they_vary() -> None:
+    """A key of one steady call a minute is not taken for chance: three times as much is found within five minutes."""
+    costs = _steady((1600, 0.5), (10, 1.5))
+    assert _raised(costs, SpikeParameters(), since=1600)[0] <= 1604
+
+
+def test_a_busy_key_is_not_raised_all_its_first_day() -> None:
+    """Cold start: beyond the cap from the first minute on, it is raised once; then its own young record counts too."""
+    random = Random(4)
+    own = {minute: int(random.uniform(0.5, 1.5) * 2 * USD * (4 if minute % 180 < 4 else 1)) for minute in range(1440)}
+    assert len(_raised({("total", ()): own}, SpikeParameters(), since=0, calls=100)) <= 2

@@ -55,11 +55,18 @@ class SpikeParameters:
     record_min_z: float = 3.0
     """A record counts only far from the mean: a record that has decayed for days is broken by next to nothing."""
 
-    z_factor: float = 10.0
+    z_factor: float = 9.0
     """So many standard deviations are unusual without a record too. Spending is heavy-tailed: 3 or 4 happen daily."""
 
     min_ratio: float = 2.0
     """Below twice the usual nothing is a spike, however steady the key was."""
+
+    chance: float = 8.0
+    """So seldom calls that come and cost by chance may add up to a window: one in e to this (3,000), or fewer."""
+
+    call_variation: float = 3.0
+    """Sums of calls vary as if each cost this many times the mean: the mean square over the square of the mean, which
+    is e (2.7) where the 99th percentile is ten times the median."""
 
     high_minutes: int = 2
     """So many minutes of the window must each be above that (of a shorter window all): one call is not a spike."""
@@ -109,6 +116,8 @@ class SpikeParameters:
             raise ConfigurationError(f"resolve_score {self.resolve_score} must be from 0 to 1, the score that raises.")
         if min(self.record_factor, self.z_factor) <= 0:
             raise ConfigurationError("record_factor and z_factor must be above 0: a score is divided by them.")
+        if min(self.chance, self.call_variation) < 0:
+            raise ConfigurationError("chance and call_variation must be 0 or more: with 0 nothing is taken for chance.")
 
     @property
     def kept_minutes(self) -> int:

@@ -1,10 +1,22 @@
 """How unusual is a window? 1 raises, and less than 0.7 is calm.
 
-    z = (x - fast mean) / fast deviation        rec = x / record        score = max(rec / 1.6 if z >= 3, z / 10)
+    z = (x - fast mean) / fast deviation        rec = x / record        score = max(rec / 1.6 if z >= 3, z / 9)
 
-and 0 below twice the slow mean. A key of less than a day has no record yet: a cap stands for 1.6 times the record. In
-its first hour it has nothing but the cap.
+and 0 below twice the slow mean m, or where chance does as much: calls that come independently of each other, and cost c
+each, exceed m within a window by more than
+
+    sqrt(2 L m c) + L c        once in e^L windows or less
+
+where c is three times the mean call, for costs vary: a few large calls on a quiet key are no spike. Where windows vary
+less than such calls would, c is what they do vary by (variance over mean); a spike widens that, so a minute after an
+unusual one is not asked again. The record of a key of less than a day is young: its window must exceed a cap as well.
+In its first hour it has nothing but the cap.
+
+*Source*: the tail of a gamma, as of any sub-gamma sum: Boucheron, Lugosi and Massart, *Concentration Inequalities*
+(2013), section 2.4.
 """
+
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +25,10 @@ from spendgauge.streams.spikes.decay import Floats, Integers
 from spendgauge.streams.spikes.parameters import SpikeParameters
 from spendgauge.streams.spikes.state import Rows
 
-__all__ = ["is_high", "levels", "score", "usual"]
+__all__ = ["by_chance", "is_high", "levels", "score", "usual"]
+
+_NONE: Final = 1e-9
+"""Requests in a window, or picodollars: next to none."""
 
 
 def usual(rows: Rows, parameters: SpikeParameters) -> Integers:
@@ -35,11 +50,24 @@ def score(rows: Rows, window: Floats, parameters: SpikeParameters, *, cap: Integ
     z = (window - rows["fast_mean"]) / np.maximum(deviation, 1)
     known = rows["seen"] >= parameters.silent_minutes
     grown = rows["seen"] >= parameters.record_minutes
-    normal = np.where(grown, parameters.record_factor * rows["record"], cap)
+    own = parameters.record_factor * rows["record"]
+    normal = np.where(grown, own, np.where(known, np.maximum(own, cap), cap))
     record = np.where(~known | (z >= parameters.record_min_z), window / np.maximum(normal, 1), 0)
     scores = np.where(known, np.maximum(record, z / parameters.z_factor), record)
-    high: Floats = np.where(~known | (window >= parameters.min_ratio * rows["slow_mean"]), scores, 0)
+    chance = np.where(rows["previous"] > 0, 0, by_chance(rows, parameters))
+    least = np.maximum(parameters.min_ratio * rows["slow_mean"], rows["slow_mean"] + chance)
+    high: Floats = np.where(~known | (window >= least), scores, 0)
     return high
+
+
+def by_chance(rows: Rows, parameters: SpikeParameters) -> Floats:
+    """Say by how much a window may exceed the usual when calls just happen to come together."""
+    mean = np.maximum(rows["slow_mean"], 0)
+    calls = parameters.call_variation * mean / np.maximum(rows["slow_requests"], _NONE)
+    varied = rows["fast_variance"] / np.maximum(rows["fast_mean"], _NONE)
+    one = np.minimum(calls, varied)
+    most: Floats = np.sqrt(2 * parameters.chance * mean * one) + parameters.chance * one
+    return most
 
 
 def levels(scores: Floats, excess: Integers, *, floor: Integers, page: Integers) -> npt.NDArray[np.uint8]:
