@@ -215,7 +215,7 @@ def running_watcher(
 
 
 if __name__ == "__main__":
-    from spendgauge.streams.process import run_app
+    from spendgauge.streams.running import run_app
     from spendgauge.streams.watching.app import create_watcher
     from spendgauge.streams.watching.settings import WatcherSettings
 

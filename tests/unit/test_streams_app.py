@@ -11,8 +11,8 @@ from spendgauge.schemas import DEFAULT_SERIES, ConfigurationError, SeriesSpec
 from spendgauge.streams.app import create_app
 from spendgauge.streams.fetching import Fetched
 from spendgauge.streams.origins import Origin
-from spendgauge.streams.process import Worker
 from spendgauge.streams.reading import Reading
+from spendgauge.streams.running import Worker
 from spendgauge.streams.series import parse_series
 from spendgauge.streams.settings import WorkerSettings
 

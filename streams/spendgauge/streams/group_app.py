@@ -144,5 +144,5 @@ def _options(group: str, settings: MemberSettings, commit_seconds: float) -> dic
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "worker_redirect_stdouts": False,
-        "Worker": "spendgauge.streams.process:Worker",
+        "Worker": "spendgauge.streams.running:Worker",
     }

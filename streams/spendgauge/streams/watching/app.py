@@ -14,8 +14,8 @@ from spendgauge.streams.emitter import Emitter
 from spendgauge.streams.group_app import Chunks, GroupApp, regularly
 from spendgauge.streams.polling import Chunking
 from spendgauge.streams.preparing import prepare_topics
-from spendgauge.streams.process import run_app
 from spendgauge.streams.reading import Delivery, Reading
+from spendgauge.streams.running import run_app
 from spendgauge.streams.watching.agent import WatchAgent
 from spendgauge.streams.watching.asking import RatesStanding
 from spendgauge.streams.watching.bench import Bench
