@@ -380,9 +380,9 @@ def test_large_calls_that_come_together_by_chance_are_no_spike() -> None:
     quiet = dict.fromkeys(range(0, 2000, 20), 4 * USD)
     for then, without, found in (
         ({2003: 10 * USD, 2006: 12 * USD}, [2006], []),
-        (dict.fromkeys(range(2003, 2010), 24 * USD), [2004], [2004]),
+        (dict.fromkeys(range(2003, 2010), 24 * USD), [2004], [2005]),
     ):
-        costs = {("user_id", ("rare",)): quiet | then | {2020: USD}}
+        costs: Costs = {("user_id", ("rare",)): quiet | then | {2020: USD}}
         assert _raised(costs, SpikeParameters(chance=0), since=2000) == without
         assert _raised(costs, SpikeParameters(), since=2000) == found
 
