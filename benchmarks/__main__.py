@@ -16,9 +16,11 @@ from benchmarks.contest import hold_contest, opened, ranked
 from benchmarks.emit import measure_emit
 from benchmarks.gateway import measure_gateway
 from benchmarks.latency import measure_latency
+from benchmarks.live_alert import catch_runaway
 from benchmarks.live_keys import measure_live_keys
 from benchmarks.machines import ROOT, broker, store
 from benchmarks.nab import measure_nab
+from benchmarks.quotas import measure_quotas
 from benchmarks.report import Sheet, compared, conditions, insert, markdown, show
 from benchmarks.restart import measure_restart
 from benchmarks.scaling import measure_scaling
@@ -29,9 +31,13 @@ from benchmarks.workload import Workload
 
 _PAGE: Final = ROOT / "docs" / "performance.md"
 
-_PAGES: Final = {"alerts": ROOT / "docs" / "spikes.md"}
+_PAGES: Final = {
+    "alerts": ROOT / "docs" / "spikes.md",
+    "live-alert": ROOT / "docs" / "watcher.md",
+    "quotas": ROOT / "docs" / "quotas.md",
+}
 
-_BROKERS: Final = dict.fromkeys(("soak", "storm"), "Apache Kafka") | {"alerts": "no broker"}
+_BROKERS: Final = dict.fromkeys(("soak", "storm"), "Apache Kafka") | dict.fromkeys(("alerts", "quotas"), "no broker")
 
 _MORE: Final = 2
 """Coalesced events go through so much faster that a run needs more of them."""
@@ -82,9 +88,17 @@ def _live_keys(given: argparse.Namespace) -> Sequence[Sheet]:
         return [measure_live_keys(kafka, events=given.events or 3_000_000, progress=_say)]
 
 
+def _quotas(given: argparse.Namespace) -> Sequence[Sheet]:
+    return [measure_quotas(rounds=given.rounds or 5)]
+
+
 def _restart(given: argparse.Namespace) -> Sequence[Sheet]:
     with _kafka(given) as kafka:
         return [measure_restart(kafka, progress=_say)]
+
+
+def _live_alert(_: argparse.Namespace) -> Sequence[Sheet]:
+    return [catch_runaway(progress=_say)]
 
 
 def _latency(given: argparse.Namespace) -> Sequence[Sheet]:
@@ -110,6 +124,8 @@ PARTS: Final[dict[str, Callable[[argparse.Namespace], Sequence[Sheet]]]] = {
     "gateway": _gateway,
     "keys": _live_keys,
     "latency": _latency,
+    "live-alert": _live_alert,
+    "quotas": _quotas,
     "restart": _restart,
     "scaling": _scaling,
     "sink": _sink,

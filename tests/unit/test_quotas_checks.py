@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.producers import FakeClock
 from tests.quotas import Answering, limit, standing, ticked
@@ -123,6 +123,7 @@ def test_a_limit_finds_its_calls(
     assert guard.verdict(**outside, estimate_usd=2).allowed or series == "total"
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_limits_are_found_as_by_looking_at_each(data: st.DataObject) -> None:
     """However many limits there are, a call falls under those that a scan of all of them finds."""

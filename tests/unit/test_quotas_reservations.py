@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.producers import FakeClock
 from tests.quotas import Answering, limit, standing, ticked
@@ -188,6 +188,7 @@ def test_keys_that_nobody_asks_for_are_forgotten(guard: Answering) -> None:
     assert [len(quota.accounts) for quota in guard.board.quotas] == [0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(1, 9)), max_size=30), st.integers(0, 100_000))
 def test_an_account_releases_what_ended_before(steps: list[tuple[int, int]], until_ms: int) -> None:
     """What ended after a moment is held, what ended more than a second before it is not; between is held as well."""

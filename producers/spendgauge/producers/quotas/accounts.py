@@ -21,11 +21,13 @@ _BUCKET_MS: Final = 1_000
 class Account:
     """What is held for one key of one quota."""
 
-    __slots__ = ("_settled", "_settling", "open")
+    __slots__ = ("_settling", "open", "settled")
 
     def __init__(self) -> None:
         self.open = 0
-        self._settled = 0
+        """For calls under way."""
+        self.settled = 0
+        """For calls that have ended: all that was not released yet, though it may be due."""
         self._settling: deque[list[int]] = deque()
 
     @property
@@ -35,7 +37,7 @@ class Account:
 
     def settle(self, amount: int, ended_ms: int) -> None:
         """Hold what a call has cost that has ended now."""
-        self._settled += amount
+        self.settled += amount
         if self._settling and ended_ms - self._settling[-1][0] < _BUCKET_MS:
             self._settling[-1][1] += amount
         else:
@@ -48,5 +50,5 @@ class Account:
         """
         settling = self._settling
         while settling and settling[0][0] + _BUCKET_MS <= until_ms:
-            self._settled -= settling.popleft()[1]
-        return self.open + self._settled
+            self.settled -= settling.popleft()[1]
+        return self.open + self.settled

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ Usages = Mapping[str, Any] | UsageEvent | Sequence[Mapping[str, Any] | UsageEven
 _TOKENS: Final = tuple(leaf for leaf in LEAVES if leaf.endswith("_tokens"))
 
 
+@lru_cache(1024, typed=True)  # services estimate the same amounts again and again
 def picodollars_up(amount: Money) -> int:
     """Convert USD to picodollars, rounded up.
 

@@ -180,13 +180,14 @@ class QuotaChecks:
         """Tell of a call that was refused or warned of."""
         return verdict
 
-    def _who(self, dimensions: Mapping[str, str | None]) -> dict[str, str]:
+    def _who(self, dimensions: dict[str, Any]) -> dict[str, str]:
         """Say what the call's event will say of whom it is for."""
         if not dimensions.keys() <= _NAMES:
             unknown = min(dimensions.keys() - _NAMES)
             raise TypeError(f"{unknown} is no dimension of a usage event; use one of {', '.join(sorted(_NAMES))}")
-        given: dict[str, Any] = within({name: value for name, value in dimensions.items() if value is not None})
-        who = {**self._defaults, **given}
+        if None in dimensions.values():
+            dimensions = {name: value for name, value in dimensions.items() if value is not None}
+        who: dict[str, Any] = {**self._defaults, **within(dimensions)}
         if self._pseudonyms is not None:
             self._pseudonyms.replace(who)
         return who

@@ -55,13 +55,15 @@ class Ledger:
 
     def look_near(self, matches: Matches, usd: int, tokens: int, now_ms: int) -> list[Seen]:
         """Say it of those alone whose limits a call may reach: mostly of none."""
-        near = []
+        near, processes = [], self._processes
         for quota, key in matches:
+            most = usd if quota.unit == "usd" else tokens
+            if quota.accounts:
+                account = quota.accounts.get(key)
+                if account is not None:
+                    most += account.open + account.settled
             standing = quota.standings.get(key)
-            most = (usd if quota.unit == "usd" else tokens) * self._processes
-            if standing is not None:
-                most += standing.spent
-            if most >= quota.lowest or key in quota.accounts:
+            if most * processes + (0 if standing is None else standing.spent) >= quota.lowest:
                 near.append(self._seen(quota, key, now_ms))
         return near
 
@@ -90,7 +92,7 @@ class Ledger:
                     account.settle(cost, ended_ms)
 
     def sweep(self) -> None:
-        """Forget what is held no more of keys that nobody asks for, one after the other."""
+        """Let go of what is held no more, key after key; a check does it only where a limit is near."""
         now_ms = self._now_ms()
         for quota in self._board.quotas:
             for key in list(quota.accounts):
