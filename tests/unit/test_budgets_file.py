@@ -114,11 +114,11 @@ def test_a_file_of_another_shape_is_refused(text: str, said: str) -> None:
 
 
 def test_the_pages_example_is_read() -> None:
-    """What docs/spikes.md shows is a file that works."""
+    """What docs/budgets.md shows is a file that works."""
     (example,) = [
         block.text
         for page in pages()
-        if page.name == "docs/spikes.md"
+        if page.name == "docs/budgets.md"
         for block in page.blocks()
         if block.language == "toml"
     ]

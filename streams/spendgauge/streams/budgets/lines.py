@@ -20,6 +20,9 @@ __all__ = ["BURN_LINES", "BurnLine", "Reached", "burns", "reach"]
 _REARM: Final = Fraction(9, 10)
 """Of a line: a rolling sum that falls below is armed again, one that trembles at the line is not."""
 
+_WORTH_A_WORD: Final = 5 * 10**11
+"""Half a dollar, as for a spike: a budget of a dollar a month burns with every call."""
+
 
 @dataclass(frozen=True)
 class BurnLine:
@@ -66,7 +69,7 @@ def reach(before: Reached | None, budget: Budget, *, period: tuple[int, int], sp
 def burns(line: BurnLine, budget: Budget, *, period: tuple[int, int], spent_long: int, spent_short: int) -> bool:
     """Whether the budget burns too fast: over the long window, and still over the short one."""
     seconds = period[1] - period[0]
-    return all(
+    return spent_long >= _WORTH_A_WORD and all(
         spent * seconds >= line.times * budget.amount * window
         for spent, window in ((spent_long, line.long_seconds), (spent_short, line.short_seconds))
     )
