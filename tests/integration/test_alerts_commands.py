@@ -144,6 +144,17 @@ def test_some_alerts_are_silenced(run: Run, clickhouse: ClickHouseSettings) -> N
     assert run("alerts", "silences").out == "nothing is silenced\n"
 
 
+def test_topics_that_are_not_there_are_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under another prefix there is nothing to read or to say something on; how to make it is said."""
+    monkeypatch.setenv("SPENDGAUGE_TOPIC_PREFIX", "other.")
+    for command in (("quotas",), ("alerts", "silences"), ("alerts", "unsilence", "x"), ("alerts", "tail")):
+        done = run(*command)
+        assert (done.status, done.out) == (1, "")
+        assert re.fullmatch(
+            r"spendgauge: topic other\.cost\.\w+ does not exist at \S+; create the topics with `.*`\n", done.err
+        )
+
+
 def test_what_cannot_be_meant_is_a_sentence(run: Run, clickhouse: ClickHouseSettings) -> None:
     """An incident that is unknown, over or one of several, a silence that is not there: what there is, is said."""
     assert run("alerts", "ack", "x") == Done(1, "", "spendgauge: no incident 'x' is up; nothing is up\n")

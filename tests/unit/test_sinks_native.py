@@ -34,6 +34,9 @@ KINDS: dict[str, tuple[Any, pl.DataType]] = {
     "Nullable(UUID)": (st.none() | st.uuids().map(str), pl.String()),
     "Decimal(38, 12)": (WIDE, pl.Decimal(38, 12)),
     "Array(String)": (st.lists(TEXT, max_size=3), pl.List(pl.String())),
+    "Nullable(Decimal(38, 12))": (st.none() | WIDE, pl.Decimal(38, 12)),
+    "Array(Decimal(38, 12))": (st.lists(WIDE, max_size=3), pl.List(pl.Decimal(38, 12))),
+    "Array(Array(String))": (st.lists(st.lists(TEXT, max_size=2), max_size=3), pl.List(pl.List(pl.String()))),
     "Array(Int64)": (st.lists(INT64, max_size=3), pl.List(pl.Int64())),
 }
 """What to draw, and the series' type. The other types are the same encoders or have a test of their own."""
