@@ -259,8 +259,8 @@ def test_two_workers() -> None:
     def lived(*, moving: bool) -> list[Alert]:
         town = Town(judges, partitions=4)
         town.pass_by(usual, minutes=70, at_once=True)
-        for number in range(40):
-            town.pass_by(hot if number < 12 else usual)
+        for number in range(28):
+            town.pass_by(hot if number < 10 else usual)
             if moving and number % 3 == 1:
                 for partition in range(4):
                     town.give(partition, "second" if (partition + number) % 2 else "first")

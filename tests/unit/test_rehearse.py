@@ -52,6 +52,12 @@ def hours(book: PriceBook) -> list[pl.DataFrame]:
     return [frame.filter(early) for frame in in_order(frames)]
 
 
+@pytest.fixture(scope="module")
+def found(hours: list[pl.DataFrame]) -> Rehearsed:
+    """What is said of them."""
+    return judged(hours)
+
+
 def test_lines_add_up_to_what_the_events_cost(book: PriceBook) -> None:
     """Of each series, key and minute the lines say what its events are and cost, whatever frames they come in."""
     events = pl.concat(simulate_weeks(weeks(1, 3_000), book))
@@ -88,28 +94,27 @@ def test_no_minute_is_in_two_frames(book: PriceBook) -> None:
 
 
 @pytest.mark.parametrize("at_once", [1, 37])
-def test_how_many_minutes_are_given_at_once_changes_nothing(hours: list[pl.DataFrame], at_once: int) -> None:
+def test_how_many_minutes_are_given_at_once_changes_nothing(
+    hours: list[pl.DataFrame], found: Rehearsed, at_once: int
+) -> None:
     """Minute by minute, or many together, in one frame or in several: the same alerts, to the last letter."""
-    usual = judged(hours)
-    other = judged([pl.concat(hours)], at_once=at_once)
-    assert usual.alerts
-    assert other == usual
+    assert found.alerts
+    assert judged([pl.concat(hours)], at_once=at_once) == found
 
 
-def test_a_runaway_agent_is_a_page_that_names_it_and_is_over(hours: list[pl.DataFrame]) -> None:
+def test_a_runaway_agent_is_a_page_that_names_it_and_is_over(found: Rehearsed) -> None:
     """It is raised with the second hot minute, says who, and is resolved; it is one message and its end."""
     begin = START_MS // 1000 + 70 * 60
-    agent = next(life for life in lives_of(judged(hours).alerts) if life.raised.key == ("coder",))
+    agent = next(life for life in lives_of(found.alerts) if life.raised.key == ("coder",))
     assert (agent.raised.severity, agent.raised.evaluated_at, agent.is_over) == ("page", begin + 120, True)
     assert "agent 'coder'" in agent.raised.message
     assert 55 < agent.since_onset_usd < 65
-    messages = [one for one in messages_of(judged(hours).alerts) if one.incident_id == agent.raised.incident_id]
+    messages = [one for one in messages_of(found.alerts) if one.incident_id == agent.raised.incident_id]
     assert [one.step for one in messages] == ["page", "page_resolved"]
 
 
-def test_it_can_be_read(hours: list[pl.DataFrame]) -> None:
+def test_it_can_be_read(found: Rehearsed) -> None:
     """The text says what was judged, each incident that is sent, figures by rule, and what a person would have got."""
-    found = judged(hours)
     console = Console(width=120, record=True, file=StringIO())
     console.print(render_rehearsal(found, traffic="three hours", info=False))
     text = console.export_text()
@@ -120,9 +125,8 @@ def test_it_can_be_read(hours: list[pl.DataFrame]) -> None:
     assert f"A person would have got {pages} page" in text
 
 
-def test_a_program_can_read_it(hours: list[pl.DataFrame]) -> None:
+def test_a_program_can_read_it(found: Rehearsed) -> None:
     """The document has every step, its figures are those of the alerts, and money is exact."""
-    found = judged(hours)
     document = json.loads(json.dumps(as_json(found, traffic="three hours")))
     assert document["traffic"]["from"] == "2026-01-01T00:00:00Z"
     assert document["traffic"]["usd"] == f"{found.picodollars // 10**12}.{found.picodollars % 10**12:012}"
