@@ -313,6 +313,7 @@ def test_a_new_budget_counts_what_the_log_still_holds() -> None:
         world.spend(spending(_U1, start + 12 * _HOUR, 0.5))
         for number in range(4):
             world.work(start + 12 * _HOUR + 61 + number * 130)
+        assert world.committed == len(world.log)
         world.die()
         world.work(start + 13 * _HOUR)
         assert world.judge is not None

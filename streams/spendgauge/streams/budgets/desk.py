@@ -79,11 +79,13 @@ class BudgetDesk:
     def close(self, until: int, now: int) -> Verdict:
         """Judge all minutes up to this one, which are over; ``now``: the clock's second."""
         self._now = max(now, self._now)
+        if self._closed is not None and until < self._closed:  # a log that is read from its beginning
+            return Verdict(self._partition)
+        self._books.complete()
         if not self._begun:
             self._begin(until)
-        closed = until if self._closed is None else self._closed
         for minute in sorted({*(one for one in self._due if one <= until), until}):
-            if minute > closed:
+            if self._closed is None or minute > self._closed:
                 self._close(minute)
         entries, alerts = self._bench.take()
         return Verdict(self._partition, entries=entries, alerts=alerts, quotas=self._standings.tell(now))
@@ -124,7 +126,6 @@ class BudgetDesk:
     def _begin(self, until: int) -> None:
         """Judge from where the last worker was; where nothing is known, from now on."""
         self._begun = True
-        self._books.complete()
         if self._closed is None:
             self._closed = until - 1
         for account in self._books.accounts():

@@ -61,8 +61,8 @@ class BudgetJudge:
     def needs_history(self, partition: int) -> bool:
         """Whether the partition's log should be read from its beginning: keys are counted that were not before.
 
-        Asked after ``assign`` and after ``reload``; where it is so, let go of the partition, take it over again, and
-        read from the beginning. Where it is not read again, such keys begin with what is read from now on.
+        To be asked after ``assign`` and after ``reload``, before the next closing; where it is so, the partition may be
+        let go, taken over again, and read from the beginning. Else such keys begin with what is read from now on.
         """
         return self._desks[partition].needs_history
 
