@@ -69,6 +69,10 @@ bench: $(STAMP)  ## measure sink, emit() and gateway beside bare loops of the sa
 bench-alerts: $(STAMP)  ## measure the spike detector beside three common rules, on real series where they are at hand
 	@$(BIN)/python -m benchmarks alerts $(ARGS)
 
+.PHONY: live-alert
+live-alert: $(STAMP)  ## let an agent run away on the embedded stack, in real time: does it page in seconds? (20 minutes)
+	@$(BIN)/python -m benchmarks live-alert $(ARGS)
+
 .PHONY: bench-streams
 bench-streams: $(STAMP) $(PEERS)/.installed  ## measure the worker beside Faust, Bytewax, Quix and loops, in ten minutes
 	@$(BIN)/python -m benchmarks streams $(ARGS)
