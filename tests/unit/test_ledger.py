@@ -1,16 +1,19 @@
 """Is each key's balance exact to the picodollar, whatever happens to those who write the lines and who read them?"""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.alerting_worlds import contribution
 from tests.ledger_worlds import FIRST_SECOND, KEYS, Event, Rates, draw_events
 
 from spendgauge.schemas.rates import RateContribution
 from spendgauge.streams.alerting.lines import read_lines
 from spendgauge.streams.ledger import Account, Amounts, Books, read_ledger
+from spendgauge.streams.ledger.entries import hour_key
 
 _DAY = 86_400
 _PATTERNS = [("user_id", ("*",)), ("total", ())]
@@ -107,3 +110,90 @@ def test_a_balance_is_the_sum_of_the_events(seed: int) -> None:
 def test_a_balance_survives_kills_between_any_two_writes(seed: int) -> None:
     """Whoever goes on from what was kept, wherever the last one died, has the balance of one that lived."""
     _run(seed, kills=0.4)
+
+
+def _books(lines: Sequence[RateContribution], books: Books | None = None) -> Books:
+    books = books or Books(_PATTERNS)
+    text = [line.model_dump_json().encode() for line in lines]
+    books.absorb(read_lines(text, series={"user_id", "total"}), lambda *_: None)
+    books.complete()
+    return books
+
+
+def _kept(entries: Sequence[tuple[bytes, bytes | None]], kept: dict[bytes, bytes]) -> list[bytes]:
+    for key, value in entries:
+        if value is None:
+            kept.pop(key, None)
+        else:
+            kept[key] = value
+    return [key for key, value in entries if value is not None]
+
+
+def test_of_a_block_that_stays_open_for_days_only_what_changed_is_written_again() -> None:
+    """A quiet source's places wait in the records of their hours; a saving writes the hour that is spent in."""
+    total, kept, books = ("total", ()), dict[bytes, bytes](), Books(_PATTERNS)
+    for hour in range(50):
+        second = FIRST_SECOND + hour * 3600
+        books = _books([contribution(total, second, 10**9, version=hour)], books)
+        written = _kept(books.save(second // 60, earliest_day=0), kept)
+        assert written == [hour_key(total, second // 3600), b'["ledger"]']
+    assert books.places == 50
+    assert all(len(value) < 300 for value in kept.values())
+    books = _books([contribution(total, FIRST_SECOND + 60 * 3600, 1, block=block) for block in (1, 2)], books)
+    for number in range(3):
+        _kept(books.save(FIRST_SECOND // 60 + 61 * 60 + number, earliest_day=0), kept)
+    assert books.places <= 1
+    assert _spent(Books(_PATTERNS, read_ledger(kept)), total, 0, 2**40) == Amounts(50 * 10**9 + 2, 0)
+
+
+def test_past_days_are_packed_and_those_beyond_any_period_removed() -> None:
+    """A day becomes one record, its hours go with the next saving; a day out of reach leaves nothing behind."""
+    total, kept, books = ("total", ()), dict[bytes, bytes](), Books(_PATTERNS)
+    first_day = FIRST_SECOND // _DAY
+    for hour in range(24 * 45):
+        second = FIRST_SECOND + hour * 3600
+        line = contribution(total, second, 10**9, block=hour)
+        books = _books([line], books)
+        _kept(books.save(second // 60, earliest_day=second // _DAY - 35), kept)
+    days = sorted(json.loads(key)[3] for key in kept if len(json.loads(key)) == 4)
+    hours = [json.loads(key)[3] for key in kept if len(json.loads(key)) == 5]
+    last_day = second // _DAY
+    assert days == list(range(last_day - 35, days[-1] + 1))
+    assert days[-1] >= last_day - 2
+    assert len(hours) <= 2 * 24
+    assert min(hours) > days[-1]
+    assert _spent(books, total, 0, 2**40) == _spent(Books(_PATTERNS, read_ledger(kept)), total, 0, 2**40)
+    late = contribution(total, (last_day - 20) * _DAY + 100, 5, block=10**6)
+    books = _books([late, contribution(total, first_day * _DAY, 7, block=10**6)], books)
+    _kept(books.save(second // 60, earliest_day=last_day - 35), kept)
+    whole = Books(_PATTERNS, read_ledger(kept))
+    assert _spent(whole, total, (last_day - 20) * _DAY, (last_day - 19) * _DAY) == Amounts(24 * 10**9 + 5, 0)
+    assert _spent(whole, total, 0, (last_day - 36) * _DAY) == Amounts(0, 0)
+
+
+def test_only_keys_that_are_asked_for_have_accounts() -> None:
+    """A star is each value that is given; others, and what is not given, are not kept."""
+    named = [("user_id", (name,)) for name in ("u1", "", "u2")]
+    books = Books([("user_id", ("u1",)), ("total", ())])
+    _books([contribution(key, FIRST_SECOND, 1) for key in [*named, ("total", ())]], books)
+    assert {account.key for account in books.accounts()} == {("user_id", ("u1",)), ("total", ())}
+    assert {account.key for account in _books([contribution(key, FIRST_SECOND, 1) for key in named]).accounts()} == {
+        ("user_id", ("u1",)),
+        ("user_id", ("u2",)),
+    }
+
+
+def test_what_another_version_kept_is_left_out() -> None:
+    """An entry that cannot be read takes nothing of its neighbours with it."""
+    good = hour_key(("total", ()), 5)
+    kept = {
+        b'["ledger","total",[],0]': b'{"round":0}',
+        b'["ledger",7]': b"{}",
+        b'["ledger"]': b"[]",
+        b'["spike","total",[]]': b"{}",
+        good: b'{"minutes":[[60,7,1]]}',
+    }
+    entries = read_ledger(kept)
+    assert entries.ledger is None
+    assert set(entries.hours) == {(("total", ()), 5)}
+    assert entries.days == {}
