@@ -12,6 +12,8 @@ from tests.pages import Page
 from tests.producers import FakeClock
 from tests.rooms import ROOT
 
+from spendgauge.deploy.stack_plan import check_children
+from spendgauge.deploy.stack_settings import StackSettings
 from spendgauge.schemas import ConfigurationError
 from spendgauge.streams.delivery.channels import parse_channels
 from spendgauge.streams.delivery.files import ChannelFile
@@ -214,3 +216,11 @@ def test_the_page_shows_channels_that_can_be_used() -> None:
     """The example of docs/delivery.md is read as it stands."""
     (text,) = [block.text for block in Page(ROOT / "docs" / "delivery.md").blocks() if block.language == "toml"]
     assert [one.name for one in parse_channels(text)] == ["pager", "chat", "team-search"]
+
+
+def test_a_stack_does_not_start_with_channels_that_cannot_be_used(tmp_path: Path) -> None:
+    """What would end the notifier at once is said before anything starts."""
+    path = channels_file(tmp_path, HOOK)
+    check_children(StackSettings(data=tmp_path, channels=path), {"S": SECRET})
+    with pytest.raises(ConfigurationError, match="secret_env names S, which is not set"):
+        check_children(StackSettings(data=tmp_path, channels=path), {})

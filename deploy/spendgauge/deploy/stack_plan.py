@@ -129,6 +129,10 @@ def check_children(settings: StackSettings, environment: Mapping[str, str] | Non
         from spendgauge.streams.watching.judges import make_judges
 
         Bench(make_judges(), ConfigurationFiles(budgets=settings.budgets, rules=settings.rules).read())
+    if settings.channels is not None:
+        from spendgauge.streams.delivery.targets import read_targets
+
+        read_targets(settings.channels, known)
 
 
 def check_ports(settings: StackSettings) -> None:
