@@ -72,9 +72,12 @@ class PlainKey:
         return max(z / p.z_factor, record if z >= p.record_min_z else 0)
 
     def _by_chance(self) -> float:
-        p, usual = self.parameters, max(self.slow, 0)
+        p, usual, often = self.parameters, max(self.slow, 0), max(self.requests, 1e-9)
+        came = sum(2 for cost in self.history[-p.window_minutes :] if cost)
+        if came >= often + math.sqrt(2 * p.chance * often) + p.chance / 3:
+            return 0
         mean, squares = self.fast
-        calls = p.call_variation * usual / max(self.requests, 1e-9)
+        calls = p.call_variation * usual / often
         call = min(calls, max(squares - mean * mean, 0) / max(mean, 1e-9))
         return math.sqrt(2 * p.chance * usual * call) + p.chance * call
 

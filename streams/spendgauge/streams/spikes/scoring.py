@@ -2,18 +2,20 @@
 
     z = (x - fast mean) / fast deviation        rec = x / record        score = max(rec / 1.6 if z >= 3, z / 9)
 
-and 0 below twice the slow mean m, or where chance does as much: calls that come independently of each other, and cost c
-each, exceed m within a window by more than
+and 0 below twice the slow mean m, or where chance does as much. Calls that come independently of each other, n in a
+usual window, at c each, are within a window, once in e^L windows or less,
 
-    sqrt(2 L m c) + L c        once in e^L windows or less
+    more than n by sqrt(2 L n) + L / 3,  or cost more than m by sqrt(2 L m c) + L c
 
-where c is three times the mean call, for costs vary: a few large calls on a quiet key are no spike. Where windows vary
-less than such calls would, c is what they do vary by (variance over mean); a spike widens that, so a minute after an
-unusual one is not asked again. The record of a key of less than a day is young: its window must exceed a cap as well.
-In its first hour it has nothing but the cap.
+so one of the two must be. c is three times the mean call, for costs vary: a few large calls on a quiet key are no
+spike. Where windows vary less than such calls would, c is what they do vary by (variance over mean); a spike widens
+that, so a minute after an unusual one is not asked again.
 
-*Source*: the tail of a gamma, as of any sub-gamma sum: Boucheron, Lugosi and Massart, *Concentration Inequalities*
-(2013), section 2.4.
+The record of a key of less than a day is young: its window must exceed a cap as well. In its first hour it has nothing
+but the cap.
+
+*Source*: the tails of a Poisson (Bernstein's inequality) and of a gamma: Boucheron, Lugosi and Massart, *Concentration
+Inequalities* (2013), sections 2.4 and 2.7.
 """
 
 from typing import Final
@@ -61,12 +63,14 @@ def score(rows: Rows, window: Floats, parameters: SpikeParameters, *, cap: Integ
 
 
 def by_chance(rows: Rows, parameters: SpikeParameters) -> Floats:
-    """Say by how much a window may exceed the usual when calls just happen to come together."""
-    mean = np.maximum(rows["slow_mean"], 0)
-    calls = parameters.call_variation * mean / np.maximum(rows["slow_requests"], _NONE)
+    """Say by how much a window may exceed the usual when calls just happen to come together; 0 where they did not."""
+    rare, mean = parameters.chance, np.maximum(rows["slow_mean"], 0)
+    usual = np.maximum(rows["slow_requests"], _NONE)
+    came = rows["requests"].sum(axis=1) >= usual + np.sqrt(2 * rare * usual) + rare / 3
+    calls = parameters.call_variation * mean / usual
     varied = rows["fast_variance"] / np.maximum(rows["fast_mean"], _NONE)
     one = np.minimum(calls, varied)
-    most: Floats = np.sqrt(2 * parameters.chance * mean * one) + parameters.chance * one
+    most: Floats = np.where(came, 0, np.sqrt(2 * rare * mean * one) + rare * one)
     return most
 
 
