@@ -1,4 +1,4 @@
-"""Which commands run one process, or prepare for it? ``worker``, ``watcher``, ``sink``, ``store``, ``topics``, ``migrate``."""
+"""Which commands run one process, or prepare for it? The worker, the watcher, the sink, the store, topics, tables."""
 
 import signal
 from pathlib import Path
