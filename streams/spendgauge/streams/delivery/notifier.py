@@ -142,10 +142,11 @@ class _Notifier:
         changed = self._parts.channels.look()
         words = self._words.read()
         self._heard_words |= words
-        heard = self._alerts.read(timeout_seconds=_POLL_SECONDS)
+        busy = self._senders.busy  # then the next outcome wakes it, else the next line
+        self._settle(wait_seconds=_POLL_SECONDS if busy else 0)
+        heard = self._alerts.read(timeout_seconds=0 if busy else _POLL_SECONDS)
         if self._alerts.assigned and self._desk is None:
             self._take_over(stop)
-        self._settle(wait_seconds=0)
         if self._desk is None:
             return
         now_ms = self._clock.now_ms()
