@@ -46,6 +46,15 @@ def test_it_is_a_judge() -> None:
     assert set(judge.series) == {"user_id"}
 
 
+def test_without_budgets_nothing_is_read_and_nothing_is_kept() -> None:
+    """A watcher that has no file writes nothing for it, and holds no lines back."""
+    world = BudgetWorld("")
+    for minute in range(10):
+        world.spend(spending(_TOTAL, _second("2026-11-20") + minute * 60, 1))
+        world.work(_second("2026-11-20") + minute * 60 + 61)
+    assert (world.kept, world.quotas, world.committed) == ({}, {}, 10)
+
+
 def test_lines_are_told_once_a_period_and_end_with_it() -> None:
     """50, 80, 100 %, the last one a page, each an alarm of its own; over with the day; the next day tells its own."""
     world, start = BudgetWorld(_budget()), _second("2026-11-20")

@@ -47,7 +47,8 @@ class BudgetDesk:
         self._books = Books(_patterns(budgets, quotas), entries)
         self._closed = entries.ledger.closed if entries.ledger else None
         self._bench = BudgetBench(budgets, read_states(kept))
-        self._standings = Standings(partition, self._books, quotas, told=read_quotas(kept))
+        self._told = read_quotas(kept)
+        self._standings = Standings(partition, self._books, quotas, told=self._told)
         self._scopes: tuple[Sequence[Budget], Sequence[Quota]] = budgets, quotas
         self._due: dict[int, dict[Account, int]] = {}
         """What was added to each minute that is not over."""
@@ -99,8 +100,12 @@ class BudgetDesk:
         days = max([KEPT_DAYS, *(one.rolling_days + 2 for one in (*budgets, *quotas))])
         entries = self._books.save(self._closed, earliest_day=self._closed // 1440 - days)
         self._saved_places = self._books.places
-        named = KeptQuotas(names=self._standings.names)
-        return [*entries, *self._bench.save(), (QUOTAS_KEY, named.encode() if named.names else None)]
+        entries += self._bench.save()
+        if self._told != self._standings.names:
+            self._told = self._standings.names
+            entries.append((QUOTAS_KEY, KeptQuotas(names=self._told).encode() if self._told else None))
+        nothing = not budgets and not quotas and len(entries) == 1
+        return [] if nothing else entries
 
     def reload(self, budgets: Sequence[Budget], quotas: Sequence[Quota]) -> None:
         """Go by other budgets and quotas from now on."""

@@ -130,9 +130,9 @@ def read_states(kept: Mapping[bytes, bytes]) -> dict[StateKey, KeptWatch]:
     return found
 
 
-def read_quotas(kept: Mapping[bytes, bytes]) -> frozenset[str]:
+def read_quotas(kept: Mapping[bytes, bytes]) -> tuple[str, ...]:
     """Read which quotas were told."""
     try:
-        return frozenset(KeptQuotas.model_validate_json(kept.get(QUOTAS_KEY, b"{}")).names)
+        return KeptQuotas.model_validate_json(kept.get(QUOTAS_KEY, b"{}")).names
     except ValidationError:
-        return frozenset()
+        return ()
