@@ -12,7 +12,7 @@ from rich.console import Console
 from spendgauge.deploy.event_lines import event_lines
 from spendgauge.deploy.rehearse.document import as_json
 from spendgauge.deploy.rehearse.figures import figures_by_rule, lives_of
-from spendgauge.deploy.rehearse.filed import filed_events, look_through_all
+from spendgauge.deploy.rehearse.filed import days_to_move, filed_events, look_through_all
 from spendgauge.deploy.rehearse.messages import messages_of
 from spendgauge.deploy.rehearse.minutes import MinuteLines, in_order, with_defaults
 from spendgauge.deploy.rehearse.running import Rehearsed, create_judges, run_judges
@@ -143,6 +143,19 @@ def test_nothing_is_nothing() -> None:
     console.print(render_rehearsal(found, traffic="nothing", info=True))
     assert console.export_text() == "nothing: no calls, so there is nothing to judge.\n"
     assert as_json(found, traffic="nothing")["traffic"]["from"] is None
+
+
+def test_times_that_only_count_are_moved(tmp_path: Path) -> None:
+    """Seconds from a beginning are moved by whole days, to end within the last day; dates stay where they are."""
+    now_ms = START_MS + 7 * 3_600_000
+    path, dated = tmp_path / "counted.csv", tmp_path / "dated.csv"
+    path.write_text("occurred_at,provider,model\n90000.5,openai,gpt-5\n", encoding="utf-8")
+    dated.write_text("occurred_at,provider,model\n1767225600,openai,gpt-5\n", encoding="utf-8")
+    logs = look_through_all([path], FieldMapping.parse())
+    move_ms = days_to_move(logs, now_ms=now_ms)
+    (events,) = filed_events(logs, on_problems=lambda *_: None, on_rows=lambda _: None, move_ms=move_ms)
+    assert events["occurred_at_ms"].to_list() == [START_MS + 3_600_500]
+    assert days_to_move(look_through_all([dated], FieldMapping.parse()), now_ms=now_ms) == 0
 
 
 @pytest.mark.parametrize("suffix", [".ndjson", ".csv"])

@@ -51,7 +51,7 @@ def rehearse(where: Where, filed: Filed, simulated: Simulated, stored: Stored, l
     elif simulated.simulate:
         over = traffic.simulated_traffic(simulated, series=series, book=PriceBook.load(limits.prices), now_ms=now_ms)
     else:
-        over = traffic.filed_traffic(filed, series=series, book=PriceBook.load(limits.prices))
+        over = traffic.filed_traffic(filed, series=series, book=PriceBook.load(limits.prices), now_ms=now_ms)
     with progress_bar("rehearsing", over.minutes) as on_minutes:
         found = run_judges(over.lines, judges, on_minutes=on_minutes)
     with until_enough():

@@ -9,10 +9,12 @@ from spendgauge.deploy.feed import with_lines
 from spendgauge.deploy.replay import Log, look_through, read_log
 from spendgauge.deploy.replay_batches import LINE, Problem
 from spendgauge.deploy.replay_mapping import FieldMapping
+from spendgauge.insights.periods import DAY_MS
 from spendgauge.schemas.chunks import decode_chunk
+from spendgauge.schemas.fields import EARLIEST
 from spendgauge.schemas.records import RecordChunk
 
-__all__ = ["Problems", "filed_events", "look_through_all"]
+__all__ = ["Problems", "days_to_move", "filed_events", "look_through_all"]
 
 Problems = Callable[[Path, Iterable[Problem]], None]
 """Hears of lines that are no events."""
@@ -26,13 +28,22 @@ def look_through_all(paths: Sequence[Path], mapping: FieldMapping) -> list[Log]:
     return [look_through(path, mapping) for path in paths]
 
 
+def days_to_move(logs: Sequence[Log], *, now_ms: int) -> int:
+    """Say by how many milliseconds, whole days, logs are moved: times that are no dates (seconds from a beginning) end
+    within the last day, others stay as they are."""
+    if min(log.first_ms for log in logs) >= EARLIEST.timestamp() * 1000:
+        return 0
+    return (now_ms - max(log.last_ms for log in logs)) // DAY_MS * DAY_MS
+
+
 def filed_events(
-    logs: Iterable[Log], *, on_problems: Problems, on_rows: Callable[[int], None]
+    logs: Iterable[Log], *, on_problems: Problems, on_rows: Callable[[int], None], move_ms: int = 0
 ) -> Iterator[pl.DataFrame]:
-    """Yield the events of files, columns as in the codec's frames, file by file; times stay as they are."""
+    """Yield the events of files, columns as in the codec's frames, file by file, all moved by so much."""
     for log in logs:
         for frame, problems in read_log(log):
-            events, refused = _decoded(frame)
+            times = [name for name in ("occurred_at_ms", "started_at_ms") if name in frame.columns]
+            events, refused = _decoded(frame.with_columns(pl.col(times) + move_ms))
             on_problems(log.path, [*problems, *refused])
             on_rows(len(frame) + len(problems))
             yield events

@@ -10,7 +10,7 @@ import typer
 
 from spendgauge.deploy.options import Where, parse_moment
 from spendgauge.deploy.progress import progress_bar
-from spendgauge.deploy.rehearse.filed import filed_events, look_through_all
+from spendgauge.deploy.rehearse.filed import days_to_move, filed_events, look_through_all
 from spendgauge.deploy.rehearse.minutes import MINUTE_SECONDS, MinuteLines, in_order
 from spendgauge.deploy.rehearse.options import Filed, Simulated, Stored
 from spendgauge.deploy.rehearse.simulated import DAY_SECONDS, Weeks, simulate_weeks
@@ -55,7 +55,7 @@ def simulated_traffic(asked: Simulated, *, series: Collection[str], book: PriceB
     return Traffic(f"{days} of simulated traffic", asked.days * 1440, lines)
 
 
-def filed_traffic(asked: Filed, *, series: Collection[str], book: PriceBook) -> Traffic:
+def filed_traffic(asked: Filed, *, series: Collection[str], book: PriceBook, now_ms: int) -> Traffic:
     """Read files, whatever the order of their rows; say on stderr which lines are no events.
 
     Raises ``ConfigurationError``.
@@ -65,7 +65,8 @@ def filed_traffic(asked: Filed, *, series: Collection[str], book: PriceBook) -> 
     logs = look_through_all(paths, mapping)
     minutes, problems = MinuteLines(book, series=series), _Problems()
     with progress_bar("reading", sum(log.rows for log in logs)) as on_rows:
-        events = filed_events(logs, on_problems=problems.hear, on_rows=on_rows)
+        move_ms = days_to_move(logs, now_ms=now_ms)
+        events = filed_events(logs, on_problems=problems.hear, on_rows=on_rows, move_ms=move_ms)
         lines = pl.concat([LINES_SCHEMA.to_frame(), *map(minutes.lines, events)]).sort("minute", maintain_order=True)
     problems.conclude()
     span_ms = max(log.last_ms for log in logs) - min(log.first_ms for log in logs)
