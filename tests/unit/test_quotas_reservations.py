@@ -105,12 +105,14 @@ def test_a_period_takes_its_costs_along(guard: Answering, clock: FakeClock) -> N
 
 
 def test_what_is_not_said_stays_at_its_estimate(guard: Answering) -> None:
-    """A call that fails, or whose cost nobody tells or knows, counts with its estimate: it may have cost that."""
+    """A call that fails, or whose cost nobody tells, knows or can read, counts with its estimate, and goes on."""
     with pytest.raises(KeyError), guard.reserve(user_id="u1", estimate_usd=1):
         raise KeyError
     with guard.reserve(user_id="u1", estimate_usd=1) as call:
         call.spent({"provider": "nobody", "model": "unheard-of", "output_tokens": 7})
-    assert reserved(guard) == 2
+    with guard.reserve(user_id="u1", estimate_usd=1) as call:
+        call.spent({"provider": "anthropic", "model": "claude-haiku-4-5", "output_tokens": -7})
+    assert reserved(guard) == 3
 
 
 def test_a_usage_is_priced(guard: Answering) -> None:
@@ -150,10 +152,13 @@ def test_without_an_estimate_calls_know_nothing_of_each_other(guard: Answering) 
 def test_a_block_may_be_used_again(guard: Answering) -> None:
     """A reservation is made when its block begins, each time, and ended once."""
     call = guard.reserve(user_id="u1", estimate_usd=2)
-    for _ in range(2):
-        with call:
-            pass
-    assert reserved(guard) == 4
+    with call:
+        call.spent(usd=1)
+    with call:
+        pass
+    assert reserved(guard) == 3
+    with call:
+        pass
     with pytest.raises(QuotaExceeded):
         call.__enter__()
 

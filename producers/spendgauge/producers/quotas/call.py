@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
+from spendgauge.producers.notices import Notices
 from spendgauge.producers.quotas.amounts import Money, Usages, cost_of, picodollars_up
 from spendgauge.producers.quotas.ledger import Hold
 from spendgauge.producers.quotas.verdict import FINE, QuotaVerdict
+from spendgauge.schemas import SpendgaugeError, SystemClock
 
 if TYPE_CHECKING:
     from spendgauge.producers.quotas.checks import QuotaChecks
 
 __all__ = ["QuotaCall"]
+
+_notices: Final = Notices(SystemClock().monotonic)
 
 
 class QuotaCall:
@@ -29,11 +33,14 @@ class QuotaCall:
     def spent(self, usage: Usages | None = None, /, *, usd: Money | None = None, tokens: int | None = None) -> None:
         """Say what the call has cost: by what it used (as adapters give it), or in USD, in tokens, or both.
 
-        What is not said, or has no price, stays at its estimate. Said again, the last word counts.
-        Raises ``InvalidEventError`` where a usage breaks a rule of ``UsageEvent``.
+        What is not said, or has no price, stays at its estimate; so does what cannot be read, which is logged: the
+        call is made, and its answer must not be lost. Said again, the last word counts.
         """
         if usage is not None:
-            self._picodollars, self._tokens = cost_of(usage, self._checks.settings.prices)
+            try:
+                self._picodollars, self._tokens = cost_of(usage, self._checks.settings.prices)
+            except SpendgaugeError as error:
+                _notices.report("what a call has cost cannot be read; its estimate stays", reason=str(error))
         if usd is not None:
             self._picodollars = picodollars_up(usd)
         if tokens is not None:
@@ -41,6 +48,7 @@ class QuotaCall:
 
     def __enter__(self) -> Self:
         """Check the call; raises ``QuotaExceeded`` or ``QuotaUnknown`` where it may not be made."""
+        self._picodollars = self._tokens = None
         self.verdict, self._holds = self._checks.begin(*self._asked)
         if not self.verdict.allowed:
             raise self.verdict.error()
