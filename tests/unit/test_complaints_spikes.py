@@ -247,6 +247,17 @@ def test_a_model_without_a_price(town: Town) -> None:
     assert "output tokens" in alert.message
 
 
+def test_what_nobody_named(town: Town) -> None:
+    """ "Agent '' spends too much."
+
+    Calls that name no agent are in the total, and are no agent; a name with quotes and brackets in it is one.
+    """
+    odd: SpikeKey = ("agent", ('[""],""',))
+    town.pass_by({**USUAL, ("agent", ("",)): 6 * USD, ("feature+model", ("", "m")): 6 * USD, odd: 6 * USD}, minutes=3)
+    assert {alert.key for alert in town.sent} == {odd[1]}
+    assert [part.key for alert in town.sent for part in alert.contributors if "" in part.key] == []
+
+
 def test_two_workers() -> None:
     """ "Since we run two of them we get everything twice"; "...since then, half of the alerts are missing."
 

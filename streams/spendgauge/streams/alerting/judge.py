@@ -27,6 +27,9 @@ __all__ = ["SpikeJudge"]
 
 _MEASURES: Final = ("cost_picodollars", "output_tokens")
 
+_NOBODY: Final = r'[\[,]""[,\]]'
+"""In a key's JSON: a value that was not given. Such a key is everybody else, so nobody can be told of it."""
+
 
 class SpikeJudge:
     """Judges spending, and the output tokens of models without a price."""
@@ -73,7 +76,7 @@ class SpikeJudge:
 
     def absorb(self, partition: int, lines: pl.DataFrame) -> None:
         """Take in lines (``LINES_SCHEMA``) of any minutes, in the order of the partition's log."""
-        self._desks[partition].absorb(lines)
+        self._desks[partition].absorb(lines.filter(~pl.col("key").str.contains(_NOBODY)))
 
     def close(self, until: Mapping[int, int], now: int) -> Sequence[Verdict]:  # noqa: ARG002 - by the events' own time
         """Judge; of each partition all minutes up to ``until[partition]`` are over."""
