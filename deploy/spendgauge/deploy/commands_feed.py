@@ -65,8 +65,9 @@ def simulate(
     clock = SystemClock()
     tempo = Tempo(speed, keep_time, clock)
     now_ms = clock.now_ms()
-    asked = Runaway.parse(runaway) if runaway is not None else None
-    calls = asked and draw_runaway_calls(asked, seed=seed, book=PriceBook.load(), at_ms=now_ms)
+    calls = None
+    if runaway is not None:
+        calls = draw_runaway_calls(Runaway.parse(runaway), seed=seed, book=PriceBook.load(), at_ms=now_ms)
     total = events + (len(calls.calls) if calls else 0)
     frames = play_day(events, seed=seed, run=f"{now_ms:x}", tempo=tempo, runaway=calls)
     _feed(where.settings(DeliverySettings), "simulating", total, frames)
