@@ -5,7 +5,15 @@ from collections.abc import Callable, Hashable
 from typing import Any, Final
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 from pydantic import ValidationError
 
 from spendgauge.schemas.alerts import Alert
@@ -142,7 +150,9 @@ class Alerts:
 
     def _alerts(self, message: Message) -> list[Heard]:
         found = []
-        at_ms = message.timestamp()[1]
+        kind, at_ms = message.timestamp()
+        if kind == TIMESTAMP_NOT_AVAILABLE:
+            at_ms = self._clock.now_ms()
         for line in (message.value() or b"").splitlines():
             try:
                 found.append(Heard(Alert.model_validate_json(line), at_ms))
