@@ -58,8 +58,7 @@ class WeekProfile:
 def forecast(profile: WeekProfile, *, period: tuple[int, int], now: int, spent: int, budget: int) -> Forecast:
     """Go on from what was spent in [start, now) with what is usual until the period's end.
 
-    *Shape*: ``spent`` at or above ``budget`` was exhausted by ``now``. A rolling period has no end to forecast: give
-    its length from now on.
+    *Shape*: ``spent`` at or above ``budget`` was exhausted by ``now``. A rolling period has no end to forecast.
     """
     total, exhausted = spent, now if spent >= budget else None
     for start, end in _hours(now, period[1]):
