@@ -412,6 +412,14 @@ def test_a_channel_that_cannot_be_reached_is_an_alert_for_the_others() -> None:
     assert world.sent[3:] == [("dev", "warn_resolved", raised.incident_id)]
 
 
+def test_somebody_elses_rule_of_that_name_is_told_like_any() -> None:
+    """A rule of one's own that is called delivery says nothing of channels, whatever its key is."""
+    world = World()
+    world.hear(alert("a", rule="delivery", series="total", key=()), alert("b", rule="delivery", key=("ops",)))
+    assert world.turn() == ["warn", "warn"]
+    assert world.desk.failing == frozenset()
+
+
 def test_a_page_that_does_not_get_through_is_a_page_for_the_others() -> None:
     """The alert gets as grave as what was not delivered; a refusal raises it at once."""
     world = World()

@@ -12,10 +12,13 @@ from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.silences import key_matches
 from spendgauge.streams.delivery.quiet import QuietHours
 
-__all__ = ["DELIVERY_RULE", "SEVERITIES", "Channel", "Only", "parse_channels"]
+__all__ = ["DELIVERY_RULE", "DELIVERY_SERIES", "SEVERITIES", "Channel", "Only", "failing_channel", "parse_channels"]
 
 DELIVERY_RULE: Final = "delivery"
 """The rule of the alert that a channel cannot be reached."""
+
+DELIVERY_SERIES: Final = "channel"
+"""Its series; its key is the channel's name."""
 
 SEVERITIES: Final = ("info", "warn", "page")
 """The graver the later."""
@@ -65,7 +68,7 @@ class Channel(_Table):
             SEVERITIES.index(severity) >= SEVERITIES.index(self.min_severity)
             and (not self.rules or alert.rule in self.rules)
             and (not self.only or any(one.covers(alert) for one in self.only))
-            and not (alert.rule == DELIVERY_RULE and alert.key == (self.name,))
+            and failing_channel(alert) != self.name
         )
 
     def is_quiet(self, now_ms: int) -> bool:
@@ -85,6 +88,13 @@ class Channel(_Table):
 
 
 _ALL_FIELDS: Final = ", ".join(Channel.model_fields)
+
+
+def failing_channel(alert: Alert) -> str | None:
+    """Name the channel that an alert says cannot be reached; None: it says something else."""
+    if alert.rule != DELIVERY_RULE or alert.series != DELIVERY_SERIES or len(alert.key) != 1:
+        return None
+    return alert.key[0]
 
 
 def parse_channels(text: str, *, name: str = "channels.toml") -> tuple[Channel, ...]:

@@ -17,7 +17,7 @@ from typing import Final
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.silences import Acknowledgement, Silence, read_word
-from spendgauge.streams.delivery.channels import DELIVERY_RULE, Channel
+from spendgauge.streams.delivery.channels import Channel
 from spendgauge.streams.delivery.deciding import Wanted, wanted
 from spendgauge.streams.delivery.failing import HANGING_MS, Failing
 from spendgauge.streams.delivery.incidents import Heard, Incident, Incidents
@@ -78,9 +78,7 @@ class Desk:
         self._held_until_ms: dict[str, int] = {}
         self._on_their_way: dict[str, Order] = {}
         self._forget_at_ms = now_ms + _FORGET_EVERY_MS
-        self._failing = Failing(
-            kept.alert for incident in self._incidents for kept in incident.up if kept.alert.rule == DELIVERY_RULE
-        )
+        self._failing = Failing(kept.alert for incident in self._incidents for kept in incident.up)
 
     @property
     def waiting(self) -> Mapping[str, int]:
@@ -102,8 +100,7 @@ class Desk:
         changed = self._incidents.hear(heard, now_ms=now_ms)
         for kept in changed.values():
             self._changed.add(kept.incident_id)
-            if kept.alert.rule == DELIVERY_RULE:
-                self._failing.hear(kept.alert)
+            self._failing.hear(kept.alert)
         return Verdict([(alert_key(alert_id), value_of(kept)) for alert_id, kept in changed.items()])
 
     def listen(self, words: Iterable[tuple[bytes, bytes | None]]) -> None:

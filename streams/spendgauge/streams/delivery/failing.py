@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.money import usd_text
-from spendgauge.streams.delivery.channels import DELIVERY_RULE
+from spendgauge.streams.delivery.channels import DELIVERY_RULE, DELIVERY_SERIES, failing_channel
 from spendgauge.streams.delivery.tries import Outcome
 
 __all__ = ["HANGING_MS", "Failing"]
@@ -33,7 +33,7 @@ class Failing:
     """What is wrong with each channel."""
 
     def __init__(self, up: Iterable[Alert]) -> None:
-        """Go on with the alerts of this rule that are up."""
+        """Go on with the alerts that are up."""
         self._troubles: dict[str, _Trouble] = {}
         for alert in up:
             self.hear(alert)
@@ -44,8 +44,11 @@ class Failing:
         return frozenset(name for name, trouble in self._troubles.items() if trouble.alert)
 
     def hear(self, alert: Alert) -> None:
-        """Hear of an alert of this rule: one's own, or that of the notifier before."""
-        trouble = self._of(alert.key[0])
+        """Hear of an alert: of this rule it is one's own, or that of the notifier before."""
+        channel = failing_channel(alert)
+        if channel is None:
+            return
+        trouble = self._of(channel)
         if alert.state != "resolved":
             trouble.alert = trouble.alert or alert
         elif trouble.alert is not None and trouble.alert.alert_id == alert.alert_id:
@@ -105,14 +108,14 @@ def _alert(
     severity: _Severity,
     state: Literal["raised", "escalated", "resolved"],
 ) -> Alert:
-    alert_id = f"{DELIVERY_RULE}:channel:{channel}:{onset}"
+    alert_id = f"{DELIVERY_RULE}:{DELIVERY_SERIES}:{channel}:{onset}"
     return Alert(
         alert_id=alert_id,
         incident_id=alert_id,
         rule=DELIVERY_RULE,
         state=state,
         severity=severity,
-        series="channel",
+        series=DELIVERY_SERIES,
         key=(channel,),
         onset=onset,
         evaluated_at=now_ms // 1000,
