@@ -1,0 +1,132 @@
+"""Does a live watcher know to the picodollar what was spent, and say it once, when it is killed amid all of it?"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from time import monotonic, sleep
+
+import pytest
+from confluent_kafka import Producer
+from tests.alerting_worlds import contribution
+from tests.brokers import EmbeddedBroker
+from tests.loads import Followed
+from tests.watchers import running_watcher
+
+from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
+from spendgauge.schemas.compacted import read_compacted
+from spendgauge.schemas.kafka import create_topics
+from spendgauge.schemas.quotas import QuotaStanding, amount_of, read_quota
+from spendgauge.schemas.rates import RateContribution
+from spendgauge.streams.ledger import AccountKey
+from spendgauge.streams.rates import rates_partition
+
+pytestmark = pytest.mark.integration
+
+_MINUTES, _USERS, _PATIENCE_SECONDS = 90, 20, 60.0
+_USD = 10**12
+_BUDGETS = """
+[[budget]]
+name = "a user"
+series = "user_id"
+key = ["*"]
+usd = 100
+period = "rolling"
+days = 2
+lines = [50]
+
+[[quota]]
+name = "a user"
+series = "user_id"
+key = ["*"]
+hard = 100
+period = "rolling"
+days = 2
+"""
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[KafkaSettings]:
+    """A broker of one's own."""
+    with EmbeddedBroker() as broker:
+        kafka = broker.settings()
+        create_topics(kafka, topic_specs(kafka.topics))
+        yield kafka
+
+
+def _lines(first: int, random: Random) -> list[RateContribution]:
+    """Draw what users spend, about sixty dollars each: a block every ten minutes, each line in two versions."""
+    lines = []
+    for minute in range(_MINUTES):
+        for user in range(_USERS):
+            cost, second = random.randrange(2 * 2 * _USD // 3), (first + minute) * 60
+            for version, told in enumerate((cost // 3, cost)):
+                number = 2 * (minute * _USERS + user) + version
+                lines.append(contribution(("user_id", (f"u{user}",)), second, told, block=minute // 10, version=number))
+    return lines
+
+
+def _send(kafka: KafkaSettings, lines: Sequence[RateContribution]) -> None:
+    producer = Producer({"bootstrap.servers": kafka.kafka, "linger.ms": 20})
+    for line in lines:
+        place = rates_partition(line.series, line.key, 4)
+        producer.produce(kafka.topics.rates, line.model_dump_json().encode(), partition=place)
+    assert producer.flush(20) == 0
+
+
+def _spent(lines: Sequence[RateContribution]) -> dict[AccountKey, int]:
+    last = {(line.key, line.pane_start, line.block): line for line in sorted(lines, key=lambda line: line.version)}
+    spent: Counter[AccountKey] = Counter()
+    for line in last.values():
+        spent[line.series, line.key] += amount_of(line.cost_usd, "usd")
+    return dict(spent)
+
+
+def _standings(kafka: KafkaSettings) -> dict[AccountKey, int]:
+    found = [read_quota(value) for value in read_compacted(kafka, kafka.topics.quotas).values()]
+    return {(one.series, one.key): amount_of(one.spent, "usd") for one in found if isinstance(one, QuotaStanding)}
+
+
+def _wait_for(kafka: KafkaSettings, spent: dict[AccountKey, int]) -> None:
+    deadline = monotonic() + _PATIENCE_SECONDS
+    while (found := _standings(kafka)) != spent:
+        assert monotonic() < deadline, f"{found} is not {spent}"
+        sleep(0.3)
+
+
+def test_balances_survive_a_kill_and_a_replay(own_kafka: KafkaSettings, tmp_path: Path) -> None:
+    """Killed when half is read, with lines that come again and others that were missed meanwhile: standings are the
+    sums of all, and each user's line is told once."""
+    path = tmp_path / "budgets.toml"
+    path.write_text(_BUDGETS)
+    lines = _lines(SystemClock().now_ms() // 60_000 - _MINUTES - 3, Random(7))
+    half = len(lines) // 2 + 1
+    with Followed(own_kafka, own_kafka.topics.alerts) as followed:
+        _send(own_kafka, lines[:half])
+        with running_watcher(own_kafka, "all", budgets=path) as watcher:
+            _wait_for(own_kafka, _spent(lines[:half]))
+            watcher.kill()
+        _send(own_kafka, [*lines[half // 2 : half], *lines[half:]])
+        with running_watcher(own_kafka, "all", budgets=path):
+            _wait_for(own_kafka, _spent(lines))
+            expected = {key for key, spent in _spent(lines).items() if spent >= 50 * _USD}
+            raised = _raised(followed, len(expected))
+        with running_watcher(own_kafka, "all", budgets=path, watch_group="another"):
+            sleep(5)
+            raised += _raised(followed, 0)
+    assert raised == Counter(user for _, (user,) in expected)
+
+
+def _raised(followed: Followed, least: int) -> Counter[str]:
+    """Read which users' line is told, until there are so many, and a moment longer."""
+    found: Counter[str] = Counter()
+    deadline = monotonic() + _PATIENCE_SECONDS
+    while found.total() < least:
+        assert monotonic() < deadline, f"only {found} were told"
+        found += _told(followed, 0.2)
+    return found + _told(followed, 1.0)
+
+
+def _told(followed: Followed, quiet_seconds: float) -> Counter[str]:
+    lines = followed.lines(quiet_seconds=quiet_seconds)
+    return Counter(line["key"][0] for line in lines if (line["rule"], line["state"]) == ("budget", "raised"))
