@@ -85,8 +85,8 @@ def _sheet(raised: Alert, resolved: Alert, late: float, incident: list[tuple[Ale
         ("USD above the usual by the page", f"{float(raised.since_onset_usd):.2f}"),
         ("minutes from the page to its end", f"{(resolved.evaluated_at - raised.evaluated_at) / 60:.0f}"),
     ]
-    notes = (f"It said: {raised.message}", f"and then: {resolved.message}")
-    return Sheet(f"a runaway agent, live (simulate --runaway {_RUNAWAY})", ("", ""), rows, notes)
+    notes = (f"It said: *{raised.message}* And then: *{resolved.message}*",)
+    return Sheet(f"a runaway agent, live (simulate --runaway {_RUNAWAY})", ("what", "figure"), rows, notes)
 
 
 @contextmanager
