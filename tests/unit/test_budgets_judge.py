@@ -214,7 +214,7 @@ def _course(seed: int) -> list[tuple[int, list[bytes]]]:
     random, start = Random(seed), _second("2026-11-20")
     course = []
     for number in range(3 * 48):
-        second = start + number * 1800 + random.randrange(1790)
+        second = start + number * 1800 + 60 + random.randrange(1730)  # of minutes that nobody has closed yet
         lines = []
         for key in (_TOTAL, _U1, ("user_id", ("u2",))):
             if random.random() < 0.7:
