@@ -92,20 +92,30 @@ def test_what_cannot_work_leaves_no_directory(tmp_path: Path) -> None:
 
 def test_a_detached_stack_starts_reports_and_stops(tmp_path: Path) -> None:
     """``start_detached`` returns when all is at work, ``read_status`` sees it, ``stop_stack`` ends it; in between, what
-    is sent to its gateway is in SQL."""
-    settings = StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0, gateway_port=0)
+    is sent to its gateway is in SQL, and a file that cannot be used after an edit is reported until it is put right."""
+    budgets = tmp_path / "limits.toml"
+    budgets.touch()
+    settings = StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0, gateway_port=0, budgets=budgets)
     state = start_detached(settings)
     try:
         status = read_status(tmp_path)
         assert status.addresses == state.addresses
         assert (status.is_well, status.uncounted, status.unstored) == (True, 0, 0)
-        assert [child.name for child in status.children] == ["broker", "clickhouse", "worker-0", "sink", "gateway"]
+        assert {child.name for child in status.children} == {
+            *("broker", "clickhouse", "worker-0", "sink", "watcher", "gateway")
+        }
         usage = {"provider": "openai", "model": "gpt-5-mini", "output_tokens": 7, "feature": "over-http"}
         sent = ask(state.addresses.gateway, json.dumps(usage), path="/v1/usage", headers=JSON)
         database = state.addresses.clickhouse.replace("default@", "").removesuffix("/spendgauge")
         stored = "SELECT output_tokens FROM usage WHERE feature = 'over-http' AND source LIKE 'gateway@%'"
         assert sent.status == 202
+        budgets.write_text("[[")
         until(lambda: ask(database, stored, database="spendgauge").text == "7\n")
+        until(lambda: not read_status(tmp_path).is_well)
+        (fault,) = [child.fault for child in read_status(tmp_path).children if child.fault]
+        assert fault.startswith("limits.toml is not valid TOML: ")
+        budgets.write_text("")
+        until(lambda: read_status(tmp_path).is_well)
     finally:
         assert stop_stack(tmp_path)
     assert (read_status(tmp_path).phase, stop_stack(tmp_path)) == ("stopped", False)

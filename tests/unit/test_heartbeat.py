@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from spendgauge.schemas.heartbeat import Heartbeat
+from spendgauge.schemas.heartbeat import Heartbeat, read_fault
 
 
 class _Clock:
@@ -49,3 +49,18 @@ def test_no_file_and_a_bad_file_stop_nothing(tmp_path: Path) -> None:
     missing = tmp_path / "missing" / "alive"
     Heartbeat(missing, _Clock()).beat()
     assert not missing.exists()
+
+
+def test_a_beat_says_what_is_wrong_until_it_is_right(tmp_path: Path) -> None:
+    """The file holds the sentence as long as beats say it, and is as young as at any beat; no file says nothing."""
+    clock, path = _Clock(), tmp_path / "alive"
+    heartbeat = Heartbeat(path, clock)
+    said = [read_fault(path)]
+    for fault in (None, "x is wrong.", "x is wrong.", "y is wrong.", None):
+        clock.sleep(1.0)
+        heartbeat.beat(fault)
+        said.append(read_fault(path))
+        assert path.stat().st_mtime > 0
+        os.utime(path, (0, 0))
+    assert said == [None, None, "x is wrong.", "x is wrong.", "y is wrong.", None]
+    assert [one.name for one in tmp_path.iterdir()] == ["alive"]

@@ -143,6 +143,8 @@ def _described(found: "StackStatus") -> Iterator[str]:
         state = f"process {child.pid}" if child.pid else "not running, will be started again"
         restarts = f", restarts: {child.restarts}" if child.restarts else ""
         yield f"  {child.name:<12}{state}{restarts}, log {child.log}"
+        if child.fault:
+            yield f"  {'':<12}{child.fault}"
 
 
 def _answers(answers: bool) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from spendgauge.deploy.broker import broker_command, free_port
 from spendgauge.deploy.stack_children import ChildSpec
 from spendgauge.deploy.stack_settings import EMBEDDED_HOST, StackSettings
-from spendgauge.deploy.stack_state import StackAddresses
+from spendgauge.deploy.stack_state import StackAddresses, heartbeat_path
 from spendgauge.deploy.store import store_command
 from spendgauge.producers.gateway.settings import GatewaySettings
 from spendgauge.schemas import ClickHouseSettings, ConfigurationError, KafkaSettings
@@ -157,7 +157,7 @@ class _Maker:
 
     def child(self, name: str, command: Sequence[str], *, stop_seconds: float, heartbeat: bool = False) -> ChildSpec:
         data = self.settings.data.absolute()
-        beat = data / "run" / f"{name}.alive" if heartbeat else None
+        beat = heartbeat_path(data, name) if heartbeat else None
         return ChildSpec(
             name=name,
             command=tuple(command),

@@ -24,6 +24,7 @@ __all__ = [
     "StackState",
     "discovered_environment",
     "find_running",
+    "heartbeat_path",
     "load_state",
     "own_directory",
     "process_mark",
@@ -79,6 +80,11 @@ class StackState:
     data: str
     since_ms: int
     children: tuple[ChildState, ...] = field(default=())
+
+
+def heartbeat_path(data_dir: Path, child: str) -> Path:
+    """Name the file that a process of a stack touches while it is well."""
+    return data_dir / "run" / f"{child}.alive"
 
 
 def find_running(data_dir: Path) -> StackAddresses | None:

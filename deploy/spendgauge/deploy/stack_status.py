@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spendgauge.deploy.stack_health import KafkaWatch, http_answers
-from spendgauge.deploy.stack_state import StackAddresses, load_state
+from spendgauge.deploy.stack_state import ChildState, StackAddresses, heartbeat_path, load_state
 from spendgauge.schemas import KafkaSettings, TopicNames
+from spendgauge.schemas.heartbeat import read_fault
 from spendgauge.sinks.settings import SinkSettings
 from spendgauge.streams.settings import WorkerSettings
 
@@ -21,6 +22,8 @@ class ChildStatus:
     """None: it does not run, and will be started again."""
     restarts: int
     log: str
+    fault: str | None = None
+    """What people should put right, such as a file that cannot be used as it is now; None: nothing."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class StackStatus:
 
     @property
     def is_well(self) -> bool:
-        """Whether everything that should run does, and answers."""
-        running = self.phase == "running" and all(child.pid is not None for child in self.children)
+        """Whether everything that should run does, answers, and has nothing to complain of."""
+        running = self.phase == "running" and all(child.pid and not child.fault for child in self.children)
         return running and self.kafka_answers and self.clickhouse_answers and self.gateway_answers
 
 
@@ -72,16 +75,14 @@ def read_status(data_dir: Path, kafka: KafkaSettings | None = None) -> StackStat
         gateway_answers=http_answers(state.addresses.gateway, "/readyz"),
         uncounted=watch.lag(_default(WorkerSettings, "rates_group"), [topics.usage]) if answers else None,
         unstored=watch.lag(_default(SinkSettings, "sink_group"), topics.stored) if answers else None,
-        children=tuple(
-            ChildStatus(
-                child.name,
-                child.process.pid if child.process and child.process.is_alive else None,
-                child.restarts,
-                child.log,
-            )
-            for child in state.children
-        ),
+        children=tuple(_child(child, Path(state.data)) for child in state.children),
     )
+
+
+def _child(child: ChildState, data: Path) -> ChildStatus:
+    pid = child.process.pid if child.process and child.process.is_alive else None
+    fault = read_fault(heartbeat_path(data, child.name)) if pid else None
+    return ChildStatus(child.name, pid, child.restarts, child.log, fault)
 
 
 def _default(settings: type[WorkerSettings] | type[SinkSettings], field: str) -> str:

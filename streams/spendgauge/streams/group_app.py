@@ -56,6 +56,11 @@ class GroupApp(faust.App):
         """The transport's side of this app."""
         return cast(Consumer, self.consumer)
 
+    @property
+    def fault(self) -> str | None:
+        """What people should put right while this process works on; None: nothing."""
+        return None
+
     def prepare(self) -> None:
         """Load what is needed and reach the broker; done once, whoever asks.
 
@@ -87,7 +92,7 @@ class GroupApp(faust.App):
         """Beat, and see that the broker lets us work; from the start on, for tasks of the app begin when it does."""
 
         async def look() -> None:
-            self.heartbeat.beat()
+            self.heartbeat.beat(self.fault)
             self.look()
             with suppress(ConsumerNotStarted):
                 await self.member.check()

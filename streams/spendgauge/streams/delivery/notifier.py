@@ -114,7 +114,7 @@ class _Notifier:
     def run(self, stop: Event) -> None:
         """Turn the loop until told to stop."""
         while not stop.is_set():
-            self._parts.heartbeat.beat()
+            self._parts.heartbeat.beat(self._parts.channels.error)
             self._hear(stop)
             self._keep(wait_seconds=_POLL_SECONDS)
             self._send()
@@ -161,7 +161,7 @@ class _Notifier:
         """Begin with what is remembered; whoever had the partition before has written it."""
         topic = self._parts.settings.topics.deliveries
         while not stop.is_set():
-            self._parts.heartbeat.beat()
+            self._parts.heartbeat.beat(self._parts.channels.error)
             try:
                 memory = read_memory(read_compacted(self._parts.settings, topic).items())
             except UnavailableError as error:

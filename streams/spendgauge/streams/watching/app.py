@@ -69,6 +69,11 @@ class WatcherApp(GroupApp):
         """What can be said of this watcher at any time."""
         return Vitals(self.metrics.registry, self.heartbeat.silent_seconds, self._obstacles)
 
+    @property
+    def fault(self) -> str | None:
+        """What is wrong with the files, while the old ones hold."""
+        return self.files.error
+
     def _obstacles(self) -> list[str]:
         return ["it is stopping"] if self.should_stop else self.metrics.obstacles()
 
