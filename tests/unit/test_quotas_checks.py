@@ -2,7 +2,9 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from tests.producers import FakeClock
 from tests.quotas import Answering, limit, standing, ticked
 
 from spendgauge.producers import pseudonym, usage_context
-from spendgauge.producers.quotas import QuotaExceeded, QuotaUnknown, QuotaVerdict
+from spendgauge.producers.quotas import FakeQuotaGuard, QuotaExceeded, QuotaUnknown, QuotaVerdict
 from spendgauge.producers.quotas.board import Board
 from spendgauge.schemas.quotas import limit_key, standing_key
 
@@ -175,6 +177,28 @@ def test_people_are_known_by_their_pseudonyms(clock: FakeClock) -> None:
     assert guard.verdict(user_id="u2").allowed
 
 
+class _User(StrEnum):
+    SEVEN = "user-7"
+
+
+@pytest.mark.parametrize(
+    ("user", "text"), [(7, "7"), (UUID(int=7), "00000000-0000-0000-0000-000000000007"), (_User.SEVEN, "user-7")]
+)
+def test_a_user_is_found_however_the_id_is_given(user: Any, text: str) -> None:
+    """An id that is no text is looked for as the text that usage_context writes into events, whatever is asked."""
+    guard = FakeQuotaGuard()
+    guard.limit("a user", hard=5, series="user_id", key=["*"])
+    guard.spend("a user", 5, key=[text])
+    with pytest.raises(QuotaExceeded):
+        guard.check(user_id=user)
+    with pytest.raises(QuotaExceeded):
+        guard.reserve(user_id=user).__enter__()
+    assert not guard.hold(30, user_id=user).allowed
+    assert guard.standings(user_id=user)[0].verdict.key == (text,)
+    with usage_context(user_id=user):
+        assert not guard.verdict().allowed
+
+
 def test_an_old_period_counts_as_nothing(guard: Answering, clock: FakeClock) -> None:
     """From resets_at on what was spent before is forgotten, whether or not the watcher has said so."""
     guard.take(limit("a user", hard=5), standing("a user", 5, resets_at=LATER))
@@ -254,6 +278,8 @@ def test_standings_can_be_shown(guard: Answering) -> None:
         ({"estimate_usd": Decimal("NaN")}, ValueError, "is no amount in USD"),
         ({"estimate_tokens": -1}, ValueError, "-1 is no number of tokens"),
         ({"user": "u1"}, TypeError, "user is no dimension of a usage event"),
+        ({"user_id": 7.0}, TypeError, "user_id is of type float, which no event can hold; give text, an integer or a"),
+        ({"user_id": b"u1"}, TypeError, "user_id is of type bytes, which no event can hold"),
     ],
 )
 def test_a_wrong_question_is_an_error(guard: Answering, fields: Any, error: type[Exception], sentence: str) -> None:

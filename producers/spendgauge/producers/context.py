@@ -15,7 +15,7 @@ from uuid import UUID
 from spendgauge.producers.notices import Notices
 from spendgauge.schemas import DIMENSIONS, SystemClock
 
-__all__ = ["dimension_fields", "over", "usage_context", "within"]
+__all__ = ["as_written", "dimension_fields", "over", "usage_context", "within"]
 
 _MAX_TAGS: Final = 16
 _MAX_TAG_NAME: Final = 64
@@ -67,6 +67,11 @@ def over(defaults: dict[str, Any]) -> dict[str, Any]:
     return defaults if around is None else _joined(defaults, around)
 
 
+def as_written(value: Any) -> Any:
+    """Give a value of a dimension as events have it: integers and UUIDs as text, anything else as it is."""
+    return str(value) if isinstance(value, int | UUID) else value
+
+
 def _joined(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
     """Lay fields over others; tags are joined name by name, the upper ones first, while there is room."""
     joined = {**lower, **{name: value for name, value in upper.items() if value is not None}}
@@ -90,7 +95,7 @@ def _readable(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(value: object) -> str | None:
-    text = str(value) if isinstance(value, int | UUID) else value
+    text = as_written(value)
     if not isinstance(text, str) or len(text) > _MAX_CHARACTERS:
         return None
     return text if text.isascii() or text.isprintable() or _can_be_written(text) else None

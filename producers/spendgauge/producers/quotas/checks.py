@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from spendgauge.producers.context import within
+from spendgauge.producers.context import as_written, within
 from spendgauge.producers.quotas.amounts import Money, picodollars_up
 from spendgauge.producers.quotas.board import Board
 from spendgauge.producers.quotas.call import QuotaCall
@@ -52,9 +52,9 @@ class QuotaChecks:
         """Say whether a call may be made that is expected to cost so much; nothing is held for it.
 
         ``dimensions`` are those that its event will have, with ``provider`` and ``model``; what ``usage_context`` and
-        the settings say is filled in, as it is in the event. Raises ``QuotaExceeded`` at a hard limit, ``QuotaUnknown``
-        where nobody knows and ``quota_unknown`` is ``refuse``, ``TypeError`` for a name that is no dimension, and
-        ``ValueError`` for an estimate that is no amount.
+        the settings say is filled in, as it is in the event, and integers and UUIDs are read as text. Raises
+        ``QuotaExceeded`` at a hard limit, ``QuotaUnknown`` where nobody knows and ``quota_unknown`` is ``refuse``,
+        ``TypeError`` for what is no dimension or no value of one, and ``ValueError`` for an estimate that is no amount.
         """
         verdict = self.verdict(estimate_usd=estimate_usd, estimate_tokens=estimate_tokens, **dimensions)
         if not verdict.allowed:
@@ -185,12 +185,24 @@ class QuotaChecks:
         if not dimensions.keys() <= _NAMES:
             unknown = min(dimensions.keys() - _NAMES)
             raise TypeError(f"{unknown} is no dimension of a usage event; use one of {', '.join(sorted(_NAMES))}")
-        if None in dimensions.values():
-            dimensions = {name: value for name, value in dimensions.items() if value is not None}
+        for value in dimensions.values():
+            if type(value) is not str:
+                dimensions = _written(dimensions)
+                break
         who: dict[str, Any] = {**self._defaults, **within(dimensions)}
         if self._pseudonyms is not None:
             self._pseudonyms.replace(who)
         return who
+
+
+def _written(dimensions: Mapping[str, Any]) -> dict[str, Any]:
+    """Write values as their event has them; None is not given."""
+    told = {name: as_written(value) for name, value in dimensions.items() if value is not None}
+    for name, value in told.items():
+        if not isinstance(value, str):
+            kind = type(value).__name__
+            raise TypeError(f"{name} is of type {kind}, which no event can hold; give text, an integer or a UUID")
+    return {name: str.__str__(value) for name, value in told.items()}
 
 
 def _count(tokens: int) -> int:
