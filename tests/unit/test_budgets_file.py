@@ -1,12 +1,16 @@
 """Is a budget what its file says, and is every slip in the file a sentence that helps?"""
 
+import json
 from decimal import Decimal
 
 import pytest
+import structlog
 from tests.pages import pages
 
 from spendgauge.schemas.errors import ConfigurationError
-from spendgauge.streams.budgets import parse_budgets
+from spendgauge.streams.budgets import BudgetJudge, parse_budgets
+from spendgauge.streams.rules import parse_rules
+from spendgauge.streams.watching.judge import Configuration
 
 _FILE = """
 [[budget]]
@@ -80,6 +84,23 @@ _GOOD = {"name": '"a"', "usd": '"5"'}
         ({"time_zone": '"Mars/Olympus"'}, "time_zone = 'Mars/Olympus' cannot be used: write the name of a time zone"),
         ({"time_zone": '"../../etc/passwd"'}, "write the name of a time zone"),
         ({"time_zone": "7"}, "write the name of a time zone"),
+        ({"usd": '"1_000"'}, "usd = '1_000' cannot be used: write an amount in USD above 0"),
+        ({"usd": '"\u0661\u0662"'}, "write an amount in USD above 0"),
+        ({"usd": '" 5"'}, "write an amount in USD above 0"),
+        ({"begins": "true"}, "begins = 'True' cannot be used: a month begins with a day from 1 to 31"),
+        ({"begins": "1.0"}, "begins = '1.0' cannot be used"),
+        ({"name": r'"a\u0007"'}, "cannot be used: write a name without line breaks, tabs and other characters"),
+        ({"name": r'"a\nb"'}, "write a name without line breaks"),
+        ({"series": '"user_id"', "key": '[""]'}, "key [''] has an empty value; what is not given has no budget"),
+        (
+            {"series": '"model+feature"', "key": '["*", "*"]'},
+            "series = 'model+feature' is rated in another order; write 'feature+model', and the key's values so.",
+        ),
+        ({"series": '"model+provider"', "key": '["*", "*"]'}, "write 'provider+model', and the key's values so."),
+        (
+            {"series": '"team+team"', "key": '["*", "*"]'},
+            "series = 'team+team' names a dimension twice; name each once.",
+        ),
         ({"lines": "[80, 50]"}, "lines [80, 50] must rise, each once"),
         ({"lines": "[0]"}, "lines.0 = '0' cannot be used"),
     ],
@@ -95,6 +116,20 @@ def test_a_slip_is_a_sentence_with_the_budgets_name(fields: dict[str, str | None
     assert said in message
     assert message.endswith(".")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize("series", ["model", "entity_id", "team+user_id"])
+def test_a_series_that_is_not_usual_is_noted(series: str) -> None:
+    """Nobody here knows what the rates workers were told: it is a remark, that of a rule, and is logged."""
+    key = json.dumps(["*"] * len(series.split("+")))
+    scope = f'name = "x"\nseries = "{series}"\nkey = {key}\n'
+    text = f'[[budget]]\nusd = 5\n{scope}[[quota]]\nhard = 5\n{scope}[[budget]]\nname = "usual"\nusd = 5'
+    rule = f'[[rule]]\nname = "x"\nkind = "threshold"\nseries = "{series}"\nwarn = 1'
+    (said,) = parse_rules(rule).notes
+    with structlog.testing.capture_logs() as logs:
+        BudgetJudge().reload(Configuration(budgets=text))
+    told = [said.replace("rules.toml, rule", f"budgets.toml, {kind}") for kind in ("budget", "quota")]
+    assert [(log["log_level"], log["note"]) for log in logs] == [("warning", one) for one in told]
 
 
 @pytest.mark.parametrize(

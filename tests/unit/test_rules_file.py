@@ -104,6 +104,8 @@ def _rule(more: str, kind: str = "threshold") -> str:
         ("[spikes]\ncap_usd = 0", "[spikes]: cap_usd = '0' cannot be used: write an amount in USD above 0"),
         ("[spikes]\ncap_usd = true", "[spikes]: cap_usd = 'True' cannot be used: write an amount in USD above 0"),
         ("[spikes]\nenabled = 1", "[spikes]: enabled = '1' cannot be used"),
+        (_rule('warn = 1\nseries = "model+feature"'), "rule 'x': series = 'model+feature' is rated in another order"),
+        (_rule('warn = 1\nseries = "team+team"'), "rule 'x': series = 'team+team' names a dimension twice"),
         ("[[rule]]\nwarn = 1", "rule number 1: kind is missing; write one of threshold, error_rate, unpriced, no_data"),
         (_rule("warn = 1", "spike"), "rule 'x': kind = 'spike' is not known; write one of threshold"),
         ('[[rule]]\nkind = "threshold"\nwarn = 1', "rule number 1: name is missing; add it."),

@@ -1,7 +1,7 @@
 """What does ``budgets.toml`` say? Budgets and quotas, read and checked: each slip is a sentence that names which."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeVar
 
@@ -13,7 +13,7 @@ from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.quota import Quota
 from spendgauge.streams.budgets.scope import Scope
 
-__all__ = ["parse_budgets", "parse_quotas"]
+__all__ = ["notes_on", "parse_budgets", "parse_quotas"]
 
 ScopeT = TypeVar("ScopeT", bound=Scope)
 
@@ -34,6 +34,12 @@ def parse_quotas(text: str, *, name: str = "budgets.toml") -> tuple[Quota, ...]:
     Raises ``ConfigurationError`` with one sentence: the file, the quota, the value, and what to do.
     """
     return _parse(Quota, "quota", text, name)
+
+
+def notes_on(budgets: Iterable[Budget], quotas: Iterable[Quota], *, name: str = "budgets.toml") -> tuple[str, ...]:
+    """Say what may be wrong and cannot be known here, a sentence each."""
+    found = [("budget", budget) for budget in budgets] + [("quota", quota) for quota in quotas]
+    return tuple(f"{name}, {kind} {one.name!r}: {one.remark}." for kind, one in found if one.remark)
 
 
 def _parse(model: type[ScopeT], kind: str, text: str, name: str) -> tuple[ScopeT, ...]:

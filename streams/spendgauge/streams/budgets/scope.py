@@ -1,34 +1,57 @@
 """Whose spending counts, and from when to when? What a budget and a quota have in common in ``budgets.toml``."""
 
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from spendgauge.schemas.events import DIMENSIONS
 from spendgauge.streams.budgets.periods import Periods
 from spendgauge.streams.ledger.account import AccountKey
 from spendgauge.streams.ledger.covers import matches
+from spendgauge.streams.watching.series import remark_on
 
-__all__ = ["Scope", "UsdAmount"]
+__all__ = ["Scope", "UsdAmount", "exact_amount"]
 
+_NUMBER: Final = re.compile(r"[0-9.eE+-]+")
 _MOST_USD: Final = Decimal(10**9)
 _WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _KEYED: Final = ("provider", "model", *DIMENSIONS)
 
 
-def _usd(value: Any) -> Decimal:
-    """Read text or a TOML number (which the parser kept exact)."""
+def exact_amount(value: Any, *, most: Decimal, places: int) -> Decimal | None:
+    """Read text or a TOML number (which the parser kept exact); None: it is no amount above 0, up to ``most``."""
+    if isinstance(value, bool) or not _NUMBER.fullmatch(str(value)):
+        return None
     try:
-        amount = Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
+        amount = Decimal(str(value))
     except ArithmeticError:
-        amount = Decimal("NaN")
-    if not (amount.is_finite() and 0 < amount <= _MOST_USD) or amount != round(amount, 12):
+        return None
+    fits = amount.is_finite() and 0 < amount <= most and amount == round(amount, places)
+    return amount if fits else None
+
+
+def _usd(value: Any) -> Decimal:
+    amount = exact_amount(value, most=_MOST_USD, places=12)
+    if amount is None:
         raise ValueError('write an amount in USD above 0, at most a billion, such as "500" or "0.25"')
     return amount
+
+
+def _name(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("write a name without line breaks, tabs and other characters that cannot be seen")
+    return value
+
+
+def _day(value: Any) -> Any:
+    if value is not None and type(value) not in {int, str}:
+        raise ValueError("a month begins with a day from 1 to 31, a week with one from monday to sunday")
+    return value
 
 
 def _zone(value: Any) -> str:
@@ -47,14 +70,14 @@ class Scope(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_name)]
     series: Annotated[str, Field(min_length=1)] = "total"
     key: tuple[str, ...] = ()
     """The values of the series' dimensions; ``*`` stands for each: every user, team or feature by itself."""
     period: Literal["day", "week", "month", "rolling"] = "month"
     days: Annotated[int, Field(ge=1, le=366, strict=True)] | None = None
     """Of a rolling period."""
-    begins: int | str | None = None
+    begins: Annotated[int | str | None, BeforeValidator(_day)] = None
     """The day that a month (1 to 31) or a week (monday to sunday) begins with."""
     time_zone: Annotated[str, BeforeValidator(_zone)] = "UTC"
 
@@ -74,6 +97,11 @@ class Scope(BaseModel):
         """The keys that it is for."""
         return self.series, self.key
 
+    @property
+    def remark(self) -> str | None:
+        """What may be wrong with it and cannot be known here; None: nothing is."""
+        return remark_on(self.series)
+
     def covers(self, series: str, key: Sequence[str]) -> bool:
         """Whether this key of this series has such a one; what is not given (empty) has none of its own."""
         return matches(self.pattern, (series, tuple(key)))
@@ -86,6 +114,9 @@ class Scope(BaseModel):
             raise ValueError(f"series {self.series!r} has {unknown!r}; use total or any of {', '.join(_KEYED)}")
         if len(self.key) != len(dimensions):
             raise ValueError(f"key {list(self.key)} must have a value (or *) for each of {dimensions}")
+        if "" in self.key:
+            raise ValueError(f"key {list(self.key)} has an empty value; what is not given has no budget or quota")
+        remark_on(self.series)
         if self.days is not None and self.period != "rolling":
             raise ValueError(f"days is for a rolling period only; a {self.period} has the days that it has")
         _check_beginning(self.period, self.begins)
@@ -95,7 +126,7 @@ class Scope(BaseModel):
 def _check_beginning(period: str, begins: int | str | None) -> None:
     if begins is None:
         return
-    if period == "month" and isinstance(begins, int) and not isinstance(begins, bool) and 1 <= begins <= 31:
+    if period == "month" and isinstance(begins, int) and 1 <= begins <= 31:
         return
     if period == "week" and begins in _WEEKDAYS:
         return

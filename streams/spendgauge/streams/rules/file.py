@@ -4,6 +4,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -11,18 +12,13 @@ from pydantic_core import ErrorDetails
 
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.money import PICODOLLARS_PER_USD, picodollars
-from spendgauge.schemas.rates import DEFAULT_SERIES
 from spendgauge.streams.rules.kinds import BUILT_IN, KINDS
 from spendgauge.streams.rules.rule import Rule
-from spendgauge.streams.series import parse_series
 from spendgauge.streams.spikes.parameters import SpikeParameters
+from spendgauge.streams.watching.series import remark_on
 
 __all__ = ["RulesFile", "parse_rules"]
 
-_MINUTE: Final = 60
-_USUAL: Final = frozenset(
-    spec.name for spec in DEFAULT_SERIES if spec.pane_seconds <= _MINUTE and _MINUTE % spec.pane_seconds == 0
-)
 _TAKEN: Final = ("spike", "token_spike", "gap", "budget", "budget_burn", "budget_forecast", "quota")
 """What alerts of others are called."""
 
@@ -74,21 +70,16 @@ def parse_rules(text: str, *, name: str = "rules.toml", kinds: Mapping[str, type
     if twice is not None:
         raise ConfigurationError(f"{name}, rule {twice!r}: the name is given twice; an alert says it, so say which.")
     enabled = [rule for rule in (*(rule for rule in BUILT_IN if rule.name not in names), *rules) if rule.enabled]
-    notes = tuple(_note(name, rule) for rule in enabled if rule.series not in _USUAL)
+    notes = tuple(chain.from_iterable(_notes(f"{name}, rule {rule.name!r}", rule) for rule in enabled))
     return RulesFile(tuple(enabled), _spikes(name, document.get("spikes", {})), notes)
 
 
-def _note(name: str, rule: Rule) -> str:
-    if not set(rule.series).isdisjoint(",: "):
-        raise ConfigurationError(f"{name}, rule {rule.name!r}: series = {rule.series!r} must be one, as in team.")
+def _notes(who: str, rule: Rule) -> list[str]:
     try:
-        parse_series(f"{rule.series}:{_MINUTE}")
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{name}, rule {rule.name!r}: {error}.") from None
-    return (
-        f"{name}, rule {rule.name!r}: {rule.series} is not one of the usual series, so it sees nothing unless the "
-        f"rates workers' SPENDGAUGE_SERIES has it, with panes that make up a minute, as in {rule.series}:60."
-    )
+        remark = remark_on(rule.series)
+    except ValueError as error:
+        raise ConfigurationError(f"{who}: {error}.") from None
+    return [f"{who}: {remark}."] if remark else []
 
 
 def _document(text: str, name: str) -> Mapping[str, Any]:
