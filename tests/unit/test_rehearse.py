@@ -23,6 +23,7 @@ from spendgauge.deploy.replay_mapping import FieldMapping
 from spendgauge.deploy.simulation_runaway import Runaway
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.streams.alerting.lines import LINES_SCHEMA
+from spendgauge.streams.watching import Configuration
 
 START_MS = 1_767_225_600_000
 SERIES = ("agent", "user_id", "provider+model")
@@ -40,13 +41,13 @@ def weeks(days: int, events: int, *, runaway: str | None = None) -> Weeks:
 
 
 def judged(lines: list[pl.DataFrame], *, at_once: int = 10) -> Rehearsed:
-    return run_judges(lines, create_judges(budgets="", rules=""), on_minutes=lambda _: None, at_once=at_once)
+    return run_judges(lines, create_judges(Configuration()), on_minutes=lambda _: None, at_once=at_once)
 
 
 @pytest.fixture(scope="module")
 def hours(book: PriceBook) -> list[pl.DataFrame]:
     """The lines of three hours; in the second one an agent runs away for ten minutes."""
-    minutes = MinuteLines(book, series={name for judge in create_judges(budgets="", rules="") for name in judge.series})
+    minutes = MinuteLines(book, series={name for judge in create_judges(Configuration()) for name in judge.series})
     frames = (minutes.lines(events) for events in simulate_weeks(weeks(1, 20_000, runaway="coder:6:1h10m:10m"), book))
     early = pl.col("minute") < START_MS // 60_000 + 180
     return [frame.filter(early) for frame in in_order(frames)]

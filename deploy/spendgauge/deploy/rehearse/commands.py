@@ -1,6 +1,5 @@
 """Which command tries limits before they page anybody? ``rehearse``."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -41,8 +40,9 @@ def rehearse(where: Where, filed: Filed, simulated: Simulated, stored: Stored, l
     from spendgauge.deploy.rehearse.text import print_rehearsal
     from spendgauge.schemas import SystemClock
     from spendgauge.schemas.prices import PriceBook
+    from spendgauge.streams.watching.files import read_configuration
 
-    judges = create_judges(budgets=_text(limits.budgets), rules=_text(limits.rules))
+    judges = create_judges(read_configuration(budgets=limits.budgets, rules=limits.rules))
     series = {name for judge in judges for name in judge.series}
     now_ms = SystemClock().now_ms()
     over: Traffic
@@ -59,16 +59,3 @@ def rehearse(where: Where, filed: Filed, simulated: Simulated, stored: Stored, l
             typer.echo(orjson.dumps(as_json(found, traffic=over.name), option=orjson.OPT_INDENT_2).decode())
         else:
             print_rehearsal(found, traffic=over.name, info=shown.info)
-
-
-def _text(path: Path | None) -> str:
-    """Read a file of limits; none: an empty one."""
-    from spendgauge.schemas import ConfigurationError
-
-    if path is None:
-        return ""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ConfigurationError(f"{path} cannot be read: {reason}; correct --budgets or --rules") from None

@@ -44,14 +44,14 @@ class Rehearsed:
         return self.days.total()
 
 
-def create_judges(*, budgets: str, rules: str) -> Sequence[Judge]:
-    """Create the judges that a watcher has; the content of the files that they go by.
+def create_judges(configuration: Configuration) -> Sequence[Judge]:
+    """Create the judges that a watcher has.
 
     Raises ``ConfigurationError`` with one sentence.
     """
     judges = make_judges()
     for judge in judges:
-        judge.reload(Configuration(budgets=budgets, rules=rules))
+        judge.reload(configuration)
     return judges
 
 

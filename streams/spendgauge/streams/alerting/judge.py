@@ -112,7 +112,8 @@ class SpikeJudge:
         """
         if configuration == self._configuration:
             return
-        budgets, spikes = parse_budgets(configuration.budgets), parse_rules(configuration.rules).spikes
+        budgets = parse_budgets(configuration.budgets, name=configuration.budgets_name)
+        spikes = parse_rules(configuration.rules, name=configuration.rules_name).spikes
         self._configuration, self._enabled = configuration, spikes is not None
         self._limits_of = limits_by_budget(budgets, spikes or self._usd)
         for desk in self._desks.values():

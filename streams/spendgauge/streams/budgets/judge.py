@@ -73,7 +73,9 @@ class BudgetJudge:
         """
         if configuration.budgets == self._text:
             return
-        budgets, quotas = parse_budgets(configuration.budgets), parse_quotas(configuration.budgets)
+        name = configuration.budgets_name
+        budgets = parse_budgets(configuration.budgets, name=name)
+        quotas = parse_quotas(configuration.budgets, name=name)
         self._text, self._budgets, self._quotas = configuration.budgets, budgets, quotas
         for desk in self._desks.values():
             desk.reload(budgets, quotas)

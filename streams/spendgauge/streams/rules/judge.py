@@ -35,7 +35,8 @@ class RuleJudge:
 
     def reload(self, configuration: Configuration) -> None:
         """Go by this file; raises ``ConfigurationError``, and goes by the old one then."""
-        before, self._file = self._file.rules, parse_rules(configuration.rules, kinds=self._kinds)
+        before = self._file.rules
+        self._file = parse_rules(configuration.rules, name=configuration.rules_name, kinds=self._kinds)
         if self._file.rules != before:
             for note in self._file.notes:
                 _log.warning("a rule may see nothing", note=note)

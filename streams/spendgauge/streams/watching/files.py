@@ -8,7 +8,7 @@ import structlog
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.streams.watching.judge import Configuration
 
-__all__ = ["ConfigurationFiles"]
+__all__ = ["ConfigurationFiles", "read_configuration"]
 
 _log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ class ConfigurationFiles:
         Raises ``ConfigurationError`` where one of them cannot be read.
         """
         self._seen = None
-        self._seen = Configuration(budgets=_content(self._budgets), rules=_content(self._rules))
+        self._seen = read_configuration(budgets=self._budgets, rules=self._rules)
         return self._seen
 
     def read_again(self, use: Callable[[Configuration], None]) -> None:
@@ -52,6 +52,17 @@ class ConfigurationFiles:
             self.failures += 1
             _log.error("an edit cannot be used, so the configuration stays as it was", error=error)
         self.error = error
+
+
+def read_configuration(*, budgets: Path | None, rules: Path | None) -> Configuration:
+    """Read the files as they are; what is in them is not looked at.
+
+    Raises ``ConfigurationError`` where one of them cannot be read.
+    """
+    names = {"budgets_name": budgets, "rules_name": rules}
+    return Configuration(
+        _content(budgets), _content(rules), **{name: path.name for name, path in names.items() if path is not None}
+    )
 
 
 def _content(path: Path | None) -> str:

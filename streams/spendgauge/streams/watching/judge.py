@@ -37,6 +37,10 @@ class Configuration:
     """``budgets.toml``."""
     rules: str = ""
     """``rules.toml``."""
+    budgets_name: str = "budgets.toml"
+    """What errors call the file."""
+    rules_name: str = "rules.toml"
+    """What errors call the file."""
 
 
 @dataclass(frozen=True)
