@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from tests.producers import FakeClock
 from tests.quotas import Answering, limit, standing, ticked
 
-from spendgauge.producers.quotas import QuotaExceeded
+from spendgauge.producers.notices import Notices
+from spendgauge.producers.quotas import QuotaExceeded, call
 from spendgauge.producers.quotas.accounts import Account
 from spendgauge.schemas import UsageEvent
 
@@ -113,6 +115,67 @@ def test_what_is_not_said_stays_at_its_estimate(guard: Answering) -> None:
     with guard.reserve(user_id="u1", estimate_usd=1) as call:
         call.spent({"provider": "anthropic", "model": "claude-haiku-4-5", "output_tokens": -7})
     assert reserved(guard) == 3
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"usd": 0.012},
+        {"usd": "-5"},
+        {"usd": "five"},
+        {"usd": object()},
+        {"tokens": -1},
+        {"tokens": 1.5},
+        {"tokens": "7"},
+    ],
+)
+def test_an_answer_is_not_lost_for_a_wrong_cost(
+    guard: Answering, said: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a paid call nothing is raised whatever its cost is said to be: it is logged, and the estimate stays."""
+    monkeypatch.setattr(call, "_notices", Notices(FakeClock(NOW).monotonic))
+    guard.take(limit("tokens", hard=1000, unit="tokens"))
+    with guard.reserve(user_id="u1", estimate_usd=1, estimate_tokens=9) as reservation:
+        reservation.spent(**said)
+    assert [state.verdict.reserved for state in guard.standings(user_id="u1")] == [1, 9]
+    assert "what a call has cost cannot be read; its estimate stays" in caplog.text
+
+
+def test_a_cost_is_said_inside_the_block(
+    guard: Answering, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is said after the block, when the estimate counts already, is logged, and counts for no later call."""
+    monkeypatch.setattr(call, "_notices", Notices(FakeClock(NOW).monotonic))
+    reservation = guard.reserve(user_id="u1", estimate_usd=1)
+    with reservation:
+        pass
+    reservation.spent(usd=3)
+    with reservation:
+        pass
+    assert reserved(guard) == 2
+    assert caplog.text.count("what a call has cost was said outside its block; its estimate stays") == 1
+
+
+def test_one_reservation_holds_one_call(guard: Answering) -> None:
+    """A block cannot begin inside itself: that is a sentence, holds nothing, and the block ends as always."""
+    reservation = guard.reserve(user_id="u1", estimate_usd=1)
+    with reservation:
+        with pytest.raises(RuntimeError, match="this reservation holds a call already; make one for each call"):
+            reservation.__enter__()
+        assert reserved(guard) == 1
+        reservation.spent(usd=2)
+    assert reserved(guard) == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "error"),
+    [(float("nan"), ValueError), (float("inf"), ValueError), (-30, ValueError), (86_401, ValueError), ("9", TypeError)],
+)
+def test_a_time_that_cannot_be_holds_nothing(guard: Answering, seconds: Any, error: type[Exception]) -> None:
+    """How long a call may take is looked at before anything is held for it."""
+    with pytest.raises(error):
+        guard.hold(seconds, user_id="u1", estimate_usd=1)
+    assert reserved(guard) == 0
 
 
 def test_a_usage_is_priced(guard: Answering) -> None:

@@ -1,21 +1,24 @@
-"""How much may a call cost, and how much has it cost? In picodollars and tokens, from what callers know."""
+"""How much may a call cost, how much has it cost, how long may it take? In whole numbers, from what callers know."""
 
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
+from operator import index
 from pathlib import Path
 from typing import Any, Final
 
 from spendgauge.schemas import LEAVES, UsageEvent
 from spendgauge.schemas.money import PICODOLLARS_PER_USD, picodollars
 
-__all__ = ["Money", "Usages", "cost_of", "picodollars_up"]
+__all__ = ["Money", "Usages", "cost_of", "milliseconds", "picodollars_up", "whole_tokens"]
 
 Money = Decimal | str | int
 """USD, exact: a decimal, its text, or whole dollars."""
 
 Usages = Mapping[str, Any] | UsageEvent | Sequence[Mapping[str, Any] | UsageEvent]
 """What a call used: the fields of its event or of its events, as adapters give them."""
+
+_MOST_SECONDS: Final = 86_400
 
 _TOKENS: Final = tuple(leaf for leaf in LEAVES if leaf.endswith("_tokens"))
 
@@ -26,10 +29,10 @@ def picodollars_up(amount: Money) -> int:
 
     Raises ``TypeError`` for a float, and ``ValueError`` for what is below 0 or no number.
     """
-    if amount == 0:
-        return 0
     if isinstance(amount, float):
         raise TypeError(f"{amount!r} is a float, which is no exact amount; give a Decimal or text, such as '0.05'")
+    if isinstance(amount, bool) or not isinstance(amount, Decimal | str | int):
+        raise TypeError(f"a {type(amount).__name__} is no amount in USD; give a Decimal or text, such as '0.05'")
     try:
         whole = int((Decimal(amount) * PICODOLLARS_PER_USD).to_integral_value(ROUND_CEILING))
     except (ArithmeticError, ValueError):
@@ -37,6 +40,24 @@ def picodollars_up(amount: Money) -> int:
     if whole < 0:
         raise ValueError(f"{amount!r} is no amount in USD; give a Decimal or text of 0 or more, such as '0.05'")
     return whole
+
+
+def whole_tokens(tokens: int) -> int:
+    """Check a number of tokens. Raises ``TypeError`` for what is no integer, and ``ValueError`` below 0."""
+    if type(tokens) is not int:
+        if isinstance(tokens, bool) or not hasattr(tokens, "__index__"):
+            raise TypeError(f"{tokens!r} is no whole number of tokens; give an integer of 0 or more")
+        tokens = index(tokens)
+    if tokens < 0:
+        raise ValueError(f"{tokens} is no number of tokens; give 0 or more")
+    return tokens
+
+
+def milliseconds(seconds: float) -> int:
+    """Convert how long a call may take. Raises ``ValueError`` for what is not within a day, ``TypeError`` for text."""
+    if not 0 <= seconds <= _MOST_SECONDS:
+        raise ValueError(f"{seconds} is no time that a call may take; give 0 to {_MOST_SECONDS} seconds")
+    return round(seconds * 1000)
 
 
 def cost_of(usage: Usages, prices: Path | None) -> tuple[int | None, int]:

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 from spendgauge.producers.context import as_written, within
-from spendgauge.producers.quotas.amounts import Money, picodollars_up
+from spendgauge.producers.quotas.amounts import Money, milliseconds, picodollars_up, whole_tokens
 from spendgauge.producers.quotas.board import Board
 from spendgauge.producers.quotas.call import QuotaCall
 from spendgauge.producers.quotas.ledger import Hold, Ledger, Seen
@@ -63,7 +63,7 @@ class QuotaChecks:
 
     def verdict(self, *, estimate_usd: Money = 0, estimate_tokens: int = 0, **dimensions: str | None) -> QuotaVerdict:
         """Say the same as ``check``, where the answer is no as well."""
-        return self._judge(self._who(dimensions), picodollars_up(estimate_usd), _count(estimate_tokens))
+        return self._judge(self._who(dimensions), picodollars_up(estimate_usd), whole_tokens(estimate_tokens))
 
     def reserve(self, *, estimate_usd: Money = 0, estimate_tokens: int = 0, **dimensions: str | None) -> QuotaCall:
         """Check a call when the block begins, and hold what it may cost until it is known to be spent.
@@ -75,18 +75,19 @@ class QuotaChecks:
         Raises as ``check``, when the block begins. Calls that run at the same time know of each other what they
         estimate: without an estimate, nothing.
         """
-        return QuotaCall(self, self._who(dimensions), picodollars_up(estimate_usd), _count(estimate_tokens))
+        return QuotaCall(self, self._who(dimensions), picodollars_up(estimate_usd), whole_tokens(estimate_tokens))
 
     def hold(
         self, seconds: float, *, estimate_usd: Money = 0, estimate_tokens: int = 0, **dimensions: str | None
     ) -> QuotaVerdict:
         """Check a call that ends within so many seconds, and hold its estimate until then and until it is spent.
 
-        For those who cannot say when it has ended, and at what cost. Raises nothing where the answer is no.
+        For those who cannot say when it has ended, and at what cost. Raises nothing where the answer is no, and
+        ``ValueError`` for more than a day.
         """
-        usd, tokens = picodollars_up(estimate_usd), _count(estimate_tokens)
+        usd, tokens, after_ms = picodollars_up(estimate_usd), whole_tokens(estimate_tokens), milliseconds(seconds)
         verdict, holds = self.begin(self._who(dimensions), usd, tokens)
-        self._ledger.end(holds, usd, tokens, after_ms=round(seconds * 1000))
+        self._ledger.end(holds, usd, tokens, after_ms=after_ms)
         return verdict
 
     def standings(self, **dimensions: str | None) -> list[QuotaState]:
@@ -203,12 +204,6 @@ def _written(dimensions: Mapping[str, Any]) -> dict[str, Any]:
             kind = type(value).__name__
             raise TypeError(f"{name} is of type {kind}, which no event can hold; give text, an integer or a UUID")
     return {name: str.__str__(value) for name, value in told.items()}
-
-
-def _count(tokens: int) -> int:
-    if tokens < 0:
-        raise ValueError(f"{tokens} is no number of tokens; give 0 or more")
-    return tokens
 
 
 def _resets(seen: Seen) -> int:
