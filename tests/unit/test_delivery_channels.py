@@ -72,6 +72,17 @@ def test_a_file_says_all_that_a_channel_can() -> None:
         ({"secret_file": "s"}, "channel 'ops': a webhook is signed: write either secret_env or secret_file"),
         ({"secret_env": "NONE"}, "channel 'ops': secret_env names NONE, which is not set; set it where"),
         ({"secret_env": "WEAK"}, "channel 'ops': its secret cannot be used: a secret is whsec_ and 24 to 64 bytes"),
+        ({"secret_env": SECRET}, "channel 'ops': secret_env cannot be used: write the name of an environment variable"),
+        (
+            {"secret_env": "https://h/tOkEn"},
+            "channel 'ops': secret_env cannot be used: write the name of an environment",
+        ),
+        ({"url_env": "https://h/tOkEn"}, "channel 'ops': url_env cannot be used: write the name of an environment var"),
+        ({"secret_file": "https://h/tOkEn"}, "channel 'ops': secret_file cannot be used: write the name of a file"),
+        (
+            {"timeout_seconds": "https://h/tOkEn"},
+            "channel 'ops': timeout_seconds cannot be used: Input should be a valid",
+        ),
         ({"timeout_seconds": 0}, "channel 'ops': timeout_seconds = 0 cannot be used: Input should be greater"),
         ({"min_severity": "info"}, "channel 'ops': min_severity = 'info' cannot be used: Input should be 'warn' or"),
         ({"secret": "tOkEn"}, "channel 'ops': secret is not known; the fields are name, kind, url, url_env"),
@@ -94,6 +105,7 @@ def test_a_slip_gets_one_sentence(tmp_path: Path, changes: dict[str, Any], sente
     assert said.startswith("channels.toml, channel ")
     assert sentence in said
     assert "tOkEn" not in said
+    assert SECRET not in said
     assert said.endswith(".")
 
 
@@ -224,3 +236,7 @@ def test_a_stack_does_not_start_with_channels_that_cannot_be_used(tmp_path: Path
     check_children(StackSettings(data=tmp_path, channels=path), {"S": SECRET})
     with pytest.raises(ConfigurationError, match="secret_env names S, which is not set"):
         check_children(StackSettings(data=tmp_path, channels=path), {})
+    path = channels_file(tmp_path, CHAT)
+    check_children(StackSettings(data=tmp_path, channels=path), {"CHAT_URL": "json://localhost"})
+    with pytest.raises(ConfigurationError, match="channel 'chat': its url is not one apprise URL"):
+        check_children(StackSettings(data=tmp_path, channels=path), {"CHAT_URL": "nothing://localhost"})

@@ -15,7 +15,7 @@ from spendgauge.deploy.stack_settings import EMBEDDED_HOST, StackSettings
 from spendgauge.deploy.stack_state import StackAddresses, heartbeat_path
 from spendgauge.deploy.store import store_command
 from spendgauge.producers.gateway.settings import GatewaySettings
-from spendgauge.schemas import ClickHouseSettings, ConfigurationError, KafkaSettings
+from spendgauge.schemas import ClickHouseSettings, ConfigurationError, KafkaSettings, SystemClock
 from spendgauge.sinks.settings import SinkSettings
 from spendgauge.streams.settings import WorkerSettings
 from spendgauge.streams.watching.settings import WatcherSettings
@@ -130,9 +130,11 @@ def check_children(settings: StackSettings, environment: Mapping[str, str] | Non
 
         Bench(make_judges(), ConfigurationFiles(budgets=settings.budgets, rules=settings.rules).read())
     if settings.channels is not None:
+        from spendgauge.streams.delivery.senders import make_sender
         from spendgauge.streams.delivery.targets import read_targets
 
-        read_targets(settings.channels, known)
+        for target in read_targets(settings.channels, known):
+            make_sender(target, SystemClock()).close()
 
 
 def check_ports(settings: StackSettings) -> None:

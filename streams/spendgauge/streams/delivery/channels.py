@@ -1,16 +1,18 @@
 """Who is told, of what, and how? ``channels.toml``, read and checked; each error is a sentence."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.silences import key_matches
 from spendgauge.streams.delivery.quiet import QuietHours
+from spendgauge.streams.delivery.signing import SECRET_PREFIX
 
 __all__ = ["DELIVERY_RULE", "DELIVERY_SERIES", "SEVERITIES", "Channel", "Only", "failing_channel", "parse_channels"]
 
@@ -23,8 +25,26 @@ DELIVERY_SERIES: Final = "channel"
 SEVERITIES: Final = ("info", "warn", "page")
 """The graver the later."""
 
-_SECRET: Final = frozenset({"url"})
+_SECRET: Final = frozenset({"url", "url_env", "secret_env", "secret_file"})
+"""Never shown in an error: where a name belongs people paste what it stands for."""
+
+_VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FIELDS: Final = {"only": "series, key", "quiet": "from, until, time_zone"}
+
+
+def _variable(text: str) -> str:
+    if not _VARIABLE.fullmatch(text) or text.startswith(SECRET_PREFIX):
+        raise ValueError("write the name of an environment variable, such as OPS_SECRET, and there what it holds")
+    return text
+
+
+def _file(text: str) -> str:
+    if "://" in text or text.startswith(SECRET_PREFIX):
+        raise ValueError("write the name of a file, and there what it holds")
+    return text
+
+
+_Variable = Annotated[str, AfterValidator(_variable)]
 
 
 class _Table(BaseModel):
@@ -50,9 +70,9 @@ class Channel(_Table):
     kind: Literal["webhook", "apprise"]
     url: SecretStr | None = None
     """A secret: with most services, whoever knows the address may write to it."""
-    url_env: Annotated[str, Field(min_length=1)] | None = None
-    secret_env: Annotated[str, Field(min_length=1)] | None = None
-    secret_file: Annotated[str, Field(min_length=1)] | None = None
+    url_env: _Variable | None = None
+    secret_env: _Variable | None = None
+    secret_file: Annotated[str, Field(min_length=1), AfterValidator(_file)] | None = None
     timeout_seconds: Annotated[float, Field(ge=0.1, le=60)] = 10.0
     """How long a webhook may say nothing, and how long an apprise service may take."""
     min_severity: Literal["warn", "page"] = "warn"
@@ -135,6 +155,7 @@ def _fault(error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
         return f"{where} is not known; the fields are {_FIELDS.get(where.partition('.')[0], _ALL_FIELDS)}"
     reason = error["msg"].removeprefix("Value error, ")
-    if where in _SECRET:
-        return f"{where} cannot be used: {reason}"
-    return f"{where} = {error['input']!r} cannot be used: {reason}" if where else reason
+    if not where:
+        return reason
+    shown = "" if where in _SECRET or "://" in repr(error["input"]) else f" = {error['input']!r}"
+    return f"{where}{shown} cannot be used: {reason}"

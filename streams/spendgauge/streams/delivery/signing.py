@@ -10,9 +10,11 @@ from typing import Final
 
 from pydantic import SecretBytes
 
-__all__ = ["read_secrets", "signature"]
+__all__ = ["SECRET_PREFIX", "read_secrets", "signature"]
 
-_PREFIX: Final = "whsec_"
+SECRET_PREFIX: Final = "whsec_"
+"""How each secret begins."""
+
 _LENGTHS: Final = range(24, 65)
 """Bytes of a secret, as the specification asks for."""
 
@@ -43,9 +45,9 @@ _ADVICE: Final = (
 
 def _read_secret(text: str) -> SecretBytes:
     try:
-        secret = b64decode(text.removeprefix(_PREFIX), validate=True)
+        secret = b64decode(text.removeprefix(SECRET_PREFIX), validate=True)
     except ValueError:
         secret = b""
-    if not text.startswith(_PREFIX) or len(secret) not in _LENGTHS:
+    if not text.startswith(SECRET_PREFIX) or len(secret) not in _LENGTHS:
         raise ValueError(_ADVICE)
     return SecretBytes(secret)
