@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ from spendgauge.producers.notices import Notices
 from spendgauge.producers.quotas import QuotaExceeded, call
 from spendgauge.producers.quotas.accounts import Account
 from spendgauge.schemas import UsageEvent
+from spendgauge.schemas.quotas import limit_key
 
 NOW = 1_800_000_000_000
 SETTLE_MS = 10_000
+DAY_MS = 86_400_000
 
 
 @pytest.fixture
@@ -254,6 +257,73 @@ def test_keys_that_nobody_asks_for_are_forgotten(guard: Answering) -> None:
     guard.take(ticked(NOW + SETTLE_MS + 1000))
     guard._ledger.sweep()
     assert [len(quota.accounts) for quota in guard.board.quotas] == [0]
+
+
+def test_keys_of_past_days_take_no_memory(guard: Answering, clock: FakeClock) -> None:
+    """Sessions that come for a day and never again leave nothing: neither standings, nor accounts, nor warnings."""
+    guard.take(limit("a day", soft=1, hard=5, period="day"))
+    guard.take(limit("a week", "session_id", soft=1, hard=5, period="rolling", days=7))
+    week = partial(standing, "a week", series="session_id")
+    for day in range(20):
+        clock.wall_ms = NOW + day * DAY_MS
+        guard.take(ticked(clock.wall_ms))
+        for number in range(20):
+            key = (f"{day}-{number}",)
+            guard.take(standing("a day", 2, key, resets_at=NOW // 1000 + (day + 1) * 86_400), week(2, key))
+            guard.take(week(0, (f"{day - 7}-{number}",)))
+            with guard.reserve(user_id=key[0], estimate_usd=1), guard.reserve(session_id=key[0], estimate_usd=1):
+                pass
+        clock.wall_ms += 1_000_000
+        guard._ledger.sweep()
+    days, weeks = (quota for quota in guard.board.quotas if quota.limit.name != "a user")
+    assert (len(days.standings), len(days.warned)) == (20, 20)
+    assert (len(weeks.standings), len(weeks.warned)) == (7 * 20, 7 * 20)
+    assert [len(quota.accounts) for quota in guard.board.quotas] == [0, 0, 0]
+
+
+def test_a_period_is_forgotten_when_its_costs_are(guard: Answering, clock: FakeClock) -> None:
+    """A standing is dropped when its period is over for as long as costs are held: verdicts are as before."""
+    guard.take(standing("a user", 5, resets_at=NOW // 1000 + 100, as_of_ms=NOW))
+    clock.wall_ms += 99_999
+    guard._ledger.sweep()
+    assert not guard.verdict(user_id="u1").allowed
+    with guard.reserve(user_id="u2", estimate_usd=5):
+        clock.wall_ms += 900_000
+        guard._ledger.sweep()
+        assert len(guard.board.quotas[0].standings) == 1
+        clock.wall_ms += 1
+        guard._ledger.sweep()
+        assert len(guard.board.quotas[0].standings) == 0
+        assert guard.verdict(user_id="u1", estimate_usd=5).allowed
+        assert not guard.verdict(user_id="u2").allowed
+
+
+def test_a_removed_quota_takes_no_memory(guard: Answering) -> None:
+    """A quota that stays removed from one sweep to the next is forgotten; one that comes back meanwhile is not."""
+    guard.take(standing("a user", 5), standing("before its limit", 5))
+    for _ in range(2):
+        guard.board.apply(limit_key("a user"), None)
+        guard._ledger.sweep()
+        guard.take(limit("a user", hard=5))
+        guard._ledger.sweep()
+        assert not guard.verdict(user_id="u1").allowed
+    assert guard.board._standings.keys() == {("a user", "user_id", "usd")}
+    guard.board.apply(limit_key("a user"), None)
+    guard._ledger.sweep()
+    guard._ledger.sweep()
+    assert not guard.board._standings
+    assert not guard.board._accounts
+
+
+def test_standings_may_be_read_before_their_limits(clock: FakeClock) -> None:
+    """While the topic is read for the first time, which may take long, nothing is forgotten."""
+    guard = Answering(clock)
+    for line in (ticked(NOW), standing("a user", 5)):
+        guard.board.apply(*line.entry())
+    for _ in range(3):
+        guard._ledger.sweep()
+    guard.take(limit("a user", hard=5))
+    assert not guard.verdict(user_id="u1").allowed
 
 
 @settings(deadline=None)

@@ -30,6 +30,8 @@ class Board:
         self._standings: dict[_Ledger, dict[_Key, Standing]] = {}
         self._accounts: dict[_Ledger, dict[_Key, Account]] = {}
         self._index: Index | None = Index(())
+        self._unlimited: set[_Ledger] = set()
+        """Those without a limit at the last sweep."""
 
     def apply(self, key: bytes | None, value: bytes | None) -> bool:
         """Take in one record; say whether it is one of those that are known here."""
@@ -51,8 +53,27 @@ class Board:
             self.complete, self._oldest_ms, self._index = False, 0, Index(())
             self._clocks.clear()
             self._quotas.clear()
+            self._unlimited.clear()
             for standings in self._standings.values():
                 standings.clear()
+
+    def sweep(self, over_ms: int) -> None:
+        """Drop what nobody asks for any more: standings of periods that ended up to ``over_ms``, and removed quotas.
+
+        A ledger that has no limit is kept until the next sweep: a quota may be removed and come back meanwhile, and
+        while the topic is read for the first time a limit may come after its standings.
+        """
+        for standings in self._standings.values():
+            over = [key for key, standing in list(standings.items()) if standing.is_over(over_ms)]
+            for key in over:
+                with self.lock:
+                    standings.pop(key, None)
+        with self.lock:
+            unlimited = self._standings.keys() - {_ledger_of(quota.limit) for quota in self._quotas.values()}
+            for ledger in unlimited & self._unlimited:
+                del self._standings[ledger]
+                self._accounts.pop(ledger, None)
+            self._unlimited = unlimited if self.complete else set()
 
     def on_fork(self) -> None:
         """Hold nothing any more: this process is a child, and the calls under way are its parent's."""
@@ -84,7 +105,7 @@ class Board:
         return max(standing.as_of_ms, self._clocks.get(standing.partition, 0))
 
     def _set_standing(self, line: QuotaStanding) -> None:
-        ledger = self._standings.setdefault((line.name, line.series, line.unit), {})
+        ledger = self._standings.setdefault(_ledger_of(line), {})
         ledger[line.key] = Standing(
             amount_of(line.spent, line.unit),
             line.period_start * 1000,
@@ -96,7 +117,7 @@ class Board:
     def _set_limit(self, limit: QuotaLimit) -> None:
         known = self._quotas.get(limit.name)
         if known is None or known.limit != limit:
-            ledger = (limit.name, limit.series, limit.unit)
+            ledger = _ledger_of(limit)
             standings, accounts = self._standings.setdefault(ledger, {}), self._accounts.setdefault(ledger, {})
             self._quotas[limit.name] = Quota(limit, standings, accounts)
             self._index = None
@@ -122,3 +143,7 @@ class Board:
                 case ("clock", int(partition)):
                     self._set_clock(partition, None)
         return read is not None
+
+
+def _ledger_of(line: QuotaLimit | QuotaStanding) -> _Ledger:
+    return line.name, line.series, line.unit

@@ -17,6 +17,8 @@ __all__ = ["QuotaChecks", "QuotaState"]
 
 _NAMES: Final = frozenset({"provider", "model", *DIMENSIONS})
 _DAY_MS: Final = 86_400_000
+_UNSEEN_MS: Final = 3_600_000
+"""How often a key is warned of that nothing is known of: nor is when its period ends."""
 
 
 class QuotaState(NamedTuple):
@@ -144,12 +146,11 @@ class QuotaChecks:
             return FINE if soft is None else self._warned(soft, usd, tokens, now_ms)
 
     def _warned(self, seen: Seen, usd: int, tokens: int, now_ms: int) -> QuotaVerdict:
-        """Warn, and tell of it once a quota, key and period."""
+        """Warn, and tell of it once a quota, key and period; of a rolling one once in its days."""
         verdict, days = self._verdict(seen, "soft", usd, tokens), seen.quota.limit.days
-        period = now_ms // (days * _DAY_MS) if days else seen.resets_at_ms or 0
-        if seen.quota.warned.get(seen.key) == period:
+        if seen.quota.warned.get(seen.key, 0) > now_ms:
             return verdict
-        seen.quota.warned[seen.key] = period
+        seen.quota.warned[seen.key] = seen.resets_at_ms or now_ms + (days * _DAY_MS if days else _UNSEEN_MS)
         return self._told(verdict, now_ms)
 
     def _state(self, seen: Seen) -> QuotaState:

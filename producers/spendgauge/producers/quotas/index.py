@@ -26,6 +26,10 @@ class Standing(NamedTuple):
     as_of_ms: int
     partition: int
 
+    def is_over(self, over_ms: int) -> bool:
+        """Whether it says as much as none does: its period ended up to then, or a rolling one has forgotten all."""
+        return not self.spent if self.resets_at_ms is None else self.resets_at_ms <= over_ms
+
 
 class Quota:
     """One limit, with what is spent and held of it."""
@@ -41,7 +45,7 @@ class Quota:
         self.standings = standings
         self.accounts = accounts
         self.warned: dict[_Key, int] = {}
-        """In which period each key was said to be beyond the soft limit."""
+        """Until when nobody is told again that a key is beyond the soft limit."""
 
 
 Matches = list[tuple[Quota, _Key]]

@@ -92,12 +92,19 @@ class Ledger:
                     account.settle(cost, ended_ms)
 
     def sweep(self) -> None:
-        """Let go of what is held no more, key after key; a check does it only where a limit is near."""
+        """Let go of what is held no more, and of what was said of periods that are over, key after key.
+
+        A check does the first only where a limit is near. A period's end is waited out for as long as its last costs
+        may be held.
+        """
         now_ms = self._now_ms()
         for quota in self._board.quotas:
             for key in list(quota.accounts):
                 with self._board.lock:
                     self._seen(quota, key, now_ms)
+            for key in [key for key, until_ms in list(quota.warned.items()) if until_ms <= now_ms]:
+                quota.warned.pop(key, None)
+        self._board.sweep(now_ms - self._hold_ms)
 
     def _seen(self, quota: Quota, key: tuple[str, ...], now_ms: int) -> Seen:
         standing = quota.standings.get(key)
