@@ -42,7 +42,7 @@ def receiver() -> Iterator[Receiver]:
 
 def _message() -> Message:
     kept = KeptAlert(incident_id="a", alert=alert(severity="page"), heard_ms={"page": 0}, last_ms=0)
-    return compose(Incident("a", {"a": kept}), Wanted("page", kept), channel="ops")
+    return compose(Incident("a", {"a": kept}), Wanted("page", kept), channel="ops", stream="s")
 
 
 def _webhook(url: str, *, seconds: float = 5, name: str = "ops") -> Target:

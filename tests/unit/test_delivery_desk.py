@@ -45,7 +45,7 @@ class World:
 
     def restart(self) -> None:
         """Begin anew with what is kept, as another notifier would."""
-        self.desk = Desk(read_memory(self.kept.items()), self.channels, now_ms=self.now_ms)
+        self.desk = Desk(read_memory(self.kept.items()), self.channels, stream="s", now_ms=self.now_ms)
         self.desk.listen(self.words.items())
 
     def hear(self, *alerts: Alert, at_ms: int | None = None) -> None:

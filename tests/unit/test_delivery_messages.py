@@ -24,7 +24,7 @@ def _said(*alerts: Alert, step: Step = "page") -> Notification:
     kept = {
         one.alert_id: KeptAlert(incident_id="a", alert=one, heard_ms={one.severity: 0}, last_ms=0) for one in alerts
     }
-    return compose(Incident("a", kept), Wanted(step, kept["a"]), channel="ops").notification
+    return compose(Incident("a", kept), Wanted(step, kept["a"]), channel="ops", stream="s").notification
 
 
 def test_a_message_says_all_that_matters() -> None:
@@ -96,15 +96,16 @@ def test_a_webhook_can_be_read_back() -> None:
 
 
 def test_a_key_is_of_one_message() -> None:
-    """Incident, step and channel make the key; names that contain each other's parts do not collide."""
+    """Incident, step, channel and topic make the key; names that contain each other's parts do not collide."""
     keys = [
         idempotency_key("a", "warn", "ops"),
         idempotency_key("a", "page", "ops"),
         idempotency_key("a", "warn_resolved", "ops"),
         idempotency_key("a", "warn", "dev"),
+        idempotency_key("a", "warn", "ops", stream="another"),
         idempotency_key('a","warn', "warn", "ops"),
     ]
-    assert len(set(keys)) == 5
+    assert len(set(keys)) == 6
     assert all(key.isascii() and len(key) == 35 for key in keys)
 
 

@@ -63,8 +63,9 @@ class _World:
 class Desk:
     """Decides for all channels."""
 
-    def __init__(self, memory: Memory, channels: Iterable[Channel], *, now_ms: int) -> None:
-        """Go on from what is remembered."""
+    def __init__(self, memory: Memory, channels: Iterable[Channel], *, stream: str, now_ms: int) -> None:
+        """Go on from what is remembered; ``stream``: the id of the topic that the alerts are on."""
+        self._stream = stream
         self._incidents = Incidents(memory.alerts)
         self._told: dict[tuple[str, str], dict[Step, Sent]] = defaultdict(dict)
         for place, told in memory.sent.items():
@@ -207,7 +208,7 @@ class Desk:
         if not ready:
             return None
         _, found, incident = min(ready, key=lambda one: one[0])
-        message = compose(incident, found, channel=channel)
+        message = compose(incident, found, channel=channel, stream=self._stream)
         return Order(channel, incident.incident_id, found.step, message, now_ms)
 
     def _forget(self, now_ms: int) -> list[Entry]:

@@ -35,14 +35,15 @@ class Message:
     notification: Notification
 
 
-def idempotency_key(incident_id: str, step: str, channel: str) -> str:
-    """Name a message by incident, step (severity, and whether it is over) and channel: a hash, in ASCII."""
-    text = json.dumps([incident_id, step, channel], ensure_ascii=False, separators=(",", ":"))
+def idempotency_key(incident_id: str, step: str, channel: str, *, stream: str = "") -> str:
+    """Name a message by incident, step (severity, and whether it is over), channel, and the id of the topic that the
+    alerts are on: what a broker that lost its memory says anew is no repetition. The name is a hash, in ASCII."""
+    text = json.dumps([stream, incident_id, step, channel], ensure_ascii=False, separators=(",", ":"))
     return f"sg_{sha256(text.encode()).hexdigest()[:32]}"
 
 
-def compose(incident: Incident, wanted: Wanted, *, channel: str) -> Message:
-    """Write the message of a step."""
+def compose(incident: Incident, wanted: Wanted, *, channel: str, stream: str) -> Message:
+    """Write the message of a step; ``stream``: the id of the topic that the alerts are on."""
     alert = wanted.kept.alert
     kind: Kind = "alert.resolved" if wanted.is_end else "alert.escalated" if wanted.escalates else "alert.raised"
     notice = IncidentNotice(
@@ -65,7 +66,7 @@ def compose(incident: Incident, wanted: Wanted, *, channel: str) -> Message:
         alert=alert,
     )
     return Message(
-        idempotency_key(incident.incident_id, wanted.step, channel),
+        idempotency_key(incident.incident_id, wanted.step, channel, stream=stream),
         Notification(type=kind, timestamp=_time(alert.evaluated_at), data=data),
     )
 

@@ -25,6 +25,7 @@ from spendgauge.schemas.clock import Clock, SystemClock
 from spendgauge.schemas.compacted import read_compacted
 from spendgauge.schemas.errors import UnavailableError
 from spendgauge.schemas.heartbeat import Heartbeat
+from spendgauge.schemas.kafka import stream_ids
 from spendgauge.schemas.monitor import Vitals, monitoring
 from spendgauge.streams.delivery.desk import Desk, Order, Verdict
 from spendgauge.streams.delivery.files import ChannelFile
@@ -159,17 +160,19 @@ class _Notifier:
 
     def _take_over(self, stop: Event) -> None:
         """Begin with what is remembered; whoever had the partition before has written it."""
-        topic = self._parts.settings.topics.deliveries
+        settings = self._parts.settings
+        topics = settings.topics
         while not stop.is_set():
             self._parts.heartbeat.beat(self._parts.channels.error)
             try:
-                memory = read_memory(read_compacted(self._parts.settings, topic).items())
+                memory = read_memory(read_compacted(settings, topics.deliveries).items())
+                stream = stream_ids(settings, [topics.alerts], block_offsets=0)[topics.alerts]
             except UnavailableError as error:
                 _log.warning("what was sent cannot be read yet", reason=str(error))
                 self._clock.sleep(1)
                 continue
             channels = [target.channel for target in self._parts.channels.targets]
-            self._desk = Desk(memory, channels, now_ms=self._clock.now_ms())
+            self._desk = Desk(memory, channels, stream=stream, now_ms=self._clock.now_ms())
             self._desk.listen(self._heard_words.items())
             _log.info("it is for this notifier to tell", channels=[channel.name for channel in channels])
             return
