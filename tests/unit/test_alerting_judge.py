@@ -13,8 +13,9 @@ from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.streams.alerting import RecentMinutes, read_lines
 from spendgauge.streams.alerting.amounts import MEASURES
 from spendgauge.streams.alerting.judge import SpikeJudge
-from spendgauge.streams.alerting.rises import may_be_part
-from spendgauge.streams.spikes import SpikeKey
+from spendgauge.streams.alerting.rises import Rises
+from spendgauge.streams.spikes import SpikeKey, SpikeStep
+from spendgauge.streams.spikes.incidents import may_be_part
 from spendgauge.streams.watching import Configuration
 
 _CENT, _USD = 10**10, 10**12
@@ -90,6 +91,37 @@ def test_an_alert_names_who_rose_with_it() -> None:
     assert {one.excess_usd for one in total.contributors} == {"8.000000000000"}
     assert total.message.startswith("Everything together spends 8.75 USD in 5 minutes, usually 0.")
     assert total.message.endswith("; the requests are larger; agent 'runaway' rose with it, by 8.00.")
+
+
+def test_rises_are_compared_with_rises() -> None:
+    """Who spent much before has an excess of twice the rise: who rose by as much moved with it, no one else did."""
+    user, steady, half = ("user_id", ("u",)), ("feature", ("steady",)), ("feature", ("half",))
+    minutes = (RecentMinutes(MEASURES), RecentMinutes(MEASURES))
+    for number in range(15):
+        hot = 6 if number >= 10 else 3
+        costs = {_AGENT: hot * _USD, user: hot * _USD, steady: 6 * _USD, half: (hot - 2) * _USD // 3}
+        for partition, key in enumerate(costs):
+            lines = _lines({key: costs[key]}, FIRST_MINUTE + number)
+            minutes[partition % 2].add(read_lines(lines, series=SpikeJudge().series))
+    onset = FIRST_MINUTE + 10
+    step = SpikeStep(_AGENT, onset + 4, "raised", "page", onset, 2 * _USD, 30 * _USD, 28 * _USD, 5.0, 5)
+    rises = Rises(minutes, measure="cost_picodollars", window_minutes=5)
+    moved = [rises.moved_with(step, key) for key in (user, steady, half, _OTHER)]
+    assert moved == [True, False, False, False]
+
+
+@pytest.mark.parametrize(("earlier", "incidents"), [(1, 1), (12, 2)])
+def test_who_rose_minutes_ago_is_another_cause(earlier: int, incidents: int) -> None:
+    """An agent joins the alarm of a model that rises with it, not one that went up minutes before and rises no more."""
+    judge, ids = _begun(0, 1), set()
+    for number in range(_HOT + 6):
+        model = (4 * _USD if number >= _HOT - earlier else 0) + _CENT
+        costs = {_AGENT: 3 * _USD if number >= _HOT else 10 * _CENT, _MODEL: model}
+        for partition, key in enumerate(costs):
+            judge.absorb(partition, read_lines(_lines({key: costs[key]}, FIRST_MINUTE + number), series=judge.series))
+        until = dict.fromkeys((0, 1), FIRST_MINUTE + number)
+        ids |= {one.incident_id for verdict in judge.close(until, 0) for one in verdict.alerts}
+    assert len(ids) == incidents
 
 
 def test_whoever_is_up_in_another_worker_is_joined() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from spendgauge.schemas import Alert
 from spendgauge.streams.spikes import OUTPUT_TOKENS, SpikeKey, SpikeParameters, SpikeStep
 from spendgauge.streams.spikes.alerts import Excess, SpikeAlerts, alert_id, driver
+from spendgauge.streams.spikes.detector import StepState
 from spendgauge.streams.spikes.incidents import Incidents, contains
 
 _USD = 10**12
@@ -126,7 +127,7 @@ def test_strangers_and_latecomers_are_incidents_of_their_own() -> None:
 def test_a_restored_alarm_is_joined_too() -> None:
     """A worker that takes over knows which alarms were up."""
     incidents = Incidents()
-    incidents.restore(_TOTAL, incident_id="spike:total:[]:0", raised=10)
+    incidents.restore(_TOTAL, incident_id="spike:total:[]:0", steps=((10, 0),))
     assert incidents.join(_SEARCH, "own", 20) == "spike:total:[]:0"
     assert incidents.leave(_SEARCH, "own", 25) == "spike:total:[]:0"
     assert incidents.leave(_CHAT, "own", 25) == "own"
@@ -140,3 +141,56 @@ def test_what_contains_what() -> None:
     assert not contains(_SEARCH, _SEARCH)
     assert not contains(_CHAT, _MODEL)
     assert not contains(("model", ("gpt-4",)), _MODEL)
+
+
+def _page(key: SpikeKey, excess: int, *, minute: int = 1003, state: StepState = "raised") -> SpikeStep:
+    return replace(_STEP, key=key, minute=minute, state=state, seen=_STEP.usual + excess * _USD)
+
+
+_CODER: SpikeKey = ("agent", ("coder",))
+_USER: SpikeKey = ("user_id", ("acme/user-7",))
+
+
+def test_alarms_of_one_minute_and_nearly_one_excess_are_one_incident() -> None:
+    """An agent, a feature and a user whose alarm escalates: three steps in one minute for one cause, one incident."""
+    writer = _writer()
+    (old,) = writer.alerts([replace(_page(_USER, 1, minute=903), severity="info")])
+    now = [_page(_CODER, 70), _page(_SEARCH, 72), _page(_USER, 77, state="escalated")]
+    assert {alert.incident_id for alert in writer.alerts(now)} == {old.incident_id}
+    alone = _writer().alerts(now[:2])
+    assert [alert.series for alert in alone] == ["feature", "agent"]
+    assert {alert.incident_id for alert in alone} == {alone[0].alert_id}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (_page(_SEARCH, 70), _page(_CHAT, 70)),
+        (_page(_SEARCH, 70), _page(_CODER, 30)),
+        (_page(_SEARCH, 70), _page(_CODER, 70, minute=1004)),
+        (_page(_SEARCH, 70), _page(("agent", ("",)), 70)),
+    ],
+)
+def test_unrelated_alarms_are_incidents_of_their_own(first: SpikeStep, second: SpikeStep) -> None:
+    """Two features; excesses of different sizes; other minutes in which nothing moved together; what nobody named."""
+    assert len({alert.incident_id for alert in _writer().alerts([first, second])}) == 2
+
+
+def test_what_is_judged_again_joins_what_it_joined() -> None:
+    """One of a minute's alarms was kept and the others were not: the same ids, whichever of them that was."""
+    steps = [
+        _page(_TOTAL, 200),
+        _page(_SEARCH, 72),
+        _page(_CODER, 70),
+        _page(_USER, 60),
+        _page(("provider+model", ("a", "b")), 75),
+    ]
+    said = {(one.series, one.key): one for one in _writer().alerts(steps[1:])}
+    said_with_total = {(one.series, one.key): one for one in _writer().alerts(steps)}
+    for expected, course in ((said, steps[1:]), (said_with_total, steps)):
+        for kept in course:
+            writer = _writer()
+            known = expected[kept.key].incident_id, ((kept.minute, kept.seen - kept.usual),)
+            writer.incidents.restore(kept.key, incident_id=known[0], steps=known[1])
+            again = writer.alerts([step for step in course if step is not kept])
+            assert again == [expected[one.series, one.key] for one in again]

@@ -13,6 +13,7 @@ however far the writing had come.
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.errors import SpendgaugeError
+from spendgauge.schemas.money import picodollars
 from spendgauge.streams.alerting.amounts import MEASURES, NAMED, RULES, WATCHED, amounts
 from spendgauge.streams.alerting.entries import (
     CLOSED_KEY,
@@ -33,6 +35,7 @@ from spendgauge.streams.alerting.entries import (
 )
 from spendgauge.streams.alerting.minutes import RecentMinutes
 from spendgauge.streams.spikes import OUTPUT_TOKENS, Limits, SpikeDetector, SpikeKey, SpikeParameters, SpikeStep
+from spendgauge.streams.spikes.incidents import Steps
 
 __all__ = ["SAVED_EVERY", "Alarm", "Desk", "Judged"]
 
@@ -42,10 +45,10 @@ minutes again, and of those before that a correction can still change (15)."""
 
 
 class Alarm(NamedTuple):
-    """An alarm that is up, or was lately: its incident, and the minutes in which it was raised and resolved (0: up)."""
+    """An alarm that is up, or was lately: its incident, its steps, and the minute in which it was resolved (0: up)."""
 
-    incident_id: str
-    raised: int
+    incident_id: str = ""
+    steps: Steps = ()
     resolved: int = 0
 
 
@@ -167,9 +170,14 @@ class Desk:
         for name, told in alerts.items():
             for alert in told:
                 minute = alert.evaluated_at // 60 - 1
+                step = minute, picodollars(Decimal(alert.excess_usd))
                 if alert.state == "raised":
-                    self._alarms[name] = Alarm(alert.incident_id, minute)
-                elif alert.state == "resolved" and name in self._alarms:
+                    self._alarms[name] = Alarm(alert.incident_id, (step,))
+                elif name not in self._alarms:
+                    continue
+                elif alert.state == "escalated":
+                    self._alarms[name] = self._alarms[name]._replace(steps=(*self._alarms[name].steps, step))
+                else:
                     self._alarms[name] = self._alarms[name]._replace(resolved=minute)
         return [self._entry(name, self._detectors[name[0]].state_of(name[1]), told) for name, told in alerts.items()]
 
@@ -206,7 +214,7 @@ class Desk:
         ]
 
     def _entry(self, name: RuleKey, row: bytes, alerts: Sequence[Alert]) -> Entry:
-        alarm = self._alarms.get(name, Alarm("", 0))._asdict()
+        alarm = self._alarms.get(name, Alarm())._asdict()
         return entry_of(name, KeptKey(row=base64.b64encode(row).decode(), alerts=tuple(alerts), **alarm))
 
     def _correct(self) -> None:
@@ -228,4 +236,4 @@ class Desk:
                 continue
             self._restored = max(self._restored, absorbed)
             if kept.incident_id:
-                self._alarms[name] = Alarm(kept.incident_id, kept.raised, kept.resolved)
+                self._alarms[name] = Alarm(kept.incident_id, kept.steps, kept.resolved)

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from spendgauge.schemas.alerts import Alert
 from spendgauge.streams.alerting.amounts import RULES
 from spendgauge.streams.spikes import SpikeKey
+from spendgauge.streams.spikes.incidents import Steps
 
 __all__ = ["CLOSED_KEY", "Entry", "Kept", "KeptKey", "KeptMinute", "RuleKey", "entry_of", "key_of", "read_kept"]
 
@@ -40,7 +41,7 @@ class KeptKey(_Wire):
 
     row: str = Field(description="The detector's row, in base64.")
     incident_id: str = Field(default="", description="Of the alarm that is up, or was up lately; empty: none was.")
-    raised: int = Field(default=0, description="The minute in which it was raised.")
+    steps: Steps = Field(default=(), description="When it was raised and escalated; picodollars of excess then.")
     resolved: int = Field(default=0, description="The minute in which it was resolved; 0: it is up.")
     alerts: tuple[Alert, ...] = Field(default=(), description="What the last steps said; to be sent if it was not.")
 

@@ -6,12 +6,14 @@ workers have is known by their alerts alone.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Final
 
 import polars as pl
 
 from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.money import picodollars
 from spendgauge.streams.alerting.amounts import NAMED, RULES, WATCHED
 from spendgauge.streams.alerting.desk import Alarm, Desk, Judged
 from spendgauge.streams.alerting.entries import RuleKey, read_kept
@@ -44,7 +46,7 @@ class SpikeJudge:
         self._rises: dict[str, Rises] = {}
         money, tokens = (partial(self._causes, rule) for rule in RULES)
         self._writers = {
-            RULES[0]: SpikeAlerts(self._usd, contributors=money),
+            RULES[0]: SpikeAlerts(self._usd, contributors=money, moved=self._moved),
             RULES[1]: SpikeAlerts(OUTPUT_TOKENS, contributors=tokens, unit="output tokens"),
         }
 
@@ -63,9 +65,8 @@ class SpikeJudge:
         own = read_kept(kept)
         desk = self._desks[partition] = Desk(own, usd=self._usd, limits_of=self._limits_of)
         for (rule, key), alarm in desk.alarms.items():
-            incident_id, raised, resolved = alarm
             incidents = self._writers[rule].incidents
-            incidents.restore(key, incident_id=incident_id, raised=raised, resolved=resolved or None)
+            incidents.restore(key, incident_id=alarm.incident_id, steps=alarm.steps, resolved=alarm.resolved or None)
         return own.unsent
 
     def revoke(self, partition: int) -> None:
@@ -125,10 +126,11 @@ class SpikeJudge:
         if alert.rule not in self._writers or any((alert.rule, key) in desk.alarms for desk in self._desks.values()):
             return
         incidents = self._writers[alert.rule].incidents
-        if alert.state == "raised":
-            incidents.hear(key, incident_id=alert.incident_id, raised=alert.evaluated_at // 60 - 1)
-        elif alert.state == "resolved":
+        if alert.state == "resolved":
             incidents.hear_end(key)
+        else:
+            excess = picodollars(Decimal(alert.excess_usd))
+            incidents.hear(key, alert.evaluated_at // 60 - 1, incident_id=alert.incident_id, excess=excess)
 
     def _tell(self, judged: Mapping[int, Sequence[Judged]], told: dict[int, dict[RuleKey, list[Alert]]]) -> None:
         """Write the alerts of a closing, those of all partitions together, to the partition that each is of."""
@@ -155,6 +157,9 @@ class SpikeJudge:
 
     def _causes(self, rule: str, step: SpikeStep) -> Sequence[Excess]:
         return self._rises[rule].causes(step)
+
+    def _moved(self, step: SpikeStep, other: SpikeKey) -> bool:
+        return self._rises[RULES[0]].moved_with(step, other)
 
 
 def _verdict(partition: int, desk: Desk, alerts: Mapping[RuleKey, Sequence[Alert]]) -> Verdict:

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from spendgauge.streams.alerting.lines import key_text
 from spendgauge.streams.spikes import SpikeKey
 
 __all__ = ["KeyNumbers", "Numbers"]
@@ -47,6 +49,11 @@ class KeyNumbers:
     def key(self, number: int) -> SpikeKey:
         """Name the key that a number stands for."""
         return self._keys[number]
+
+    def number(self, key: SpikeKey) -> int | None:
+        """Give the number that stands for a key; None: nothing is known of it."""
+        values = pl.DataFrame({"key": [list(key[1])]}, schema={"key": pl.List(pl.String())})
+        return self._numbers.get(key[0] + str(values.select(key_text()).item()))
 
     def of(self, numbers: Numbers, series: Iterable[str]) -> npt.NDArray[np.bool_]:
         """Say of each number whether its key is of one of these series."""

@@ -6,6 +6,9 @@ too, which nobody judges, and after a restart they tell the same.
 
 A key is **part** of another if it has all of its dimensions and more. An agent and a session say nothing of each other;
 there a key is named if it rose by no more than the excess and a quarter. So it moved with it, which is no proof.
+
+Whether two alarms are of one cause is asked of what both keys rose by in the same minutes, never of what one rose by
+and what the other cost above its usual: where spending was high before, an excess is far more than a rise.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,9 +19,9 @@ import polars as pl
 from spendgauge.streams.alerting.minutes import RecentMinutes
 from spendgauge.streams.spikes import SpikeKey, SpikeStep
 from spendgauge.streams.spikes.alerts import Excess
-from spendgauge.streams.spikes.incidents import contains, dimensions
+from spendgauge.streams.spikes.incidents import contains, may_be_part
 
-__all__ = ["BEFORE_MINUTES", "Rises", "may_be_part"]
+__all__ = ["BEFORE_MINUTES", "Rises"]
 
 BEFORE_MINUTES: Final = 10
 _FIRST: Final = ("agent", "provider+model", "session_id")
@@ -48,12 +51,28 @@ class Rises:
         named = [part for part in first if part is not None]
         return (named + [part for part in found if part not in named])[:_NAMED]
 
-    def _parts(self, step: SpikeStep, excess: int) -> Iterator[Excess]:
+    def moved_with(self, step: SpikeStep, other: SpikeKey) -> bool:
+        """Say whether a key rose in the same minutes: one of the two made half of what the other rose by, or more."""
+        ours, theirs = (self._rise_of(key, step) for key in (step.key, other))
+        return 0 < max(ours, theirs) <= 2 * min(ours, theirs)
+
+    def _rise_of(self, key: SpikeKey, step: SpikeStep) -> int:
+        for minutes, rises in self._risen(step):
+            number = minutes.numbers.number(key)
+            found = rises.filter(pl.col("number") == number) if number is not None else rises.clear()
+            if len(found):
+                return int(found["rise"][0])
+        return 0
+
+    def _risen(self, step: SpikeStep) -> Iterator[tuple[RecentMinutes, pl.DataFrame]]:
         begin = step.onset if step.onset >= step.minute - self._window else step.minute - self._window + 1
         known = self._known.setdefault((step.minute, begin), [])
         if not known:
             known += [self._rises(minutes, step.minute, begin) for minutes in self._partitions]
-        for minutes, rises in zip(self._partitions, known, strict=True):
+        return zip(self._partitions, known, strict=True)
+
+    def _parts(self, step: SpikeStep, excess: int) -> Iterator[Excess]:
+        for minutes, rises in self._risen(step):
             for number, rise in rises.filter(pl.col("rise") * _LEAST >= excess).iter_rows():
                 key = minutes.numbers.key(number)
                 if contains(step.key, key) or (4 * rise <= 5 * excess and may_be_part(step.key, key)):
@@ -66,14 +85,3 @@ class Rises:
         return now.join(before.select("number", pl.col(self._measure).alias("before")), on="number", how="left").select(
             "number", (pl.col(self._measure) - usual).alias("rise")
         )
-
-
-def may_be_part(outer: SpikeKey, inner: SpikeKey) -> bool:
-    """Whether some of what one key costs may be what another costs: they differ in no dimension that both have.
-
-    A key that contains the other is no part of it, nor is what nobody named.
-    """
-    ours, theirs = dimensions(outer), dimensions(inner)
-    if not all(theirs.values()) or theirs.keys() <= ours.keys():
-        return False
-    return all(ours[name] == theirs[name] for name in ours.keys() & theirs.keys())

@@ -5,12 +5,13 @@ The id is a function of rule, key and onset, so what is said again is the same a
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Literal
 
 from spendgauge.schemas.alerts import Alert, Contributor
 from spendgauge.schemas.money import usd_text
 from spendgauge.streams.spikes.detector import SpikeStep
-from spendgauge.streams.spikes.incidents import Incidents
+from spendgauge.streams.spikes.incidents import Incidents, place
 from spendgauge.streams.spikes.lanes import SpikeKey
 from spendgauge.streams.spikes.parameters import SpikeParameters
 
@@ -32,16 +33,24 @@ class SpikeAlerts:
         parameters: SpikeParameters,
         *,
         contributors: Callable[[SpikeStep], Sequence[Excess]],
+        moved: Callable[[SpikeStep, SpikeKey], bool] = lambda _step, _key: False,
         unit: Literal["USD", "output tokens"] = "USD",
     ) -> None:
-        """``contributors`` gives the parts of a key that may have caused the step, in any order."""
+        """``contributors`` gives the parts of a key that may have caused the step, in any order.
+
+        ``moved`` says whether another key moved with it.
+        """
         self._window = parameters.window_minutes
         self._contributors = contributors
+        self._moved = moved
         self._unit = unit
         self.incidents = Incidents()
 
     def alerts(self, steps: Sequence[SpikeStep]) -> list[Alert]:
         """Write the alerts of some steps, in the order of their minutes, containing keys first."""
+        for step in steps:
+            if step.state == "escalated":
+                self.incidents.escalate(step.key, step.minute, excess=self._money(step.seen - step.usual))
         return [self._alert(step) for step in sorted(steps, key=_order)]
 
     def _alert(self, step: SpikeStep) -> Alert:
@@ -49,7 +58,7 @@ class SpikeAlerts:
         excess, causes = step.seen - step.usual, self._causes(step)
         return Alert(
             alert_id=name,
-            incident_id=self._incident(step, name, causes),
+            incident_id=self._incident(step, name),
             rule=self._rule,
             state=step.state,
             severity=step.severity,
@@ -58,13 +67,13 @@ class SpikeAlerts:
             onset=step.onset * 60,
             evaluated_at=(step.minute + 1) * 60,
             window_seconds=self._window * 60,
-            usual_usd=self._money(step.usual),
-            seen_usd=self._money(step.seen),
-            excess_usd=self._money(excess),
-            excess_usd_per_hour=self._money(excess * 60 // self._window),
-            since_onset_usd=self._money(step.since_onset),
+            usual_usd=self._usd(step.usual),
+            seen_usd=self._usd(step.seen),
+            excess_usd=self._usd(excess),
+            excess_usd_per_hour=self._usd(excess * 60 // self._window),
+            since_onset_usd=self._usd(step.since_onset),
             driver=driver(step),
-            contributors=tuple(Contributor(series=k[0], key=k[1], excess_usd=self._money(rise)) for k, rise in causes),
+            contributors=tuple(Contributor(series=k[0], key=k[1], excess_usd=self._usd(rise)) for k, rise in causes),
             message=self._message(step, causes),
         )
 
@@ -72,16 +81,19 @@ class SpikeAlerts:
     def _rule(self) -> str:
         return "spike" if self._unit == "USD" else "token_spike"
 
-    def _incident(self, step: SpikeStep, name: str, causes: Sequence[Excess]) -> str:
+    def _incident(self, step: SpikeStep, name: str) -> str:
         if step.state == "resolved":
             return self.incidents.leave(step.key, name, step.minute)
         if step.state == "escalated":
             return self.incidents.of(step.key, name)
-        half = [key for key, rise in causes if 2 * rise >= step.seen - step.usual]
-        return self.incidents.join(step.key, name, step.minute, causes=half)
+        excess, moved = self._money(step.seen - step.usual), partial(self._moved, step)
+        return self.incidents.join(step.key, name, step.minute, excess=excess, moved=moved)
 
-    def _money(self, amount: int) -> str:
-        return usd_text(amount if self._unit == "USD" else 0)
+    def _money(self, amount: int) -> int:
+        return amount if self._unit == "USD" else 0
+
+    def _usd(self, amount: int) -> str:
+        return usd_text(self._money(amount))
 
     def _causes(self, step: SpikeStep) -> list[Excess]:
         """Name the three that rose most, the largest first."""
@@ -137,8 +149,8 @@ def _named(causes: Sequence[Excess]) -> Sequence[Excess]:
     return (agents or causes)[:1]
 
 
-def _order(step: SpikeStep) -> tuple[int, int, int, SpikeKey]:
-    return step.minute, _ORDER[step.state], len(step.key[1]), step.key
+def _order(step: SpikeStep) -> tuple[int, int, tuple[int, int, SpikeKey]]:
+    return step.minute, _ORDER[step.state], place(step.key, step.seen - step.usual)
 
 
 def named_key(key: SpikeKey) -> str:
