@@ -5,6 +5,7 @@ few comparisons, before anything else is worked out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.streams.budgets.alerts import Seen, budget_alert, withdrawn
@@ -14,11 +15,14 @@ from spendgauge.streams.budgets.outlooks import Outlooks
 from spendgauge.streams.budgets.states import KeptFire, KeptWatch, StateKey, as_stamped, keep, stamp, state_key
 from spendgauge.streams.budgets.tracks import BudgetTrack, Clockwork
 from spendgauge.streams.budgets.watch import Alarm, BudgetStep, Fire, Watched, watch
-from spendgauge.streams.ledger import Account
+from spendgauge.streams.ledger import Account, Patterns
 
 __all__ = ["BudgetBench"]
 
 Entry = tuple[bytes, bytes | None]
+
+_ANEW_SECONDS: Final = 32 * 86_400
+"""So long it is known that an edit ended an alarm: in a period as long as a month its lines may be crossed anew."""
 
 
 class BudgetBench:
@@ -27,13 +31,16 @@ class BudgetBench:
     def __init__(self, budgets: Sequence[Budget], kept: Mapping[StateKey, KeptWatch]) -> None:
         """Go on from what was said."""
         self._budgets = {budget.name: (budget, Clockwork(budget)) for budget in budgets}
+        self._budgets_of = Patterns((budget.pattern, budget) for budget in budgets)
         self._kept = dict(kept)
         """Of keys that were not looked at yet."""
         self._tracks: dict[Account, list[BudgetTrack]] = {}
         self._up: dict[BudgetTrack, None] = {}
         self._changed: dict[Account, None] = {}
         self._outlooks = Outlooks()
-        self._entries: dict[StateKey, Entry] = {}
+        self._entries: dict[StateKey, KeptWatch] = {}
+        self._told = {name: one for name, one in kept.items() if one.alerts}
+        """What is to be written again without its alerts, for they are sent."""
         self._alerts: list[Alert] = []
         self._over: dict[StateKey, None] = {}
         self._removable: dict[StateKey, None] = {}
@@ -54,6 +61,12 @@ class BudgetBench:
         for track in self._tracks.get(account, ()):
             track.add(minute * 60, cost, 0)
 
+    def forget(self, accounts: Iterable[Account]) -> None:
+        """Drop accounts that nothing is left of: should they spend again, they are new."""
+        for account in accounts:
+            self._tracks.pop(account, None)
+            self._changed.pop(account, None)
+
     def close(self, minute: int) -> None:
         """Judge the minute, after all before it."""
         self._outlooks.renew()
@@ -61,21 +74,23 @@ class BudgetBench:
             self._withdraw(minute)
         self._begun = True
         wanted = {track: None for account in self._changed for track in self._tracks_of(account)} | self._up
-        self._changed = {}
+        self._changed = {track.account: None for track in wanted if minute <= track.judged}
         for track in wanted:
             if minute > track.judged:
                 self._judge(track, minute)
 
     def take(self) -> tuple[list[Entry], list[Alert]]:
         """Take what is to be kept, and then sent."""
-        entries, alerts = list(self._entries.values()), self._alerts
+        entries, alerts = _written(self._entries), self._alerts
+        self._told |= self._entries
         self._entries, self._alerts = {}, []
         return entries, alerts
 
     def save(self) -> list[Entry]:
-        """Remove what says nothing any more, and was sent."""
-        entries: list[Entry] = [(state_key(name), None) for name in self._removable]
-        self._removable, self._over = self._over, {}
+        """Write again, without its alerts, what was sent; remove what says nothing any more."""
+        sent = {name: one.model_copy(update={"alerts": ()}) for name, one in self._told.items() if one.alerts}
+        entries = _written(sent) + [(state_key(name), None) for name in self._removable]
+        self._told, self._removable, self._over = {}, self._over, {}
         return entries
 
     def follow(self, budgets: Sequence[Budget]) -> "BudgetBench":
@@ -86,7 +101,7 @@ class BudgetBench:
                 kept[track.name] = keep(track.budget, track.watched, judged=track.judged, alerts=())
         new = BudgetBench(budgets, kept)
         new._entries, new._alerts = self._entries, self._alerts
-        new._over, new._removable = self._over, self._removable
+        new._over, new._removable, new._told = self._over, self._removable, self._told
         return new
 
     def _judge(self, track: BudgetTrack, minute: int) -> None:
@@ -118,35 +133,42 @@ class BudgetBench:
     def _put(self, name: StateKey, kept: KeptWatch, *, nothing: bool) -> None:
         earlier = self._entries.get(name)
         if earlier is not None:  # several minutes are closed at once: all of their alerts are kept
-            unsent = KeptWatch.model_validate_json(earlier[1] or b"").alerts
-            kept = kept.model_copy(update={"alerts": (*unsent, *kept.alerts)})
-        self._entries[name] = state_key(name), kept.encode()
+            kept = kept.model_copy(update={"alerts": (*earlier.alerts, *kept.alerts)})
+        self._entries[name] = kept
         self._removable.pop(name, None)
         self._over.pop(name, None)
         if nothing:
             self._over[name] = None
 
     def _withdraw(self, minute: int) -> None:
-        """End the alarms of budgets that are no longer what they were."""
+        """End the alarms of budgets that are no longer what they were; forget what nobody asks for any more."""
         for name, kept in list(self._kept.items()):
-            budget = self._budgets.get(name[0], (None,))[0]
-            if budget is not None and kept.stamp == stamp(budget) and budget.covers(*name[1]):
-                continue
-            del self._kept[name]
-            before = as_stamped(name[0], kept.stamp)
-            alerts = [
-                withdrawn(_step_of(fire, at=(minute + 1) * 60), before, name[1])
-                for fire in kept.fires
-                if before is not None
-            ]
-            ended = kept.model_copy(update={"line": 0, "fires": (), "alerts": tuple(alerts)})
-            self._put(name, ended, nothing=True)
-            self._alerts += alerts
+            if not kept.line and not kept.fires:
+                if kept.anew < minute * 60 - _ANEW_SECONDS:
+                    self._over[name] = None
+            elif not self._holds(name, kept):
+                self._end(name, kept, max(minute, kept.judged + 1))
+
+    def _holds(self, name: StateKey, kept: KeptWatch) -> bool:
+        budget = self._budgets.get(name[0], (None,))[0]
+        return budget is not None and kept.stamp == stamp(budget) and budget.covers(*name[1])
+
+    def _end(self, name: StateKey, kept: KeptWatch, minute: int) -> None:
+        """Say that what is up is over; this minute may still be judged here, and not by who takes over."""
+        before = as_stamped(name[0], kept.stamp)
+        steps = [_step_of(fire, at=(minute + 1) * 60) for fire in kept.fires]
+        alerts = tuple(withdrawn(step, before, name[1]) for step in steps if before is not None)
+        ended = kept.model_copy(
+            update={"line": 0, "fires": (), "alerts": alerts, "anew": minute * 60, "judged": minute}
+        )
+        self._put(name, ended, nothing=False)
+        self._alerts += alerts
+        self._kept[name] = ended.model_copy(update={"judged": minute - 1, "alerts": ()})
 
     def _tracks_of(self, account: Account) -> list[BudgetTrack]:
         found = self._tracks.get(account)
         if found is None:
-            own = [budget for budget, _ in self._budgets.values() if budget.covers(*account.key)]
+            own = self._budgets_of.of(account.key)
             found = self._tracks[account] = [BudgetTrack(account, budget) for budget in own]
             for track in found:
                 kept = self._kept.pop(track.name, None)
@@ -184,7 +206,11 @@ def _said(watched: Watched | None) -> tuple[int, Mapping[Alarm, Fire]]:
 
 
 def _is_nothing(watched: Watched) -> bool:
-    return not watched.reached.line and not watched.fires
+    return not watched.reached.line and not watched.fires and not watched.anew
+
+
+def _written(kept: Mapping[StateKey, KeptWatch]) -> list[Entry]:
+    return [(state_key(name), one.encode()) for name, one in kept.items()]
 
 
 def _seconds(track: BudgetTrack) -> int:

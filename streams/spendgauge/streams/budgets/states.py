@@ -61,6 +61,7 @@ class KeptWatch(_Wire):
     judged: int = Field(description="The minute that it was said in, since 1970 UTC.")
     period_start: int
     line: int = 0
+    anew: int = Field(default=0, description="Since when it is judged anew: an edit ended what was up before.")
     fires: tuple[KeptFire, ...] = ()
     alerts: tuple[Alert, ...] = Field(default=(), description="What was said last; to be sent if it was not.")
 
@@ -68,7 +69,7 @@ class KeptWatch(_Wire):
     def watched(self) -> Watched:
         """What to go on from."""
         fires = {(fire.rule, fire.line): Fire(fire.since, fire.severity) for fire in self.fires}
-        return Watched(Reached(self.period_start, self.line), fires)
+        return Watched(Reached(self.period_start, self.line), fires, self.anew)
 
 
 class KeptQuotas(_Wire):
@@ -102,6 +103,7 @@ def keep(budget: Budget, watched: Watched, *, judged: int, alerts: Iterable[Aler
         judged=judged,
         period_start=watched.reached.period_start,
         line=watched.reached.line,
+        anew=watched.anew,
         fires=tuple(
             KeptFire(rule=rule, line=line, since=fire.since, severity=fire.severity)
             for (rule, line), fire in watched.fires.items()

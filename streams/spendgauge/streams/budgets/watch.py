@@ -31,7 +31,8 @@ class Fire:
     """An alarm that is up."""
 
     since: int
-    """What its id is made of: the start of the calendar's period, else the moment it was raised."""
+    """What its id is made of: the start of the calendar's period, or since when it is judged anew in it; where it is
+    not the calendar's, the moment it was raised."""
     severity: Severity
 
 
@@ -41,6 +42,8 @@ class Watched:
 
     reached: Reached
     fires: Mapping[Alarm, Fire]
+    anew: int = 0
+    """Since when it is judged anew (seconds): an edit ended what was up before; 0: there was none."""
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,17 @@ def watch(
     period = budget.periods.at(at)
     reached, told = reach(before.reached if before else None, budget, period=period, spent=spent)
     fires: dict[Alarm, Fire] = dict(before.fires) if before else {}
+    anew = before.anew if before else 0
     steps = [_over(fires, alarm, at=at) for alarm in sorted(_ended(budget, before, reached))]
     if told:
         alarm: Alarm = "budget", told
-        steps += _moved(fires, alarm, "page" if told >= 100 else "warn", since=_since(budget, period, at), at=at)
+        since = at if budget.period == "rolling" else max(anew, period[0])
+        steps += _moved(fires, alarm, "page" if told >= 100 else "warn", since=since, at=at)
     burning = _burning(budget, period, windows)
     steps += _moved(fires, ("budget_burn", 0), burning, since=at, at=at)
     foreseen = _foreseen(budget, outlook, reached, up=("budget_forecast", 0) in fires)
     steps += _moved(fires, ("budget_forecast", 0), foreseen, since=at, at=at)
-    return Watched(reached, fires), steps
+    return Watched(reached, fires, anew), steps
 
 
 def _ended(budget: Budget, before: Watched | None, reached: Reached) -> list[Alarm]:
@@ -92,10 +97,6 @@ def _ended(budget: Budget, before: Watched | None, reached: Reached) -> list[Ala
         return [alarm for alarm in before.fires if alarm[0] == "budget" and alarm[1] > reached.line]
     same = before.reached.period_start == reached.period_start
     return [] if same else [alarm for alarm in before.fires if alarm[0] != "budget_burn"]
-
-
-def _since(budget: Budget, period: tuple[int, int], at: int) -> int:
-    return at if budget.period == "rolling" else period[0]
 
 
 def _burning(budget: Budget, period: tuple[int, int], windows: Mapping[int, int]) -> Severity | None:
