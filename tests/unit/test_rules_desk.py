@@ -1,8 +1,8 @@
 """What is kept, read again and withdrawn of rules in one partition?"""
 
 import pytest
-from tests.alerting_worlds import FIRST_MINUTE
-from tests.rules_worlds import MODEL, PLANNER, Office
+from tests.alerting_worlds import FIRST_MINUTE, said
+from tests.rules_worlds import MODEL, OLD_PRICES, PLANNER, Office
 
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.streams.rules import RuleJudge
@@ -62,6 +62,43 @@ def test_a_line_that_is_moved_holds_from_the_next_minute_on() -> None:
     assert office.pass_by({PLANNER: {"cost": 10**12 // 2}}) == ["hot raised warn"]
     office.judge.reload(Configuration(rules=HOT))
     assert office.pass_by({PLANNER: {"cost": 10**12 // 2}}, 5) == ["hot resolved warn"]
+
+
+SILENCE = '[[rule]]\nname = "hot"\nkind = "no_data"\nseries = "agent"\nwarn = 3\nactive_minutes = 4\n'
+OLD = '[[rule]]\nname = "price_age"\nkind = "price_age"\nwarn = 60\n'
+
+
+@pytest.mark.parametrize(
+    ("right", "other"),
+    [
+        (OLD, OLD.replace("warn = 60", "warn = 60\nenabled = false")),
+        (OLD, OLD.replace("warn = 60", "warn = 6000")),
+        (SILENCE, SILENCE.replace("warn = 3", "warn = 300")),
+        (HOT, ""),
+        (HOT, OTHER),
+    ],
+)
+@pytest.mark.parametrize("killed", ["", "before", "between", "after"])
+def test_an_edit_that_is_put_right_is_told_anew(right: str, other: str, killed: str) -> None:
+    """What a rule raises again after an edit and its undoing is an alarm of its own, whoever is killed in between."""
+    office = Office(right, prices=OLD_PRICES)
+    office.pass_by({PLANNER: {}}, 6)
+    office.pass_by(SPENT if right == HOT else {}, 4)
+    for _ in range(2):
+        for rules, moment in ((other, "before"), (right, "between")):
+            office.rules = rules
+            if killed == moment:
+                office.take_over()
+            else:
+                office.judge.reload(Configuration(rules=rules))
+            office.pass_by(SPENT if right == HOT else {}, 45)
+        if killed == "after":
+            office.take_over()
+    name = "price_age" if right == OLD else "hot"
+    steps = [alert for alert in office.sent if alert.rule == name]
+    assert [alert.state for alert in steps] == ["raised", "resolved", "raised", "resolved", "raised"]
+    assert [steps[n].alert_id == steps[n + 1].alert_id for n in range(4)] == [True, False, True, False]
+    assert len(set(map(said, office.sent))) == len(office.sent)
 
 
 def test_what_was_kept_and_not_sent_is_said_by_who_takes_over() -> None:

@@ -31,10 +31,14 @@ class Alarm:
     quiet_until: int = 0
     """Its cooldown's last minute."""
     quiet_severity: int = CALM
+    ended: int = 0
+    """The minute in which what was up last was over: what is raised then has begun later."""
+    again_until: int = 0
+    """Up to here the onset of what was up may be found again: by a rule that was edited, and edited back."""
 
     def is_idle(self, minute: int) -> bool:
         """Whether it is as good as none after this minute."""
-        return self.severity == CALM and self.warn_since is None and self.quiet_until <= minute
+        return self.severity == CALM and self.warn_since is None and max(self.quiet_until, self.again_until) <= minute
 
 
 QUIET: Final = Alarm()
@@ -62,22 +66,28 @@ def advance(
     )
     if alarm.severity == CALM:
         silent = minute <= alarm.quiet_until and reached <= alarm.quiet_severity
-        return (now, None) if silent or warn_since is None or not reached else _up(now, reached, onset or warn_since)
+        if silent or warn_since is None or not reached:
+            return now, None
+        return _up(now, rule, reached, max(onset or warn_since, alarm.ended + 1))
     if reached > alarm.severity:
         return replace(now, severity=reached), Step("escalated", reached, alarm.onset)
     if calm_since is not None and minute - calm_since + 1 >= rule.resolve_minutes:
-        return withdraw(now, quiet_until=minute + rule.cooldown_minutes)
+        return withdraw(now, minute, quiet_until=minute + rule.cooldown_minutes)
     return now, None
 
 
-def withdraw(alarm: Alarm, *, quiet_until: int) -> tuple[Alarm, Step]:
-    """End what is up."""
-    return Alarm(quiet_until=quiet_until, quiet_severity=alarm.severity), Step("resolved", alarm.severity, alarm.onset)
+def withdraw(alarm: Alarm, minute: int, *, quiet_until: int) -> tuple[Alarm, Step]:
+    """End what is up, if anything is."""
+    ended = minute if alarm.severity else alarm.ended
+    calm = Alarm(quiet_until=quiet_until, quiet_severity=alarm.severity, ended=ended, again_until=alarm.again_until)
+    return calm, Step("resolved", alarm.severity, alarm.onset)
 
 
 def _lasts(since: int | None, minute: int, rule: Rule) -> bool:
     return since is not None and minute - since + 1 >= rule.for_minutes
 
 
-def _up(alarm: Alarm, severity: int, onset: int) -> tuple[Alarm, Step]:
-    return replace(alarm, severity=severity, onset=onset), Step("raised", severity, onset)
+def _up(alarm: Alarm, rule: Rule, severity: int, onset: int) -> tuple[Alarm, Step]:
+    again_until = onset + rule.again_minutes if rule.again_minutes else 0
+    up = replace(alarm, severity=severity, onset=onset, again_until=again_until)
+    return up, Step("raised", severity, onset)

@@ -39,7 +39,8 @@ class AlarmBook:
         """What was kept and may not have been sent, the first one first."""
         for rule, place, state in read_alarms(kept):
             self._alarms.setdefault(rule, {})[place] = state.alarm
-            self._kinds[rule] = state.kind
+            if state.kind:
+                self._kinds[rule] = state.kind
             self._absorbed[rule, place] = state.minute
             self._kept.add((rule, place))
             if state.alerts:
@@ -74,7 +75,7 @@ class AlarmBook:
         for rule in sorted(name for name, kind in self._kinds.items() if kinds.get(name) != kind):
             for place, alarm in sorted(self._alarms.get(rule, {}).items()):
                 at = max(minute, self._absorbed.get((rule, place), minute))
-                ended, step = withdraw(alarm, quiet_until=0)
+                ended, step = withdraw(alarm, at, quiet_until=0)
                 self._put((rule, place), ended, minute)
                 if alarm.severity != CALM:
                     alerts.append(withdrawn_alert(rule, place, step, minute=at))

@@ -31,6 +31,11 @@ class NoData(Rule):
         warn, page = self.lines
         return warn or page or 0
 
+    @property
+    def again_minutes(self) -> int:
+        """No silence that is told is older."""
+        return 2 * _DAY
+
     def judge(self, seen: Seen) -> pl.DataFrame:
         """Measure each key's silence; while somebody is catching up nothing is raised and nothing is over."""
         warn, page = self.lines

@@ -21,6 +21,11 @@ class PriceAge(Rule):
 
     warn: Line = Decimal(60)
 
+    @property
+    def again_minutes(self) -> int:
+        """Data that nobody updates keeps its date: ten years are for ever."""
+        return 3660 * _DAY
+
     def judge(self, seen: Seen) -> pl.DataFrame:
         """Compare the price data's date with the minute's."""
         if seen.partition or seen.prices is None:

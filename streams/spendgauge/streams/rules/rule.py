@@ -101,6 +101,11 @@ class Rule(BaseModel):
         """How long a silence ends a stretch in ``Seen.stretches``; 0: it wants none."""
         return 0
 
+    @property
+    def again_minutes(self) -> int:
+        """How long after an onset ``judge`` may find it again; 0: never, for it is when it was seen."""
+        return 0
+
     def judge(self, seen: Seen) -> pl.DataFrame:
         """Say how high keys stand: ``LEVELS_SCHEMA``."""
         raise NotImplementedError
