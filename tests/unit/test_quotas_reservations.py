@@ -181,6 +181,16 @@ def test_a_time_that_cannot_be_holds_nothing(guard: Answering, seconds: Any, err
     assert reserved(guard) == 0
 
 
+def test_a_long_hold_keeps_no_short_one(guard: Answering) -> None:
+    """A call that is held for ten minutes does not keep what others have cost meanwhile."""
+    guard.hold(600, user_id="u1", estimate_usd=1)
+    with guard.reserve(user_id="u1", estimate_usd=3):
+        pass
+    assert reserved(guard) == 4
+    guard.take(ticked(NOW + SETTLE_MS + 1000))
+    assert reserved(guard) == 1
+
+
 def test_a_usage_is_priced(guard: Answering) -> None:
     """What an adapter makes of an answer is enough: it is priced as calculate_cost does, and its tokens counted."""
     guard.take(limit("tokens", hard=1000, unit="tokens"))
@@ -327,9 +337,9 @@ def test_standings_may_be_read_before_their_limits(clock: FakeClock) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(1, 9)), max_size=30), st.integers(0, 100_000))
+@given(st.lists(st.tuples(st.integers(-5_000, 5_000), st.integers(1, 9)), max_size=30), st.integers(0, 100_000))
 def test_an_account_releases_what_ended_before(steps: list[tuple[int, int]], until_ms: int) -> None:
-    """What ended after a moment is held, what ended more than a second before it is not; between is held as well."""
+    """What ended after a moment is held, what ended more than a second before it is not, told in whatever order."""
     account, now_ms, ended = Account(), 0, []
     for step_ms, amount in steps:
         now_ms += step_ms

@@ -36,12 +36,15 @@ class Account:
         return not self.open and not self._settling
 
     def settle(self, amount: int, ended_ms: int) -> None:
-        """Hold what a call has cost that has ended now."""
+        """Hold what a call has cost that ends then: now, or later than others that will be told of."""
         self.settled += amount
-        if self._settling and ended_ms - self._settling[-1][0] < _BUCKET_MS:
-            self._settling[-1][1] += amount
+        settling, place = self._settling, len(self._settling)
+        while place and settling[place - 1][0] > ended_ms:
+            place -= 1
+        if place and ended_ms - settling[place - 1][0] < _BUCKET_MS:
+            settling[place - 1][1] += amount
         else:
-            self._settling.append([ended_ms, amount])
+            settling.insert(place, [ended_ms, amount])
 
     def held(self, until_ms: int) -> int:
         """Say what is held; costs of calls that ended up to ``until_ms`` are released first.
