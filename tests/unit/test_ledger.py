@@ -12,7 +12,8 @@ from tests.ledger_worlds import FIRST_SECOND, KEYS, Event, Rates, draw_events
 
 from spendgauge.schemas.rates import RateContribution
 from spendgauge.streams.alerting.lines import read_lines
-from spendgauge.streams.ledger import Account, Amounts, Books, read_ledger
+from spendgauge.streams.ledger import Account, AccountKey, Amounts, Books, Patterns, read_ledger
+from spendgauge.streams.ledger.covers import Covers
 from spendgauge.streams.ledger.entries import hour_key
 
 _DAY = 86_400
@@ -52,7 +53,8 @@ class World:
             self.books.absorb(read_lines(self.log[self._next : end], series={"user_id", "total"}), self._hear)
             self._next = min(end, len(self.log))
         self.books.complete()
-        entries = self.books.save(second // 60 - 1, earliest_day=second // _DAY - 35)
+        self.books.forget(second // _DAY - 35)
+        entries = self.books.save(second // 60 - 1)
         lives = len(entries) if self._random.random() > self._kills else self._random.randrange(len(entries) + 1)
         for key, value in entries[:lives]:
             if value is None:
@@ -135,13 +137,13 @@ def test_of_a_block_that_stays_open_for_days_only_what_changed_is_written_again(
     for hour in range(50):
         second = FIRST_SECOND + hour * 3600
         books = _books([contribution(total, second, 10**9, version=hour)], books)
-        written = _kept(books.save(second // 60, earliest_day=0), kept)
+        written = _kept(books.save(second // 60), kept)
         assert written == [hour_key(total, second // 3600), b'["ledger"]']
     assert books.places == 50
     assert all(len(value) < 300 for value in kept.values())
     books = _books([contribution(total, FIRST_SECOND + 60 * 3600, 1, block=block) for block in (1, 2)], books)
     for number in range(3):
-        _kept(books.save(FIRST_SECOND // 60 + 61 * 60 + number, earliest_day=0), kept)
+        _kept(books.save(FIRST_SECOND // 60 + 61 * 60 + number), kept)
     assert books.places <= 1
     assert _spent(Books(_PATTERNS, read_ledger(kept)), total, 0, 2**40) == Amounts(50 * 10**9 + 2, 0)
 
@@ -154,7 +156,8 @@ def test_past_days_are_packed_and_those_beyond_any_period_removed() -> None:
         second = FIRST_SECOND + hour * 3600
         line = contribution(total, second, 10**9, block=hour)
         books = _books([line], books)
-        _kept(books.save(second // 60, earliest_day=second // _DAY - 35), kept)
+        books.forget(second // _DAY - 35)
+        _kept(books.save(second // 60), kept)
     days = sorted(json.loads(key)[3] for key in kept if len(json.loads(key)) == 4)
     hours = [json.loads(key)[3] for key in kept if len(json.loads(key)) == 5]
     last_day = second // _DAY
@@ -165,10 +168,31 @@ def test_past_days_are_packed_and_those_beyond_any_period_removed() -> None:
     assert _spent(books, total, 0, 2**40) == _spent(Books(_PATTERNS, read_ledger(kept)), total, 0, 2**40)
     late = contribution(total, (last_day - 20) * _DAY + 100, 5, block=10**6)
     books = _books([late, contribution(total, first_day * _DAY, 7, block=10**6)], books)
-    _kept(books.save(second // 60, earliest_day=last_day - 35), kept)
+    books.forget(last_day - 35)
+    _kept(books.save(second // 60), kept)
     whole = Books(_PATTERNS, read_ledger(kept))
     assert _spent(whole, total, (last_day - 20) * _DAY, (last_day - 19) * _DAY) == Amounts(24 * 10**9 + 5, 0)
     assert _spent(whole, total, 0, (last_day - 36) * _DAY) == Amounts(0, 0)
+
+
+def test_an_account_that_nothing_is_left_of_is_dropped() -> None:
+    """With its last day: who comes and goes costs no more than those who are there. Who comes back begins anew."""
+    kept, books = dict[bytes, bytes](), Books(_PATTERNS)
+    held = []
+    for day in range(60):
+        second = FIRST_SECOND + day * _DAY
+        books = _books([contribution(("user_id", (f"u{day}",)), second, 10**9, block=day)], books)
+        gone = books.forget(second // _DAY - 35)
+        assert [account.key[1] for account in gone] == ([(f"u{day - 36}",)] if day >= 36 else [])
+        _kept(books.save(second // 60), kept)
+        held.append((len(list(books.accounts())), len(kept)))
+    assert held[-1] == held[45]
+    assert held[-1][0] == 36
+    back = ("user_id", ("u0",))
+    books = _books([contribution(back, second, 10**9, block=99)], books)
+    assert _spent(books, back, 0, 2**40) == Amounts(10**9, 0)
+    _kept(books.save(second // 60), kept)
+    assert _spent(Books(_PATTERNS, read_ledger(kept)), back, 0, 2**40) == Amounts(10**9, 0)
 
 
 def test_only_keys_that_are_asked_for_have_accounts() -> None:
@@ -197,3 +221,36 @@ def test_what_another_version_kept_is_left_out() -> None:
     assert entries.ledger is None
     assert set(entries.hours) == {(("total", ()), 5)}
     assert entries.days == {}
+
+
+_VALUES = st.sampled_from(["", "a", "b", "*"])
+_PATTERN = st.tuples(st.sampled_from(["s", "t"]), st.tuples(_VALUES, _VALUES, _VALUES) | st.tuples(_VALUES))
+
+
+def _names(pattern: AccountKey, key: AccountKey) -> bool:
+    """Say by hand whether a pattern names a key."""
+    same = pattern[0] == key[0] and len(pattern[1]) == len(key[1])
+    return same and all(x == y or (x == "*" and y != "") for x, y in zip(pattern[1], key[1], strict=True))
+
+
+@given(patterns=st.lists(_PATTERN, max_size=12), others=st.lists(_PATTERN, max_size=12), key=_PATTERN)
+def test_patterns_name_the_keys_that_a_scan_would_find(
+    patterns: list[AccountKey], others: list[AccountKey], key: AccountKey
+) -> None:
+    """In the order they were given; and what two sets name together, or only one, is what each names by itself."""
+    assert Patterns((one, number) for number, one in enumerate(patterns)).of(key) == [
+        number for number, one in enumerate(patterns) if _names(one, key)
+    ]
+    ours, theirs = Covers(patterns), Covers(others)
+    mine, yours = any(_names(one, key) for one in patterns), any(_names(one, key) for one in others)
+    assert (key in ours, key in theirs) == (mine, yours)
+    if "*" not in key[1]:
+        assert (key in ours.meet(theirs), key in ours.beyond(theirs)) == (mine and yours, mine and not yours)
+
+
+def test_a_thousand_names_cost_each_key_no_more_than_one() -> None:
+    """A key is looked up and not compared with each; what is named before and after an edit, by its own names."""
+    few, many = (Covers(("user_id", (f"u{one}",)) for one in range(number)) for number in (10, 10_000))
+    looked = [sum(1 for one in each.patterns for _ in each._named.near(one)) for each in (few, many)]
+    assert looked == [10, 10_000]
+    assert many.meet(few).patterns == few.patterns

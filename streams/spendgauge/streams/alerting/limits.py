@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from spendgauge.streams.budgets import Budget
+from spendgauge.streams.ledger import Patterns
 from spendgauge.streams.spikes import Limits, SpikeKey, SpikeParameters
 
 __all__ = ["limits_by_budget", "monthly"]
@@ -27,10 +28,12 @@ def limits_by_budget(budgets: Sequence[Budget], parameters: SpikeParameters) -> 
     A person who has no budget by name must exceed what a new key may cost (``cap``), and twice that to wake somebody.
     """
 
+    amounts = Patterns((budget.pattern, monthly(budget)) for budget in budgets)
+    named = {budget.key for budget in budgets if budget.series == _PEOPLE}
+
     def limits_of(key: SpikeKey) -> Limits:
-        own = [monthly(budget) for budget in budgets if budget.covers(*key)]
-        limits = parameters.limits(monthly_budget=min(own, default=None))
-        if key[0] != _PEOPLE or any(budget.series == _PEOPLE and budget.key == key[1] for budget in budgets):
+        limits = parameters.limits(monthly_budget=min(amounts.of(key), default=None))
+        if key[0] != _PEOPLE or key[1] in named:
             return limits
         return replace(limits, floor=max(limits.floor, limits.cap), page=max(limits.page, 2 * limits.cap))
 

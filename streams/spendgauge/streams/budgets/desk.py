@@ -98,7 +98,10 @@ class BudgetDesk:
         self._saved_at = self._now
         budgets, quotas = self._scopes
         days = max([KEPT_DAYS, *(one.rolling_days + 2 for one in (*budgets, *quotas))])
-        entries = self._books.save(self._closed, earliest_day=self._closed // 1440 - days)
+        gone = self._books.forget(self._closed // 1440 - days)
+        self._bench.forget(gone)
+        self._standings.forget(gone)
+        entries = self._books.save(self._closed)
         self._saved_places = self._books.places
         entries += self._bench.save()
         if self._told != self._standings.names:

@@ -1,6 +1,7 @@
 """What does ``budgets.toml`` say? Budgets and quotas, read and checked: each slip is a sentence that names which."""
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final, TypeVar
@@ -45,8 +46,7 @@ def notes_on(budgets: Iterable[Budget], quotas: Iterable[Quota], *, name: str = 
 def _parse(model: type[ScopeT], kind: str, text: str, name: str) -> tuple[ScopeT, ...]:
     tables = _tables(text, name)[kind]
     found = tuple(_read(model, f"{name}, {kind}", index, table) for index, table in enumerate(tables))
-    names = [one.name for one in found]
-    twice = next((one for one in names if names.count(one) > 1), None)
+    twice = next((name for name, times in Counter(one.name for one in found).items() if times > 1), None)
     if twice is not None:
         raise ConfigurationError(f"{name}, {kind} {twice!r}: the name is given twice; an alert says it, so say which.")
     return found

@@ -6,15 +6,18 @@ Each partition has a desk of its own: all lines of a key lie in one partition, s
 from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
+import structlog
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.desk import BudgetDesk
-from spendgauge.streams.budgets.file import parse_budgets, parse_quotas
+from spendgauge.streams.budgets.file import notes_on, parse_budgets, parse_quotas
 from spendgauge.streams.budgets.quota import Quota
 from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Verdict
 
 __all__ = ["BudgetJudge"]
+
+_log = structlog.get_logger(__name__)
 
 
 class BudgetJudge:
@@ -77,6 +80,8 @@ class BudgetJudge:
         budgets = parse_budgets(configuration.budgets, name=name)
         quotas = parse_quotas(configuration.budgets, name=name)
         self._text, self._budgets, self._quotas = configuration.budgets, budgets, quotas
+        for note in notes_on(budgets, quotas, name=name):
+            _log.warning("a budget or a quota may see nothing", note=note)
         for desk in self._desks.values():
             desk.reload(budgets, quotas)
 

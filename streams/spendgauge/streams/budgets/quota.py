@@ -7,7 +7,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from spendgauge.schemas.money import picodollars
 from spendgauge.schemas.quotas import QuotaLimit, QuotaStanding, amount_text
-from spendgauge.streams.budgets.scope import Scope
+from spendgauge.streams.budgets.scope import Scope, exact_amount
 from spendgauge.streams.ledger import AccountKey, Amounts
 
 __all__ = ["Quota"]
@@ -33,11 +33,8 @@ class Quota(Scope):
     @classmethod
     def _amount(cls, value: Any, info: ValidationInfo) -> Decimal:
         unit = info.data.get("unit", "usd")
-        try:
-            amount = Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
-        except ArithmeticError:
-            amount = Decimal("NaN")
-        if not (amount.is_finite() and 0 < amount <= _MOST[unit]) or amount != round(amount, _PLACES[unit]):
+        amount = exact_amount(value, most=_MOST[unit], places=_PLACES[unit])
+        if amount is None:
             raise ValueError(_ADVICE[unit])
         return amount
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from spendgauge.schemas.events import DIMENSIONS
 from spendgauge.streams.budgets.periods import Periods
 from spendgauge.streams.ledger.account import AccountKey
-from spendgauge.streams.ledger.covers import matches
+from spendgauge.streams.ledger.patterns import Patterns
 from spendgauge.streams.watching.series import remark_on
 
 __all__ = ["Scope", "UsdAmount", "exact_amount"]
@@ -97,6 +97,10 @@ class Scope(BaseModel):
         """The keys that it is for."""
         return self.series, self.key
 
+    @cached_property
+    def _pattern(self) -> Patterns[None]:
+        return Patterns([(self.pattern, None)])
+
     @property
     def remark(self) -> str | None:
         """What may be wrong with it and cannot be known here; None: nothing is."""
@@ -104,7 +108,7 @@ class Scope(BaseModel):
 
     def covers(self, series: str, key: Sequence[str]) -> bool:
         """Whether this key of this series has such a one; what is not given (empty) has none of its own."""
-        return matches(self.pattern, (series, tuple(key)))
+        return bool(self._pattern.of((series, tuple(key))))
 
     @model_validator(mode="after")
     def _placed(self) -> Self:

@@ -10,7 +10,7 @@ from typing import Final
 from spendgauge.schemas.quotas import QuotaClock, limit_key, standing_key
 from spendgauge.streams.budgets.quota import Quota
 from spendgauge.streams.budgets.tracks import Clockwork, QuotaTrack
-from spendgauge.streams.ledger import Account, Books
+from spendgauge.streams.ledger import Account, Books, Patterns
 
 __all__ = ["Standings"]
 
@@ -27,6 +27,7 @@ class Standings:
         self._partition = partition
         self._books = books
         self._quotas = {quota.name: (quota, Clockwork(quota)) for quota in quotas}
+        self._quotas_of = Patterns((quota.pattern, quota) for quota, _ in self._quotas.values())
         self._tracks: dict[Account, list[QuotaTrack]] = {}
         self._changed: dict[QuotaTrack, None] = {}
         self._periods: dict[str, tuple[int, int]] = {}
@@ -54,14 +55,23 @@ class Standings:
     def follow(self, quotas: Iterable[Quota]) -> "Standings":
         """Go by other quotas from now on: what was said of keys that they do not limit is removed."""
         new = Standings(self._partition, self._books, quotas, told=(*self.names, *self._gone))
+        new._removed = self._removed
         for account, tracks in self._tracks.items():
-            limited = {quota.name for quota, _ in new._quotas.values() if quota.covers(*account.key)}
+            limited = {quota.name for quota in new._quotas_of.of(account.key)}
             new._removed += [
                 (standing_key(track.quota.name, account.key[1]), None)
                 for track in tracks
-                if track.quota.name not in limited
+                if track.quota.name not in limited and track.said is not False
             ]
         return new
+
+    def forget(self, accounts: Iterable[Account]) -> None:
+        """Drop accounts that nothing is left of, and what was said of them."""
+        for account in accounts:
+            for track in self._tracks.pop(account, ()):
+                self._changed.pop(track, None)
+                if track.said is not False:
+                    self._removed.append((standing_key(track.quota.name, account.key[1]), None))
 
     def tell(self, now: int) -> list[Entry]:
         """Say what is new at a second of the clock; once a second at most."""
@@ -85,33 +95,32 @@ class Standings:
         return [*gone, *(quota.limit.entry() for quota, _ in self._quotas.values())]
 
     def _move(self, now: int) -> None:
-        """Begin the periods that have begun since; of them everything is said anew."""
-        moved = set()
+        """Begin the periods that have begun since: of them all is said anew, but what was idle in the last one, too."""
+        moved = False
         for name, (_, clockwork) in self._quotas.items():
             period = clockwork.at(now)
             if self._periods.get(name) != period:
                 self._periods[name] = period
-                moved.add(name)
+                moved = True
         for account in self._books.accounts() if moved else ():
             for track in self._tracks_of(account):
-                before, known = track.spent, track.end > 0
-                track.move(self._periods[track.quota.name])
-                rolling = track.quota.period == "rolling"
-                if track.quota.name in moved and (not (rolling and known) or track.spent != before):
+                if track.begin(self._periods[track.quota.name]):
                     self._changed[track] = None
 
     def _tracks_of(self, account: Account) -> list[QuotaTrack]:
         found = self._tracks.get(account)
         if found is None:
-            own = [quota for quota, _ in self._quotas.values() if quota.covers(*account.key)]
+            own = self._quotas_of.of(account.key)
             found = self._tracks[account] = [QuotaTrack(account, quota) for quota in own]
             for track in found:
-                if track.quota.name in self._periods:
-                    track.move(self._periods[track.quota.name])
+                if track.quota.name in self._periods and track.begin(self._periods[track.quota.name]):
                     self._changed[track] = None
         return found
 
     def _standing(self, track: QuotaTrack, now: int) -> Entry:
+        track.said = not track.idle
+        if track.idle:
+            return standing_key(track.quota.name, track.account.key[1]), None
         period = self._periods[track.quota.name]
         told = track.quota.standing(track.account.key, track.spent, period=period, as_of=now, partition=self._partition)
         return told.entry()

@@ -72,11 +72,32 @@ class _Track:
 class QuotaTrack(_Track):
     """One quota of one key."""
 
-    __slots__ = ("quota",)
+    __slots__ = ("before", "quota", "said")
 
     def __init__(self, account: Account, quota: Quota) -> None:
         super().__init__(account)
         self.quota = quota
+        self.before = self.spent
+        """What was spent in the period before; nothing is known of it at the beginning."""
+        self.said: bool | None = None
+        """Whether there is a standing of it; None: nobody knows."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was spent in this period, nor in the last one."""
+        return not any(self.spent) and not any(self.before)
+
+    def begin(self, period: tuple[int, int]) -> bool:
+        """Go on to a period; say whether anything is to be said then."""
+        before = self.spent
+        if not self.move(period):
+            return False
+        self.before = before
+        if self.said is None:
+            return True
+        if self.idle:
+            return self.said
+        return self.quota.period != "rolling" or self.spent != before
 
 
 class BudgetTrack(_Track):

@@ -77,12 +77,13 @@ class Books:
         self._begin(wanted, before)
         return gone
 
-    def save(self, closed: int, *, earliest_day: int) -> list[Entry]:
-        """Write what changed; what was written the last time is acknowledged.
+    def forget(self, before: int) -> list[Account]:
+        """Remove the days before this one, with the next saving; give the accounts that nothing is left of."""
+        return self._ledger.forget(before)
 
-        ``closed``: the last minute that was judged. Days before ``earliest_day`` are removed.
-        """
-        entries = self._ledger.forget(earliest_day) + self._ledger.save(closed)
+    def save(self, closed: int) -> list[Entry]:
+        """Write what changed; what was written the last time is acknowledged. ``closed``: the last minute judged."""
+        entries = self._ledger.save(closed)
         if self._fresh:
             self._fresh.fold()
         covers = tuple(sorted(self._ledger.covers.patterns))

@@ -3,15 +3,9 @@
 from collections.abc import Iterable
 
 from spendgauge.streams.ledger.account import AccountKey
+from spendgauge.streams.ledger.patterns import ANY, Patterns
 
-__all__ = ["Covers", "matches"]
-
-
-def matches(pattern: AccountKey, key: AccountKey) -> bool:
-    """Whether a key is one of those that a pattern names; what is not given (empty) is no ``*``."""
-    if pattern[0] != key[0] or len(pattern[1]) != len(key[1]):
-        return False
-    return all(ours == theirs or (ours == "*" and theirs) for ours, theirs in zip(pattern[1], key[1], strict=True))
+__all__ = ["Covers"]
 
 
 class Covers:
@@ -21,29 +15,24 @@ class Covers:
         """``patterns``: series, and a value or ``*`` for each dimension."""
         self.patterns = frozenset(patterns)
         self.series = frozenset(series for series, _ in self.patterns)
-        self._without = frozenset(without)
+        self._named = Patterns((one, one) for one in self.patterns)
+        self._left_out = Patterns((one, one) for one in without)
 
     def __contains__(self, key: AccountKey) -> bool:
         """Whether a key is covered."""
-        return _any(self.patterns, key) and not _any(self._without, key)
+        return bool(self._named.of(key)) and not self._left_out.of(key)
 
     def meet(self, other: "Covers") -> "Covers":
         """Cover what both sets of patterns name."""
-        return Covers(both for a in self.patterns for b in other.patterns if (both := _meet(a, b)))
+        return Covers(both for a in self.patterns for b in other._named.near(a) if (both := _meet(a, b)))
 
     def beyond(self, other: "Covers") -> "Covers":
         """Cover what these patterns name and the others do not."""
-        new = [one for one in self.patterns if not any(matches(pattern, one) for pattern in other.patterns)]
-        return Covers(new, without=other.patterns)
-
-
-def _any(patterns: Iterable[AccountKey], key: AccountKey) -> bool:
-    return any(matches(pattern, key) for pattern in patterns)
+        return Covers((one for one in self.patterns if not other._named.of(one)), without=other.patterns)
 
 
 def _meet(a: AccountKey, b: AccountKey) -> AccountKey | None:
-    if a[0] != b[0] or len(a[1]) != len(b[1]):
-        return None
-    both = [x if y in {"*", x} else y if x == "*" and y else None for x, y in zip(a[1], b[1], strict=True)]
-    values = tuple(value for value in both if value is not None)
-    return (a[0], values) if len(values) == len(both) else None
+    """Name the keys that both name, of two patterns that are near each other; None: there are none."""
+    both = [y if x == ANY else x for x, y in zip(a[1], b[1], strict=True)]
+    none = any("" in pair and ANY in pair for pair in zip(a[1], b[1], strict=True))
+    return None if none else (a[0], tuple(both))

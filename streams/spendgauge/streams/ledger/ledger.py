@@ -101,19 +101,23 @@ class Ledger:
         """Drop what is complete, without a word to anybody: of a ledger that is not kept."""
         self._drop(self.folding.advance())
 
-    def forget(self, before: int) -> list[Entry]:
-        """Remove the days before this one."""
-        entries: list[Entry] = []
+    def forget(self, before: int) -> list[Account]:
+        """Remove the days before this one, with the next saving; drop the accounts that nothing is left of, and give
+        them."""
         if before <= self._earliest_day:
-            return entries
+            return []
         self._earliest_day = before
         for account in self.accounts.values():
             for day in [day for day in account.known_days() if day < before]:
-                entries.append((day_key(account.key, day), None))
+                self._obsolete.append(day_key(account.key, day))
                 for number in account.forget(day):
-                    entries.append((hour_key(account.key, number), None))
+                    self._obsolete.append(hour_key(account.key, number))
                     self.places -= len(self._open.pop((account, number), Hour()).places)
-        return entries
+        empty = [account for account in self.accounts.values() if not account.days and not account.hours]
+        for account in empty:
+            del self.accounts[account.key]
+        self._known = {}
+        return empty
 
     def narrow(self, covers: Covers) -> list[Account]:
         """Drop the accounts that are not covered any more; give them."""
