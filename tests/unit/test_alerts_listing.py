@@ -48,6 +48,13 @@ def test_an_incident_reads_in_a_hundred_characters() -> None:
     assert all(line.startswith(" " * 10) and len(line) <= 100 for line in said)
 
 
+@pytest.mark.parametrize("rule", ["budget", "budget_burn", "mine"])
+def test_only_a_spike_is_above_the_usual(rule: str) -> None:
+    """What is left of a budget is no amount above anything: its sentence says what was spent of how much."""
+    row = list(as_text([replace(INCIDENT, rule=rule, since_onset_usd=Decimal("-5.91"))], Words()))[1]
+    assert row.startswith("3f2a9c1e  page     Jan 01 12:00   3/12            -            -  " + rule)
+
+
 def test_history_says_until_when() -> None:
     """What is over shows its end, and how many alerts it was; no amount is a dash, not a nought."""
     over = replace(INCIDENT, resolved_at_ms=1_767_272_400_000, up=0, since_onset_usd=Decimal(0), message="m")

@@ -54,6 +54,55 @@ def test_a_message_says_all_that_matters() -> None:
     assert short_id("a") == "ca978112"
 
 
+def test_a_spike_that_is_over_has_no_excess() -> None:
+    """What is below the usual again is not said as an excess of less than nothing."""
+    over = alert(state="resolved", excess_usd="-0.300000000000", excess_usd_per_hour="-3.600000000000")
+    assert "excess" not in _said(over, step="page_resolved").data.text
+
+
+def _of_rule(rule: str, usual: str, seen: str, window: int) -> Alert:
+    amounts = {"usual_usd": f"{usual}0000000000", "seen_usd": f"{seen}0000000000"}
+    over = dict.fromkeys(("excess_usd", "excess_usd_per_hour", "since_onset_usd"), "-5.910000000000")
+    return alert(rule=rule, series="total", key=(), driver="none", window_seconds=window, **amounts, **over)
+
+
+@pytest.mark.parametrize(
+    ("told", "subject", "lines"),
+    [
+        (
+            _of_rule("budget", "20.00", "22.50", 60),
+            "budget: total (22.50 USD of 20.00 USD spent, 112 %)",
+            ["budget      20.00 USD", "spent       22.50 USD, 112 %, since 2026-09-21 14:14 UTC"],
+        ),
+        (
+            _of_rule("budget_forecast", "20.00", "14.09", 60),
+            "budget_forecast: total (14.09 USD of 20.00 USD spent, 70 %)",
+            ["budget      20.00 USD", "spent       14.09 USD, 70 %, since 2026-09-21 14:14 UTC"],
+        ),
+        (
+            _of_rule("budget_burn", "0.50", "9.00", 3600),
+            "budget_burn: total (9.00 USD in an hour, an even share is 0.50 USD)",
+            ["spent       9.00 USD in an hour", "even share  0.50 USD in an hour"],
+        ),
+        (
+            _of_rule("mine", "0.00", "9.00", 600),
+            "mine: total (9.00 USD in 10 minutes)",
+            ["seen        9.00 USD in 10 minutes"],
+        ),
+        (
+            _of_rule("mine", "3.00", "9.00", 600),
+            "mine: total (9.00 USD in 10 minutes)",
+            ["seen        9.00 USD in 10 minutes", "lowest line 3.00 USD in 10 minutes"],
+        ),
+    ],
+)
+def test_only_a_spike_has_a_usual(told: Alert, subject: str, lines: list[str]) -> None:
+    """What a budget allows is no usual, and what is left of it no excess: each rule says its own amounts."""
+    data = _said(told).data
+    assert data.subject == f"PAGE {subject}"
+    assert data.text.splitlines()[2:-2] == ["onset       2026-09-21 14:14 UTC", *lines]
+
+
 def test_a_rule_without_amounts_has_none() -> None:
     """An alert that is not about money says no amounts; the end of one asks nobody to acknowledge it."""
     gap = alert(state="resolved", rule="gap", series="source", key=("api/1",), driver="none", **NO_MONEY)

@@ -51,6 +51,19 @@ def test_an_alert_says_usual_seen_and_excess() -> None:
 
 
 @pytest.mark.parametrize(
+    ("usual", "seen", "said"),
+    [
+        (4 * 10**9, 2 * _USD, "spends 2.00 USD in 5 minutes, usually less than 0.01; "),
+        (1, 9_999_999_999, "spends less than 0.01 USD in 5 minutes, usually less than 0.01; "),
+        (0, 10**10, "spends 0.01 USD in 5 minutes, and nothing is usual yet."),
+    ],
+)
+def test_less_than_a_cent_is_not_nothing(usual: int, seen: int, said: str) -> None:
+    """A sentence never says 0.00 of what was spent."""
+    assert said in _one(replace(_STEP, usual=usual, seen=seen)).message
+
+
+@pytest.mark.parametrize(
     ("requests", "seen", "expected"),
     [
         (800, 16, "requests"),

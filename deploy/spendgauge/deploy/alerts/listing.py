@@ -27,7 +27,8 @@ def as_text(incidents: Sequence[Incident], words: Words, *, history: bool = Fals
     for one in incidents:
         until = "" if one.resolved_at_ms is None else moment(one.resolved_at_ms)
         alerts = f"{one.up}/{one.alerts}" if one.up else str(one.alerts)
-        money = [f"{amount:,.2f}" if amount else "-" for amount in (one.since_onset_usd, one.excess_usd_per_hour)]
+        above = (one.since_onset_usd, one.excess_usd_per_hour) if one.rule == "spike" else (0, 0)
+        money = [f"{amount:,.2f}" if amount else "-" for amount in above]
         cells = (one.short_id, one.severity, moment(one.raised_at_ms), *([until] if history else []), alerts, *money)
         yield _cut(columns.format(*cells, in_short(one)))
         for said in (one.message, *_marks(one, words)):

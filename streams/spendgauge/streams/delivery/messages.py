@@ -23,6 +23,9 @@ _FIRST: Final = int(EARLIEST.timestamp())
 _LAST: Final = int(LATEST.timestamp()) - 1
 _DRIVERS: Final = {"requests": "more requests", "size": "larger requests", "both": "more and larger requests"}
 
+_OF_BUDGET: Final = ("budget", "budget_forecast")
+"""Rules whose ``usual_usd`` is a whole budget."""
+
 Kind = Literal["alert.raised", "alert.escalated", "alert.resolved", "alert.test"]
 
 
@@ -72,7 +75,7 @@ def compose(incident: Incident, wanted: Wanted, *, channel: str, stream: str) ->
 
 
 def _subject(head: str, alert: Alert) -> str:
-    more = "" if head == "RESOLVED" or not _is_money(alert) else f" ({_usd(alert.excess_usd_per_hour)}/h over usual)"
+    more = "" if head == "RESOLVED" or not _is_money(alert) else f" ({_in_short(alert)})"
     line = _CONTROL.sub(" ", f"{head} {alert.rule}: {_who(alert.series, alert.key)}{more}")
     return line if len(line) <= _MOST_SUBJECT else f"{line[: _MOST_SUBJECT - 3]}..."
 
@@ -90,18 +93,45 @@ def _text(alert: Alert, incident: IncidentNotice, acknowledge: str) -> str:
     return "\n".join([alert.message, "", *(f"{name:<12}{value}" for name, value in lines)])
 
 
+def _in_short(alert: Alert) -> str:
+    """Say the amount that matters: what is above the usual, how much of a budget is gone, or what was spent."""
+    window = f"in {_span(alert.window_seconds)}"
+    if alert.rule == "spike":
+        return f"{_usd(alert.excess_usd_per_hour)}/h over usual"
+    if alert.rule in _OF_BUDGET:
+        return f"{_usd(alert.seen_usd)} of {_usd(alert.usual_usd)} spent{_share(alert)}"
+    if alert.rule == "budget_burn":
+        return f"{_usd(alert.seen_usd)} {window}, an even share is {_usd(alert.usual_usd)}"
+    return f"{_usd(alert.seen_usd)} {window}"
+
+
 def _amounts(alert: Alert) -> list[tuple[str, str]]:
     window = f"in {_span(alert.window_seconds)}"
+    if alert.rule in _OF_BUDGET:
+        since = f" since {_moment(alert.evaluated_at - alert.window_seconds)}"
+        return [("budget", _usd(alert.usual_usd)), ("spent", f"{_usd(alert.seen_usd)}{_share(alert)},{since}")]
+    if alert.rule == "budget_burn":
+        return [("spent", f"{_usd(alert.seen_usd)} {window}"), ("even share", f"{_usd(alert.usual_usd)} {window}")]
+    if alert.rule != "spike":
+        line = [("lowest line", f"{_usd(alert.usual_usd)} {window}")] if Decimal(alert.usual_usd) else []
+        return [("seen", f"{_usd(alert.seen_usd)} {window}"), *line]
+    excess = f"{_usd(alert.excess_usd)}, that is {_usd(alert.excess_usd_per_hour)} an hour"
     return [
         ("usual", f"{_usd(alert.usual_usd)} {window}"),
         ("seen", f"{_usd(alert.seen_usd)} {window}"),
-        ("excess", f"{_usd(alert.excess_usd)}, that is {_usd(alert.excess_usd_per_hour)} an hour"),
+        *([("excess", excess)] if Decimal(alert.excess_usd) > 0 else []),
         ("since onset", f"{_usd(alert.since_onset_usd)} above the usual"),
     ]
 
 
 def _is_money(alert: Alert) -> bool:
     return any(Decimal(amount) for amount in (alert.usual_usd, alert.seen_usd, alert.since_onset_usd))
+
+
+def _share(alert: Alert) -> str:
+    """Say how much of a budget is spent, never more than is."""
+    budget = Decimal(alert.usual_usd)
+    return f", {int(100 * Decimal(alert.seen_usd) / budget):,} %" if budget > 0 else ""
 
 
 def _part(one: Contributor) -> str:

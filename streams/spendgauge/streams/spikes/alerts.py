@@ -23,6 +23,7 @@ Excess = tuple[SpikeKey, int]
 
 _ORDER: Final = {"resolved": 0, "raised": 1, "escalated": 2}
 _MOST_NAME: Final = 200
+_CENT: Final = 10**10
 
 
 class SpikeAlerts:
@@ -113,7 +114,9 @@ class SpikeAlerts:
     def _amount(self, amount: int) -> str:
         if self._unit != "USD":
             return f"{amount:,}"
-        cents = (amount + 5 * 10**9) // 10**10
+        if 0 < abs(amount) < _CENT:
+            return "less than 0.01"
+        cents = (amount + _CENT // 2) // _CENT
         return f"{'-' * (cents < 0)}{abs(cents) // 100:,}.{abs(cents) % 100:02}"
 
 
