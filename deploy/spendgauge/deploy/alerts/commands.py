@@ -138,10 +138,13 @@ def silence(
         spendgauge alerts silence --series provider+model --key openai --key "*" --for 30m
     """
     from spendgauge.deploy.alerts.listing import silence_text
+    from spendgauge.deploy.alerts.subjects import notes_on
     from spendgauge.deploy.alerts.words import Subject, mute
     from spendgauge.schemas import KafkaSettings, SystemClock
 
     about = Subject(rule, series, tuple(key or ()))
+    for note in notes_on(about):
+        typer.echo(f"spendgauge: {note}", err=True)
     said = mute(
         where.settings(KafkaSettings),
         about,

@@ -17,9 +17,9 @@ from spendgauge.streams.rules.rule import Rule
 from spendgauge.streams.spikes.parameters import SpikeParameters
 from spendgauge.streams.watching.series import remark_on
 
-__all__ = ["RulesFile", "parse_rules"]
+__all__ = ["TAKEN", "RulesFile", "parse_rules"]
 
-_TAKEN: Final = ("spike", "token_spike", "gap", "budget", "budget_burn", "budget_forecast", "quota")
+TAKEN: Final = ("spike", "token_spike", "gap", "budget", "budget_burn", "budget_forecast", "quota")
 """What alerts of others are called."""
 
 
@@ -106,7 +106,7 @@ def _rule(name: str, place: int, table: Mapping[str, Any], kinds: Mapping[str, t
     if rule is None:
         said = "kind is missing" if kind is None else f"kind = {kind!r} is not known"
         raise ConfigurationError(f"{who}: {said}; write one of {', '.join(kinds)}.")
-    if fields.get("name") in _TAKEN:
+    if fields.get("name") in TAKEN:
         raise ConfigurationError(f"{who}: other alerts have this name; write another one.")
     try:
         return rule.model_validate(fields)
