@@ -13,7 +13,7 @@ from spendgauge.schemas.rates import MEASURES, RateContribution
 from spendgauge.streams.alerting import read_lines
 from spendgauge.streams.alerting.judge import SpikeJudge
 from spendgauge.streams.spikes import SpikeKey, SpikeParameters
-from spendgauge.streams.watching import Entry, Judge
+from spendgauge.streams.watching import Entry, Judge, Moment
 
 __all__ = ["FIRST_MINUTE", "QUICK", "Killed", "Worker", "World", "contribution", "cut", "said", "traffic"]
 
@@ -178,7 +178,7 @@ class Worker:
 
     def close(self, until: int) -> None:
         """Close, keep, send, save, commit."""
-        verdicts = self.judge.close(dict.fromkeys(self._next, until), until * 60)
+        verdicts = self.judge.close(dict.fromkeys(self._next, until), Moment(until * 60))
         for verdict in verdicts:
             self._keep(verdict.partition, verdict.entries)
         self._send([alert for verdict in verdicts for alert in verdict.alerts])

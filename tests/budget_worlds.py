@@ -15,7 +15,7 @@ from spendgauge.schemas.rates import RateContribution
 from spendgauge.streams.alerting.lines import read_lines
 from spendgauge.streams.budgets import BudgetJudge
 from spendgauge.streams.ledger import AccountKey
-from spendgauge.streams.watching.judge import Configuration, Entry
+from spendgauge.streams.watching.judge import Configuration, Entry, Moment
 
 __all__ = ["USD", "BudgetWorld", "spending"]
 
@@ -52,12 +52,17 @@ class BudgetWorld:
         """Let lines come."""
         self.log += [line.model_dump_json().encode() for line in lines]
 
-    def work(self, now: int) -> None:
-        """Let a worker (a new one, where there is none) read to the end of the log and close what is over by now."""
+    def work(self, now: int, *, known: int | None = None) -> None:
+        """Let a worker (a new one, where there is none) read to the end of the log and close what is over by now.
+
+        ``known``: up to which second all that was sent is in the log, where that is not now.
+        """
         judge = self.judge or self._begin()
         judge.absorb(self.partition, read_lines(self.log[self.read :], series=judge.series))
         self.read = len(self.log)
-        for verdict in judge.close({self.partition: now // 60 - 1}, now):
+        for verdict in judge.close(
+            {self.partition: now // 60 - 1}, Moment(now, {self.partition: (now if known is None else known) * 1000})
+        ):
             self._keep(verdict.entries)
             self._send(verdict.alerts)
             for key, value in verdict.quotas:

@@ -12,7 +12,7 @@ from spendgauge.schemas.alerts import Alert
 from spendgauge.streams.alerting.lines import LINES_SCHEMA
 from spendgauge.streams.rates import rates_partition
 from spendgauge.streams.spikes import SpikeKey
-from spendgauge.streams.watching import Judge
+from spendgauge.streams.watching import Judge, Moment
 
 __all__ = ["CENT", "MIDNIGHT", "TOTAL", "USD", "Costs", "Town", "Use", "said", "steps"]
 
@@ -108,10 +108,11 @@ class Town:
     def close(self) -> None:
         """Close the minute: keep, send, save, commit, as a watcher does."""
         now = (self.minute + 1) * 60
+        moment = Moment(now, dict.fromkeys(range(self.partitions), now * 1000))
         for watcher, judges in self._watchers.items():
             mine = [partition for partition, owner in self._owner.items() if owner == watcher]
             for judge in judges:
-                for verdict in judge.close(dict.fromkeys(mine, self.minute), now):
+                for verdict in judge.close(dict.fromkeys(mine, self.minute), moment):
                     self._keep(verdict.partition, verdict.entries)
                     self._send(verdict.alerts)
                     self.quotas |= dict(verdict.quotas)

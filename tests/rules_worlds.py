@@ -15,7 +15,7 @@ from spendgauge.schemas.rates import RateContribution
 from spendgauge.streams.alerting import read_lines
 from spendgauge.streams.rules import KINDS, Rule, RuleJudge
 from spendgauge.streams.spikes import SpikeKey
-from spendgauge.streams.watching import Configuration
+from spendgauge.streams.watching import Configuration, Moment
 
 __all__ = ["MODEL", "OLD_PRICES", "PLANNER", "QUICK_RULES", "Office", "Use", "fleet", "quick_judge", "rule_traffic"]
 
@@ -110,7 +110,7 @@ class Office:
     def close(self, *, behind: int = 0) -> None:
         """Close the minute, keep, send, save, commit; ``behind``: the clock is so many minutes further."""
         now = (self.minute + 1 + behind) * 60 + 2
-        for verdict in self.judge.close({self.partition: self.minute}, now):
+        for verdict in self.judge.close({self.partition: self.minute}, Moment(now)):
             self.keep(verdict.entries)
             self.sent += verdict.alerts
         self.keep(self.judge.save().get(self.partition, ()))

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from time import sleep
 from typing import Any, Final
 
 import orjson
@@ -24,7 +25,7 @@ from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
 from spendgauge.streams.emitter import Emitter
 from spendgauge.streams.rates import Record
-from spendgauge.streams.watching import Configuration, Entry, KeptEntries, Verdict
+from spendgauge.streams.watching import Configuration, Entry, KeptEntries, Moment, Verdict
 from spendgauge.streams.watching.keeping import Keeper
 
 __all__ = ["CapJudge", "running_watcher"]
@@ -82,7 +83,7 @@ class CapJudge:
             if held.closed is None or minute > held.closed:
                 held.lines[minute].append(part)
 
-    def close(self, until: Mapping[int, int], now: int) -> Sequence[Verdict]:  # noqa: ARG002 - as the protocol has it
+    def close(self, until: Mapping[int, int], moment: Moment) -> Sequence[Verdict]:  # noqa: ARG002 - as the protocol has it
         """Judge each minute that has lines, and the one after it."""
         return [self._close(partition, minute) for partition, minute in until.items() if partition in self._held]
 
@@ -189,6 +190,7 @@ def _break(moment: str) -> None:
         if partitions and moment == "asleep":
             Keeper.prove = prove  # type: ignore[method-assign]  # it sleeps once
             os.kill(os.getpid(), number)
+            sleep(0.5)  # the signal stops a process a moment later
         return prove(self, partitions)
 
     Emitter.emit, Keeper.prove = emit_and_die, sleep_and_prove  # type: ignore[method-assign]  # that is the accident

@@ -16,7 +16,7 @@ from spendgauge.streams.alerting.judge import SpikeJudge
 from spendgauge.streams.alerting.rises import Rises
 from spendgauge.streams.spikes import SpikeKey, SpikeStep
 from spendgauge.streams.spikes.incidents import may_be_part
-from spendgauge.streams.watching import Configuration
+from spendgauge.streams.watching import Configuration, Moment
 
 _CENT, _USD = 10**10, 10**12
 _TOTAL: SpikeKey = ("total", ())
@@ -52,7 +52,7 @@ def _judged(
                 costs = {key: cost for key, cost in _minute(number).items() if partitions[key] == partition}
                 judge.absorb(partition, read_lines(_lines(costs, FIRST_MINUTE + number), series=judge.series))
             until = FIRST_MINUTE + number
-            alerts = [one for verdict in judge.close(dict.fromkeys(own, until), 0) for one in verdict.alerts]
+            alerts = [one for verdict in judge.close(dict.fromkeys(own, until), Moment(0)) for one in verdict.alerts]
             said_so_far += alerts
             for other in judges:
                 for alert in alerts:
@@ -120,7 +120,7 @@ def test_who_rose_minutes_ago_is_another_cause(earlier: int, incidents: int) -> 
         for partition, key in enumerate(costs):
             judge.absorb(partition, read_lines(_lines({key: costs[key]}, FIRST_MINUTE + number), series=judge.series))
         until = dict.fromkeys((0, 1), FIRST_MINUTE + number)
-        ids |= {one.incident_id for verdict in judge.close(until, 0) for one in verdict.alerts}
+        ids |= {one.incident_id for verdict in judge.close(until, Moment(0)) for one in verdict.alerts}
     assert len(ids) == incidents
 
 
@@ -140,7 +140,7 @@ def _alone(places: dict[SpikeKey, int]) -> list[Alert]:
     for number in range(_HOT + 4):
         costs = {key: cost for key, cost in _minute(number).items() if key in places}
         judge.absorb(0, read_lines(_lines(costs, FIRST_MINUTE + number), series=judge.series))
-        alerts += [one for verdict in judge.close({0: FIRST_MINUTE + number}, 0) for one in verdict.alerts]
+        alerts += [one for verdict in judge.close({0: FIRST_MINUTE + number}, Moment(0)) for one in verdict.alerts]
     return alerts
 
 
@@ -159,7 +159,7 @@ def _raised_by(judge: SpikeJudge) -> Alert:
     for number in range(_HOT + 4):
         costs = {_AGENT: _minute(number)[_AGENT]}
         judge.absorb(0, read_lines(_lines(costs, FIRST_MINUTE + number), series=judge.series))
-        for verdict in judge.close({0: FIRST_MINUTE + number}, 0):
+        for verdict in judge.close({0: FIRST_MINUTE + number}, Moment(0)):
             for alert in verdict.alerts:
                 if alert.state == "raised":
                     return alert
@@ -180,7 +180,9 @@ def test_a_partition_that_is_revoked_leaves_its_incident_open() -> None:
             judge.absorb(partition, read_lines(_lines(costs, FIRST_MINUTE + number), series=judge.series))
         late = {_AGENT: 5 * _CENT + (4 * _USD if parent else 0)}
         judge.absorb(0, read_lines(_lines(late, FIRST_MINUTE + number), series=judge.series))
-        alerts = [a for v in judge.close({0: FIRST_MINUTE + number, 1: FIRST_MINUTE + number}, 0) for a in v.alerts]
+        alerts = [
+            a for v in judge.close({0: FIRST_MINUTE + number, 1: FIRST_MINUTE + number}, Moment(0)) for a in v.alerts
+        ]
         raised = [one for one in alerts if one.state == "raised"]
         if raised and parent is None:
             parent = raised[0]
@@ -197,9 +199,9 @@ def test_closing_what_is_closed_says_and_keeps_nothing() -> None:
     """A second later nothing is over that was not over before: no verdict, and nothing to save."""
     judge = _begun(0, 1)
     judge.absorb(0, read_lines(_lines({_AGENT: _CENT}, FIRST_MINUTE), series=judge.series))
-    assert [verdict.partition for verdict in judge.close({0: FIRST_MINUTE, 1: FIRST_MINUTE}, 0)] == [0, 1]
+    assert [verdict.partition for verdict in judge.close({0: FIRST_MINUTE, 1: FIRST_MINUTE}, Moment(0))] == [0, 1]
     assert set(judge.save()) == {0, 1}
-    assert judge.close({0: FIRST_MINUTE, 1: FIRST_MINUTE - 1}, 0) == []
+    assert judge.close({0: FIRST_MINUTE, 1: FIRST_MINUTE - 1}, Moment(0)) == []
     assert judge.save() == {}
 
 
@@ -240,7 +242,7 @@ def _pages(judge: SpikeJudge) -> list[Alert]:
     for number in range(_HOT + 4):
         cost = 60 * _CENT if number >= _HOT else _CENT
         judge.absorb(0, read_lines(_lines({_AGENT: cost}, FIRST_MINUTE + number), series=judge.series))
-        alerts += [one for verdict in judge.close({0: FIRST_MINUTE + number}, 0) for one in verdict.alerts]
+        alerts += [one for verdict in judge.close({0: FIRST_MINUTE + number}, Moment(0)) for one in verdict.alerts]
     return alerts
 
 
@@ -286,7 +288,7 @@ def test_spikes_that_are_disabled_are_not_raised_and_those_that_are_up_end() -> 
     judge = _begun(0)
     assert [one.state for one in _pages(judge)] == ["raised", "escalated"]
     judge.reload(off)
-    (end,) = [one for verdict in judge.close({0: FIRST_MINUTE + 60}, 0) for one in verdict.alerts]
+    (end,) = [one for verdict in judge.close({0: FIRST_MINUTE + 60}, Moment(0)) for one in verdict.alerts]
     assert end.state == "resolved"
     assert judge.up == 0
 

@@ -7,7 +7,9 @@ import pytest
 from tests.budget_worlds import BudgetWorld, spending
 
 from spendgauge.schemas.errors import ConfigurationError
-from spendgauge.streams.budgets import parse_budgets, parse_quotas
+from spendgauge.streams.alerting.lines import read_lines
+from spendgauge.streams.budgets import BudgetJudge, parse_budgets, parse_quotas
+from spendgauge.streams.watching import Configuration, Moment
 
 _U1, _TOTAL = ("user_id", ("u1",)), ("total", ())
 _USERS = """
@@ -89,6 +91,49 @@ def test_when_a_period_ends_the_standing_says_so() -> None:
     assert world.standings()["users", ("u1",)].spent == "0.500000000000"
 
 
+def test_what_is_said_of_keys_that_come_and_go_is_bounded_by_who_is_there() -> None:
+    """A key that spent nothing in a whole period has no standing; one that nothing is kept of leaves nothing at all."""
+    rolling = _TOKENS.replace("[[quota]]", '[[quota]]\nseries = "user_id"\nkey = ["*"]')
+    budget = '[[budget]]\nname = "b"\nseries = "user_id"\nkey = ["*"]\nusd = 1_000\n'
+    world, start = BudgetWorld(_USERS + rolling + budget), _second("2026-10-01T12:00")
+    held = []
+    for day in range(60):
+        noon = start + day * 86_400
+        world.spend(*(spending(("user_id", (f"u{day}-{n}",)), noon, 1, block=day, tokens=5) for n in range(2)))
+        for hour in (0, 1, 6, 12, 18):
+            world.work(noon + hour * 3600 + 61)
+        if day == 50:
+            world.die()
+        assert world.judge is None or not {key[0] for _, key in world.standings()} - {
+            f"u{one}-{n}" for one in (day - 1, day) for n in range(2)
+        }
+        held.append((len(world.quotas), len(world.kept) // 5))
+    assert held[-1] == held[45]
+    assert world.judge is not None
+    (desk,) = world.judge._desks.values()
+    accounts = set(desk._books.accounts())
+    assert len(accounts) <= 2 * 38
+    assert desk._standings._tracks.keys() | desk._bench._tracks.keys() == accounts
+    key = ("user_id", ("u0-0",))
+    world.spend(spending(key, noon + 80_000, 1, block=10**6))
+    world.work(noon + 80_061)
+    assert world.standings()["users", ("u0-0",)].spent == "1.000000000000"
+
+
+def test_nothing_is_said_of_those_who_are_idle() -> None:
+    """What is known to have no standing is not removed again with each period, nor said to have spent nothing."""
+    world, start = BudgetWorld(_USERS), _second("2026-11-20T09:00")
+    world.spend(spending(_U1, start, 1))
+    told = []
+    for day in range(5):
+        world.work(start + day * 86_400 + 61)
+        assert world.judge is not None
+        moment = start + day * 86_400 + 60_061
+        (verdict,) = world.judge.close({0: moment // 60 - 1}, Moment(moment, {0: moment * 1000}))
+        told.append([value is not None for key, value in verdict.quotas if key.startswith(b'["standing"')])
+    assert told == [[True], [False], [], [], []]
+
+
 def test_tokens_count_all_that_are_counted_and_roll() -> None:
     """A rolling quota has no moment of its own; what is older than its days falls out of it."""
     world, start = BudgetWorld(_TOKENS), _second("2026-11-20T09:00", "UTC")
@@ -111,11 +156,37 @@ def test_nothing_is_said_where_nothing_changes_but_the_clock() -> None:
     world.work(start + 61)
     assert world.judge is not None
     told = [
-        len(verdict.quotas) for s in range(1, 41) for verdict in world.judge.close({0: start // 60}, start + 61 + s)
+        len(verdict.quotas)
+        for now in range(start + 62, start + 102)
+        for verdict in world.judge.close({0: start // 60}, Moment(now, {0: now * 1000}))
     ]
     assert told == [1, 1, 1, 1]
     world.work(start + 200)
     assert [clock.as_of_ms for clock in world.clocks()] == [(start + 200) * 1000]
+
+
+def test_what_is_known_stands_still_while_nobody_rates() -> None:
+    """Standings and clocks say up to when all that was sent is counted, not what the watcher's clock shows: where the
+    rates workers stand still so do they, and what was read later all the same counts."""
+    world, start = BudgetWorld(_USERS), _second("2026-11-20T09:00")
+    world.spend(spending(_U1, start, 1))
+    world.work(start + 62, known=start + 60)
+    world.spend(spending(_U1, start + 60, 2))
+    world.work(start + 200, known=start + 63)
+    standing = world.standings()["users", ("u1",)]
+    assert (standing.spent, standing.as_of_ms) == ("3.000000000000", (start + 63) * 1000)
+    assert [clock.as_of_ms for clock in world.clocks()] == [(start + 63) * 1000]
+
+
+def test_nothing_is_said_before_anything_is_known() -> None:
+    """Whoever took over and is far behind would say less than was said before: it says nothing, and all of it later."""
+    start, judge = _second("2026-11-20T09:00"), BudgetJudge()
+    judge.reload(Configuration(budgets=_USERS))
+    judge.assign(0, {})
+    judge.absorb(0, read_lines([spending(_U1, start, 1).model_dump_json().encode()], series=judge.series))
+    assert judge.close({0: start // 60}, Moment(start + 62)) == []
+    (verdict,) = judge.close({0: start // 60}, Moment(start + 63, {0: start * 1000}))
+    assert len(verdict.quotas) == 3
 
 
 def test_whoever_takes_over_says_all_again_and_no_less() -> None:
@@ -157,6 +228,9 @@ def test_a_quota_that_is_gone_is_removed() -> None:
         ('name = "q"\nunit = "EUR"\nhard = 1', "quota 'q': unit = 'EUR' cannot be used"),
         ('name = "q"\nhard = 1\nusd = 5', "quota 'q': usd is not known; the fields are name, series, key"),
         ('hard = 1\nseries = "team"', "quota number 1: name is missing; add it"),
+        ('name = "q"\nhard = "1_000"', "hard = '1_000' cannot be used: write an amount in USD above 0"),
+        ('name = "q"\nhard = 1\nseries = "team"\nkey = [""]', "quota 'q': key [''] has an empty value"),
+        ('name = "q"\nhard = 1\nseries = "model+feature"\nkey = ["*", "*"]', "write 'feature+model'"),
         ('name = "q"\nhard = true', "hard = 'True' cannot be used"),
     ],
 )

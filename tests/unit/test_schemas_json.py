@@ -23,7 +23,7 @@ PUBLISHED = {
     "spendgauge.end-1.schema.json": "111e487f2212378afa1906c850a37fc460a6c388b014b6f46e5410a85fad4831",
     "spendgauge.gaps-1.schema.json": "40cb0aa2ffa55cb9b3c2c5fc456c8734abcac4d730a4b2e3b970c5f1e34cc16d",
     "spendgauge.notification-1.schema.json": "b8e8af4b965207a4cc539e572e1d0a4700d401d22e2f5e1153630db2132f73fb",
-    "spendgauge.quotas-1.schema.json": "7f76b75e3453ecd231e9f9346a59fd5f9cf205a681b5cb031d3a75fbde5dc99e",
+    "spendgauge.quotas-1.schema.json": "8033029962111ef5363ac5e16fb265dc41bf735cabc89ecf5c6d2be050ce1f6e",
     "spendgauge.rates-1.schema.json": "a0677c57d3f4f16725fbf9a2a258d182dbd77bddf928faa55452acb94f32c8e0",
     "spendgauge.refusals-1.schema.json": "e2df9bf9238ae15b94de68a7998072ab4a678d1ad3ec42c587e93ea2bd45f773",
     "spendgauge.rejected-1.schema.json": "285432cea82eb8916bcb5c4929356ceaf80e2628dc123698707eaa2cc1db372e",

@@ -14,7 +14,7 @@ from spendgauge.streams.alerting.lines import LINES_SCHEMA
 from spendgauge.streams.loading import LogRecord
 from spendgauge.streams.origins import Origin
 from spendgauge.streams.reading import Reading, Receipt
-from spendgauge.streams.watching import Configuration, Entry, KeptEntries, Verdict
+from spendgauge.streams.watching import Configuration, Entry, KeptEntries, Moment, Verdict
 from spendgauge.streams.watching.bench import Bench
 from spendgauge.streams.watching.files import ConfigurationFiles
 from spendgauge.streams.watching.holdings import Holding
@@ -97,6 +97,27 @@ def test_a_group_that_keeps_up_holds_nothing_back() -> None:
     one = horizon(rated(118))
     one.look(at(122), End(0, at(122)))
     assert one.until == MINUTE + 1
+
+
+def test_what_is_known_is_what_is_rated_and_read() -> None:
+    """Of events, not of the clock: it goes on while the rates workers keep up, stands still where they stand still or
+    the log is not read to its end, and never goes back."""
+    #  second     60        70         80                90             100
+    #  rated      7 of 7    7 of 9     7 of 9            9 of 9
+    #  read       all       all        all               not all        all
+    known = rated(60)
+    one = horizon(known)
+    assert one.known_ms is None
+    found: list[int | None] = []
+    for second, committed, end, position in ((60, 7, 7, 0), (70, 7, 9, 0), (80, 7, 9, 0), (90, 9, 9, 5)):
+        known.look({0: (committed, end)}, asked_at_ms=at(second), answered_at_ms=at(second))
+        one.look(at(second), End(position, at(second)))
+        found.append(one.known_ms)
+    one.on_lines(5, 1, MINUTE)
+    one.look(at(100), End(5, at(100)))
+    assert [*found, one.known_ms] == [at(60), at(60), at(60), at(60), at(90)]
+    one.look(at(101), None)
+    assert one.known_ms == at(90)
 
 
 def test_days_of_lines_are_not_held_at_once() -> None:
@@ -192,7 +213,7 @@ class Note:
         """Note the keys."""
         self.seen += lines["key"].to_list()
 
-    def close(self, until: Mapping[int, int], now: int) -> Sequence[Verdict]:  # noqa: ARG002 - the protocol's
+    def close(self, until: Mapping[int, int], moment: Moment) -> Sequence[Verdict]:  # noqa: ARG002 - the protocol's
         """Keep an entry."""
         return [Verdict(partition, [(self.series[0].encode(), b"")]) for partition in until]
 
@@ -228,7 +249,7 @@ def test_judges_sit_together() -> None:
     bench.absorb(0, _lines(("user_id", "a"), ("total", ""), ("team", "t")))
     assert (bench.series, one.seen, other.seen) == ({"user_id", "total"}, ["a"], [""])
     both = [(b"user_id", b""), (b"total", b"")]
-    assert bench.close({0: 1}, 2) == [Verdict(0, both, [], [])]
+    assert bench.close({0: 1}, Moment(2)) == [Verdict(0, both, [], [])]
     assert bench.save() == {0: (both, 5)}
     bench.revoke(0)
     assert bench.save() == {}

@@ -110,13 +110,13 @@ class QuotaStanding(_Wire):
     key: _Values = Field(description="The values themselves: no *.")
     unit: Unit = Field(description="As in the limit.")
     spent: Amount = Field(description="In this period so far, as far as it was read.")
-    period_start: Total = Field(description="Seconds since 1970 UTC; a rolling period is the days before as_of_ms.")
+    period_start: Total = Field(description="Seconds since 1970 UTC; a rolling period moves on with the clock.")
     resets_at: Total | None = Field(
         description="When the next period begins and nothing is spent, seconds since 1970 UTC; null: rolling."
     )
     as_of_ms: _Milliseconds = Field(
-        description="The watcher's clock when this included all that it had read, milliseconds since 1970 UTC. Whoever "
-        "took the partition over writes none before it has read what was there when it did."
+        description="All events that usage.events held at this time are included, milliseconds since 1970 UTC by the "
+        "watcher's clock; later ones may be. It stands still while nobody rates events."
     )
     state: Literal["ok", "soft", "hard"] = Field(description="The highest limit that is reached.")
     partition: _Partition = Field(description="Of cost.rates: where this key is; its clock tells how fresh this is.")

@@ -9,7 +9,7 @@ import polars as pl
 
 from spendgauge.deploy.rehearse.minutes import MINUTE_SECONDS
 from spendgauge.schemas.alerts import Alert
-from spendgauge.streams.watching import Configuration, Judge
+from spendgauge.streams.watching import Configuration, Judge, Moment
 from spendgauge.streams.watching.judges import make_judges
 
 __all__ = ["Rehearsed", "create_judges", "run_judges"]
@@ -91,7 +91,7 @@ def _judged(judges: Sequence[Judge], until: int, lines: pl.DataFrame) -> list[Al
     said: list[Alert] = []
     for judge in judges:
         judge.absorb(_PARTITION, lines.filter(pl.col("series").cast(pl.String).is_in(list(judge.series))))
-        verdicts = judge.close({_PARTITION: until}, (until + 1) * MINUTE_SECONDS)
+        verdicts = judge.close({_PARTITION: until}, Moment((until + 1) * MINUTE_SECONDS))
         said += [alert for verdict in verdicts for alert in verdict.alerts]
         judge.save()
     said.sort(key=lambda alert: alert.evaluated_at)

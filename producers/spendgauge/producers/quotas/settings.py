@@ -22,9 +22,9 @@ class QuotaSettings(ProducerSettings):
     )
     quota_unknown: Literal["allow", "refuse"] = Field(
         default="allow",
-        description="What happens while nobody knows what is spent: nothing was read yet, or the watcher was silent "
-        "for quota_stale_seconds. allow: what is known still counts, the rest as nothing. refuse: no call is made, "
-        "so an outage of Kafka or of the watcher stops the service.",
+        description="What happens while nobody knows what is spent: nothing was read yet, or what is known "
+        "is older than quota_stale_seconds. allow: what is known still counts, the rest as nothing. refuse: no call is "
+        "made, so an outage of Kafka, of the rates workers or of the watcher stops the service.",
     )
     quota_processes: int = Field(
         default=1,
@@ -38,15 +38,15 @@ class QuotaSettings(ProducerSettings):
         ge=1,
         le=86_400,
         description="How old the oldest of the watcher's clocks may be; it writes them every ten seconds. Short: a "
-        "watcher that restarts is an outage. Long: an outage is noticed late.",
+        "watcher or a rates worker that restarts is an outage. Long: an outage is noticed late.",
     )
     quota_settle_seconds: float = Field(
         default=10.0,
         ge=0,
         le=3600,
-        description="How long after a call its cost is surely in what the watcher has read: the way through the "
-        "pipeline, and how far apart the clocks are. Until then it is held. Short: what is under way is forgotten, "
-        "and calls slip through. Long: it counts twice for as long.",
+        description="How long after a call its event is surely in Kafka, and how far apart the clocks are: its cost is "
+        "held until the watcher has counted all events up to then. Short: what is under way is forgotten, and calls "
+        "slip through. Long: it counts twice for as long.",
     )
     quota_hold_seconds: float = Field(
         default=900.0,

@@ -23,7 +23,7 @@ from spendgauge.streams.budgets import parse_budgets
 from spendgauge.streams.rules.file import parse_rules
 from spendgauge.streams.spikes import OUTPUT_TOKENS, Limits, SpikeAlerts, SpikeKey, SpikeParameters, SpikeStep
 from spendgauge.streams.spikes.alerts import Excess
-from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Verdict
+from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Moment, Verdict
 
 __all__ = ["SpikeJudge"]
 
@@ -79,7 +79,7 @@ class SpikeJudge:
         """Take in lines (``LINES_SCHEMA``) of any minutes, in the order of the partition's log."""
         self._desks[partition].absorb(lines.filter(~pl.col("key").str.contains(_NOBODY)))
 
-    def close(self, until: Mapping[int, int], now: int) -> Sequence[Verdict]:  # noqa: ARG002 - by the events' own time
+    def close(self, until: Mapping[int, int], moment: Moment) -> Sequence[Verdict]:  # noqa: ARG002 - by events
         """Judge; of each partition all minutes up to ``until[partition]`` are over."""
         ready = {
             partition: desk

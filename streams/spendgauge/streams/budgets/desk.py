@@ -77,8 +77,11 @@ class BudgetDesk:
         """Take in lines (``LINES_SCHEMA``) of any minutes, in the order of the partition's log."""
         self._books.absorb(lines, self._on_change)
 
-    def close(self, until: int, now: int) -> Verdict:
-        """Judge all minutes up to this one, which are over; ``now``: the clock's second."""
+    def close(self, until: int, now: int, *, known_ms: int | None) -> Verdict:
+        """Judge all minutes up to this one, which are over.
+
+        ``now``: the clock's second; ``known_ms``: up to when all that was sent is absorbed, None: that is not known.
+        """
         self._now = max(now, self._now)
         if self._closed is not None and until < self._closed:  # a log that is read from its beginning
             return Verdict(self._partition)
@@ -89,7 +92,8 @@ class BudgetDesk:
             if self._closed is None or minute > self._closed:
                 self._close(minute)
         entries, alerts = self._bench.take()
-        return Verdict(self._partition, entries=entries, alerts=alerts, quotas=self._standings.tell(now))
+        quotas = [] if known_ms is None else self._standings.tell(now, known_ms=known_ms)
+        return Verdict(self._partition, entries=entries, alerts=alerts, quotas=quotas)
 
     def save(self) -> list[Entry]:
         """Write what must be kept before lines are committed; what was written before is acknowledged."""

@@ -13,7 +13,7 @@ from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.desk import BudgetDesk
 from spendgauge.streams.budgets.file import notes_on, parse_budgets, parse_quotas
 from spendgauge.streams.budgets.quota import Quota
-from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Verdict
+from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Moment, Verdict
 
 __all__ = ["BudgetJudge"]
 
@@ -48,9 +48,13 @@ class BudgetJudge:
         """Take in lines (``LINES_SCHEMA``) of any minutes, in the order of the partition's log."""
         self._desks[partition].absorb(lines)
 
-    def close(self, until: Mapping[int, int], now: int) -> Sequence[Verdict]:
+    def close(self, until: Mapping[int, int], moment: Moment) -> Sequence[Verdict]:
         """Judge; of each partition all minutes up to ``until[partition]`` are over."""
-        found = [desk.close(until[partition], now) for partition, desk in self._desks.items() if partition in until]
+        found = [
+            desk.close(until[partition], moment.now, known_ms=moment.known_ms.get(partition))
+            for partition, desk in self._desks.items()
+            if partition in until
+        ]
         return [one for one in found if one.entries or one.alerts or one.quotas]
 
     def save(self) -> Mapping[int, Sequence[Entry]]:

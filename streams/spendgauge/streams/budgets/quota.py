@@ -63,9 +63,9 @@ class Quota(Scope):
         )
 
     def standing(
-        self, key: AccountKey, spent: Amounts, *, period: tuple[int, int], as_of: int, partition: int
+        self, key: AccountKey, spent: Amounts, *, period: tuple[int, int], as_of_ms: int, partition: int
     ) -> QuotaStanding:
-        """Say what a key has spent of it; ``as_of``: the clock's second up to which all was read."""
+        """Say what a key has spent of it; ``as_of_ms``: all that was sent by then is in it."""
         amount = self.amount(spent)
         return QuotaStanding(
             kind="standing",
@@ -76,7 +76,7 @@ class Quota(Scope):
             spent=amount_text(amount, self.unit),
             period_start=period[0],
             resets_at=None if self.period == "rolling" else period[1],
-            as_of_ms=as_of * 1000,
+            as_of_ms=as_of_ms,
             state=self._state(amount),
             partition=partition,
         )

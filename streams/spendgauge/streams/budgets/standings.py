@@ -1,7 +1,7 @@
 """What do those who call need to know of their quotas? Limits, what is spent of them, and how fresh that is.
 
 By the clock, not by the events' time: a quota is about what may be called now. All that was read counts, up to the last
-line.
+line; how fresh that is, those say who know up to when all was read. While nobody rates, that stands still.
 """
 
 from collections.abc import Iterable
@@ -73,19 +73,20 @@ class Standings:
                 if track.said is not False:
                     self._removed.append((standing_key(track.quota.name, account.key[1]), None))
 
-    def tell(self, now: int) -> list[Entry]:
-        """Say what is new at a second of the clock; once a second at most."""
+    def tell(self, now: int, *, known_ms: int) -> list[Entry]:
+        """Say what is new at a second of the clock, once a second at most; ``known_ms``: all that was sent by then is
+        counted."""
         if now <= self._told_at:
             return []
         self._told_at = now
         entries, self._removed = self._removed, []
         entries += [] if self._periods else self._introduce()
         self._move(now)
-        entries += [self._standing(track, now) for track in self._changed]
+        entries += [self._standing(track, known_ms) for track in self._changed]
         self._changed = {}
         if self._quotas and now >= self._clock_at:
             self._clock_at = now + _CLOCK_SECONDS
-            entries.append(QuotaClock(kind="clock", partition=self._partition, as_of_ms=now * 1000).entry())
+            entries.append(QuotaClock(kind="clock", partition=self._partition, as_of_ms=known_ms).entry())
         return entries
 
     def _introduce(self) -> list[Entry]:
@@ -117,10 +118,14 @@ class Standings:
                     self._changed[track] = None
         return found
 
-    def _standing(self, track: QuotaTrack, now: int) -> Entry:
+    def _standing(self, track: QuotaTrack, known_ms: int) -> Entry:
         track.said = not track.idle
         if track.idle:
             return standing_key(track.quota.name, track.account.key[1]), None
-        period = self._periods[track.quota.name]
-        told = track.quota.standing(track.account.key, track.spent, period=period, as_of=now, partition=self._partition)
-        return told.entry()
+        return track.quota.standing(
+            track.account.key,
+            track.spent,
+            period=self._periods[track.quota.name],
+            as_of_ms=known_ms,
+            partition=self._partition,
+        ).entry()

@@ -11,7 +11,7 @@ from spendgauge.streams.rules.desk import Desk
 from spendgauge.streams.rules.file import parse_rules
 from spendgauge.streams.rules.kinds import KINDS
 from spendgauge.streams.rules.rule import Rule
-from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Verdict
+from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Moment, Verdict
 
 __all__ = ["RuleJudge"]
 
@@ -56,9 +56,9 @@ class RuleJudge:
         """Take in lines of a partition that is assigned."""
         self._desks[partition].absorb(lines)
 
-    def close(self, until: Mapping[int, int], now: int) -> Sequence[Verdict]:
+    def close(self, until: Mapping[int, int], moment: Moment) -> Sequence[Verdict]:
         """Judge the minutes that are over."""
-        verdicts = (self._desks[partition].close(minute, now) for partition, minute in until.items())
+        verdicts = (self._desks[partition].close(minute, moment.now) for partition, minute in until.items())
         return [verdict for verdict in verdicts if verdict is not None]
 
     def save(self) -> Mapping[int, Sequence[Entry]]:

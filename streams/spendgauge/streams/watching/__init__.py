@@ -16,6 +16,6 @@
 See ``docs/watcher.md``, and ``docs/architecture.md`` for why no alert is sent twice or lost.
 """
 
-from spendgauge.streams.watching.judge import Configuration, Entry, Judge, KeptEntries, Verdict
+from spendgauge.streams.watching.judge import Configuration, Entry, Judge, KeptEntries, Moment, Verdict
 
-__all__ = ["Configuration", "Entry", "Judge", "KeptEntries", "Verdict"]
+__all__ = ["Configuration", "Entry", "Judge", "KeptEntries", "Moment", "Verdict"]

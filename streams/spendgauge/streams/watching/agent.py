@@ -29,7 +29,7 @@ from spendgauge.streams.watching.bench import Bench, Saved
 from spendgauge.streams.watching.files import ConfigurationFiles
 from spendgauge.streams.watching.holdings import Holding
 from spendgauge.streams.watching.horizon import MOST_LINES, Horizon, Rated
-from spendgauge.streams.watching.judge import KeptEntries
+from spendgauge.streams.watching.judge import KeptEntries, Moment
 from spendgauge.streams.watching.settings import WatcherSettings
 from spendgauge.streams.watching.telling import Herald
 
@@ -254,7 +254,9 @@ class WatchAgent:
         over = {h.partition: h.horizon.until for h in self.holdings if h.horizon.until is not None}
         if not over:
             return
-        verdicts = await self._in(self._judging, self._bench.close, over, self._clock.now_ms() // 1000)
+        known = {h.partition: h.horizon.known_ms for h in self.holdings if h.horizon.known_ms is not None}
+        moment = Moment(self._clock.now_ms() // 1000, known)
+        verdicts = await self._in(self._judging, self._bench.close, over, moment)
         ours = {holding.partition for holding in self.holdings}
         sent, kept = await self._in(self._writing, self._herald.tell, [v for v in verdicts if v.partition in ours])
         self._told(sent)

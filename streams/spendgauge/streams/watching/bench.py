@@ -7,7 +7,7 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.errors import ConfigurationError
-from spendgauge.streams.watching.judge import Configuration, Entry, Judge, KeptEntries, Verdict
+from spendgauge.streams.watching.judge import Configuration, Entry, Judge, KeptEntries, Moment, Verdict
 
 __all__ = ["Bench", "Saved"]
 
@@ -61,11 +61,11 @@ class Bench:
         for judge in self._judges:
             judge.absorb(partition, lines.filter(pl.col("series").cast(pl.String).is_in(list(judge.series))))
 
-    def close(self, until: Mapping[int, int], now: int) -> list[Verdict]:
+    def close(self, until: Mapping[int, int], moment: Moment) -> list[Verdict]:
         """Judge what is over, and say what follows, one verdict a partition."""
         said: dict[int, list[Verdict]] = defaultdict(list)
         for judge in self._judges:
-            for verdict in judge.close(until, now):
+            for verdict in judge.close(until, moment):
                 said[verdict.partition].append(verdict)
         return [_joined(partition, verdicts) for partition, verdicts in sorted(said.items())]
 

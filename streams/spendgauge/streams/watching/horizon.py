@@ -1,4 +1,4 @@
-"""Which minutes are over? Those that ended a while ago, and all of whose lines have been read.
+"""Which minutes are over, and up to when is all known? Minutes that ended a while ago, all of whose lines were read.
 
 A minute may be closed when three things are so:
 
@@ -54,7 +54,7 @@ class Rated:
 
 
 class Horizon:
-    """Says of one partition which minutes are over."""
+    """Says of one partition which minutes are over, and up to when all is known."""
 
     def __init__(
         self, rated: Rated, *, begun_at_ms: int, position: int, hold_back_seconds: float, most_lines: int = MOST_LINES
@@ -69,6 +69,7 @@ class Horizon:
         self._most_lines = most_lines
         self._lines = 0
         self._until: int | None = None
+        self._known_ms: int | None = None
 
     def on_lines(self, position: int, lines: int, newest: int | None) -> None:
         """Hear how far has been read, how many lines that brought, and which is the newest minute that they name."""
@@ -79,7 +80,12 @@ class Horizon:
     def look(self, now_ms: int, end: End | None) -> None:
         """Take in where the log ends."""
         self._mark.advance(self.position, end)
-        until = self._by_clock(now_ms)
+        read_at = self._mark.done_at_ms
+        rated_at = None if read_at is None else self._rated_at(read_at)
+        until = None
+        if read_at is not None and rated_at is not None:
+            self._known_ms = max(rated_at, self._known_ms or 0)
+            until = self._by_clock(now_ms, read_at=read_at, rated_at=rated_at)
         if until is None and self._lines > self._most_lines and self.newest is not None:
             until = self.newest - _UNREAD_MINUTES
         if until is not None and (self._until is None or until > self._until):
@@ -92,16 +98,18 @@ class Horizon:
         return self._until
 
     @property
+    def known_ms(self) -> int | None:
+        """What ``usage.events`` held at this time is rated and read; None: that is not known yet. It never goes back,
+        and stands still while the rates workers do, or the log is not read to its end."""
+        return self._known_ms
+
+    @property
     def waits_for_rates(self) -> bool:
         """Whether minutes wait for the rates workers alone."""
         read_at = self._mark.done_at_ms
         return read_at is not None and self._rated_at(read_at) is None
 
-    def _by_clock(self, now_ms: int) -> int | None:
-        read_at = self._mark.done_at_ms
-        rated_at = None if read_at is None else self._rated_at(read_at)
-        if read_at is None or rated_at is None:
-            return None
+    def _by_clock(self, now_ms: int, *, read_at: int, rated_at: int) -> int:
         over_at = min(now_ms, read_at) - self._hold_back_ms
         return (over_at if now_ms - rated_at <= _KEEPS_UP_MS else min(over_at, rated_at)) // _MINUTE_MS - 1
 

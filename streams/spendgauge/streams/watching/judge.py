@@ -13,14 +13,14 @@ the minutes since; a minute that was judged changes nothing, so no alert is sent
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 
-__all__ = ["Configuration", "Entry", "Judge", "KeptEntries", "Verdict"]
+__all__ = ["Configuration", "Entry", "Judge", "KeptEntries", "Moment", "Verdict"]
 
 Entry = tuple[bytes, bytes | None]
 """A record's key (compact JSON, a list whose first element names the kind) and value; none removes it."""
@@ -41,6 +41,17 @@ class Configuration:
     """What errors call the file."""
     rules_name: str = "rules.toml"
     """What errors call the file."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When judges are asked, and up to when they can know everything."""
+
+    now: int
+    """The clock's: seconds since 1970 UTC."""
+    known_ms: Mapping[int, int] = field(default_factory=dict)
+    """By partition: all that was on ``usage.events`` then (milliseconds since 1970 UTC) is rated, read and absorbed. It
+    never goes back; it stands still while the rates workers do. Missing: that was never so since ``assign``."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +87,10 @@ class Judge(Protocol):
         """Take in lines (``LINES_SCHEMA``) of any minutes, in the order of the partition's log."""
         ...
 
-    def close(self, until: Mapping[int, int], now: int) -> Sequence[Verdict]:
+    def close(self, until: Mapping[int, int], moment: Moment) -> Sequence[Verdict]:
         """Judge; of each partition all minutes up to ``until[partition]`` are over.
 
-        Called about once a second, mostly with minutes that were closed before. ``now``: seconds since 1970 UTC, the
-        clock's.
+        Called about once a second, mostly with minutes that were closed before.
         """
         ...
 
