@@ -107,6 +107,28 @@ def test_a_burn_is_told_while_it_burns() -> None:
     assert len({alert.alert_id for alert in world.sent}) == 1
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_jump_over_the_budget_is_one_incident(killed: bool) -> None:
+    """100 % and the burn of the same minute page once, and the burn's end is of that incident; a later burn is not."""
+    world, start = BudgetWorld(_budget(period="week", usd=20)), _second("2026-11-09")
+    _evenly(world, start, [(0, 25)])
+    if killed:
+        world.die()
+    _evenly(world, start, [(_HOUR * n, 0.001) for n in (1, 8)])
+    _evenly(world, start + _DAY, [(0, 25), (_HOUR * 8, 0.001)])
+    steps = world.told("rule", "state", "incident_id")
+    crossed = next(alert.alert_id for alert in world.sent if alert.rule == "budget")
+    later = world.sent[-1].alert_id
+    assert steps == [
+        ("budget", "raised", crossed),
+        ("budget_burn", "raised", crossed),
+        ("budget_burn", "resolved", crossed),
+        ("budget_burn", "raised", later),
+        ("budget_burn", "resolved", later),
+    ]
+    assert later.startswith("budget_burn:")
+
+
 def test_a_forecast_is_told_days_before() -> None:
     """Spending that has doubled is told before half of the month's budget is gone; with the day when it will be."""
     world, start = BudgetWorld(_budget(period="month", usd=1000)), _second("2026-11-01")

@@ -15,7 +15,7 @@ from spendgauge.schemas.money import usd_text
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.forecast import Forecast
 from spendgauge.streams.budgets.lines import BURN_LINES
-from spendgauge.streams.budgets.watch import BudgetStep
+from spendgauge.streams.budgets.watch import Alarm, BudgetStep
 from spendgauge.streams.ledger import AccountKey
 
 __all__ = ["Seen", "budget_alert", "withdrawn"]
@@ -50,10 +50,11 @@ def withdrawn(step: BudgetStep, budget: Budget, key: AccountKey) -> Alert:
 
 def _alert(step: BudgetStep, budget: Budget, key: AccountKey, *, measured: tuple[int, int, int], message: str) -> Alert:
     window, usual, seen = measured
-    name = _name(step, budget, key)
+    name = _name((step.rule, step.line), step.since, budget, key)
+    cause = name if step.cause is None else _name(("budget", step.cause[0]), step.cause[1], budget, key)
     return Alert(
         alert_id=name,
-        incident_id=name,
+        incident_id=cause,
         rule=step.rule,
         state=step.state,
         severity=step.severity,
@@ -73,10 +74,11 @@ def _alert(step: BudgetStep, budget: Budget, key: AccountKey, *, measured: tuple
     )
 
 
-def _name(step: BudgetStep, budget: Budget, key: AccountKey) -> str:
+def _name(alarm: Alarm, since: int, budget: Budget, key: AccountKey) -> str:
     """Name an alert: the same alarm always has the same name, and no two keys, budgets or lines share one."""
-    who = [budget.name, str(budget.usd), budget.period, *([step.line] if step.line else []), key[0], key[1]]
-    return f"{step.rule}:{json.dumps(who, ensure_ascii=False, separators=(',', ':'))}:{step.since}"
+    rule, line = alarm
+    who = [budget.name, str(budget.usd), budget.period, *([line] if line else []), key[0], key[1]]
+    return f"{rule}:{json.dumps(who, ensure_ascii=False, separators=(',', ':'))}:{since}"
 
 
 def _measured(step: BudgetStep, budget: Budget, seen: Seen) -> tuple[int, int, int]:

@@ -198,7 +198,7 @@ def _is_calm(track: BudgetTrack, *, foreseen: int) -> bool:
 
 
 def _step_of(fire: KeptFire, *, at: int) -> BudgetStep:
-    return BudgetStep(fire.rule, "resolved", fire.severity, fire.since, at - 1, fire.line)
+    return BudgetStep(fire.rule, "resolved", fire.severity, fire.since, at - 1, fire.line, fire.cause)
 
 
 def _said(watched: Watched | None) -> tuple[int, Mapping[Alarm, Fire]]:

@@ -52,6 +52,7 @@ class KeptFire(_Wire):
     line: int = 0
     since: int
     severity: Literal["warn", "page"]
+    cause: tuple[int, int] | None = None
 
 
 class KeptWatch(_Wire):
@@ -68,7 +69,7 @@ class KeptWatch(_Wire):
     @property
     def watched(self) -> Watched:
         """What to go on from."""
-        fires = {(fire.rule, fire.line): Fire(fire.since, fire.severity) for fire in self.fires}
+        fires = {(fire.rule, fire.line): Fire(fire.since, fire.severity, fire.cause) for fire in self.fires}
         return Watched(Reached(self.period_start, self.line), fires, self.anew)
 
 
@@ -105,7 +106,7 @@ def keep(budget: Budget, watched: Watched, *, judged: int, alerts: Iterable[Aler
         line=watched.reached.line,
         anew=watched.anew,
         fires=tuple(
-            KeptFire(rule=rule, line=line, since=fire.since, severity=fire.severity)
+            KeptFire(rule=rule, line=line, since=fire.since, severity=fire.severity, cause=fire.cause)
             for (rule, line), fire in watched.fires.items()
         ),
         alerts=tuple(alerts),

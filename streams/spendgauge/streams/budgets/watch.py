@@ -7,7 +7,7 @@ budget_forecast    the period will end above the budget; over when it will end 5
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, Literal
 
@@ -34,6 +34,9 @@ class Fire:
     """What its id is made of: the start of the calendar's period, or since when it is judged anew in it; where it is
     not the calendar's, the moment it was raised."""
     severity: Severity
+    cause: tuple[int, int] | None = None
+    """The line, and the ``since`` of its alarm, that a burn has crossed in the moment it was raised, if that is a page:
+    both are one incident."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class BudgetStep:
     at: int
     line: int
     """Per cent of the budget: the line that was crossed; 0 for other rules."""
+    cause: tuple[int, int] | None = None
+    """Of its ``Fire``."""
 
 
 def watch(
@@ -83,7 +88,8 @@ def watch(
         since = at if budget.period == "rolling" else max(anew, period[0])
         steps += _moved(fires, alarm, "page" if told >= 100 else "warn", since=since, at=at)
     burning = _burning(budget, period, windows)
-    steps += _moved(fires, ("budget_burn", 0), burning, since=at, at=at)
+    cause = (told, fires["budget", told].since) if told and told >= 100 else None
+    steps += _moved(fires, ("budget_burn", 0), burning, since=at, at=at, cause=cause)
     foreseen = _foreseen(budget, outlook, reached, up=("budget_forecast", 0) in fires)
     steps += _moved(fires, ("budget_forecast", 0), foreseen, since=at, at=at)
     return Watched(reached, fires, anew), steps
@@ -115,21 +121,27 @@ def _foreseen(budget: Budget, outlook: Forecast | None, reached: Reached, *, up:
 
 
 def _moved(
-    fires: dict[Alarm, Fire], alarm: Alarm, severity: Severity | None, *, since: int, at: int
+    fires: dict[Alarm, Fire],
+    alarm: Alarm,
+    severity: Severity | None,
+    *,
+    since: int,
+    at: int,
+    cause: tuple[int, int] | None = None,
 ) -> list[BudgetStep]:
     """Bring an alarm to a severity, in place."""
     fire, (rule, line) = fires.get(alarm), alarm
     if severity is None:
         return [_over(fires, alarm, at=at)] if fire else []
     if fire is None:
-        fires[alarm] = Fire(since, severity)
-        return [BudgetStep(rule, "raised", severity, since, at, line)]
+        fires[alarm] = Fire(since, severity, cause)
+        return [BudgetStep(rule, "raised", severity, since, at, line, cause)]
     if severity == "page" and fire.severity == "warn":
-        fires[alarm] = Fire(fire.since, severity)
-        return [BudgetStep(rule, "escalated", severity, fire.since, at, line)]
+        fires[alarm] = replace(fire, severity=severity)
+        return [BudgetStep(rule, "escalated", severity, fire.since, at, line, fire.cause)]
     return []
 
 
 def _over(fires: dict[Alarm, Fire], alarm: Alarm, *, at: int) -> BudgetStep:
     fire = fires.pop(alarm)
-    return BudgetStep(alarm[0], "resolved", fire.severity, fire.since, at, alarm[1])
+    return BudgetStep(alarm[0], "resolved", fire.severity, fire.since, at, alarm[1], fire.cause)
