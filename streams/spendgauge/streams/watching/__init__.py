@@ -10,6 +10,7 @@
     holdings   what is held of a partition, and what may be committed
     agent      all of it, in one event loop
     files      what people configured
+    series     whether anybody rates what they name
     metrics    what a watcher tells of itself
     app        the Faust app
 
