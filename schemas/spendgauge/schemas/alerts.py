@@ -6,33 +6,30 @@ onset, so a replay says the same thing again instead of a new one.
 
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from spendgauge.schemas.fields import Total, UsdText
+from spendgauge.schemas.wire import WireModel
 
 __all__ = ["ALERTS_SCHEMA", "Alert", "Contributor"]
 
 ALERTS_SCHEMA: Final = "spendgauge.alerts/1"
 
 
-class Contributor(BaseModel):
+class Contributor(WireModel):
     """One of the keys that the excess came from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     series: str = Field(min_length=1, description="As in a contribution.")
     key: tuple[str, ...] = Field(max_length=16, description="As in a contribution.")
     excess_usd: UsdText = Field(description="What it cost above what it usually costs, in the alert's window.")
 
 
-class Alert(BaseModel):
+class Alert(WireModel):
     """One step in the life of one alert.
 
     A rule that is not about an amount (a gap in a source's events, a model without a price) writes
     ``0.000000000000`` for the amounts and ``none`` for the driver.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     alert_id: str = Field(min_length=1, description="A function of rule, series, key and onset.")
     incident_id: str = Field(min_length=1, description="The alert_id of the firing parent it joined, or its own.")

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.fields import Milliseconds, Total
+from spendgauge.schemas.wire import WireModel
 
 __all__ = ["NOTIFICATION_SCHEMA", "IncidentNotice", "Notification", "NotificationData"]
 
@@ -14,11 +15,7 @@ NOTIFICATION_SCHEMA: Final = "spendgauge.notification/1"
 _Text = Annotated[str, Field(min_length=1)]
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class IncidentNotice(_Wire):
+class IncidentNotice(WireModel):
     """How the incident stands that the alert belongs to."""
 
     incident_id: _Text = Field(description="As in an alert.")
@@ -28,7 +25,7 @@ class IncidentNotice(_Wire):
     onset: Total = Field(description="The earliest onset of its alerts, seconds since 1970 UTC, event time.")
 
 
-class NotificationData(_Wire):
+class NotificationData(WireModel):
     """What happened, for people and for programs."""
 
     channel: _Text = Field(description="The channel's name in channels.toml.")
@@ -40,7 +37,7 @@ class NotificationData(_Wire):
     alert: Alert = Field(description="The line of cost.alerts that says it best.")
 
 
-class Notification(_Wire):
+class Notification(WireModel):
     """One message: that an incident is up, that it is graver now, or that it is over."""
 
     type: Literal["alert.raised", "alert.escalated", "alert.resolved", "alert.test"] = Field(

@@ -14,13 +14,13 @@ A key is compact JSON, and there are two kinds of entries:
 * ``["<stream>", "book", <edition>]``: a ``PriceEdition``, the price book of that edition's contributions.
 """
 
-import json
 import re
 from typing import Annotated, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from spendgauge.schemas.fields import Total
+from spendgauge.schemas.wire import WireModel, compact_json
 
 __all__ = [
     "GAPS_SCHEMA",
@@ -49,11 +49,7 @@ _Seq = Annotated[int, Field(ge=0, le=2**62)]
 _Offset = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class SeqGap(_Wire):
+class SeqGap(WireModel):
     """Events of a source that were sent, or will be, and have not come: [first_seq, last_seq]."""
 
     first_seq: _Seq = Field(description="The first missing sequence number.")
@@ -65,7 +61,7 @@ class SeqGap(_Wire):
     opened_at_ms: Total = Field(description="That record's broker timestamp, milliseconds since 1970 UTC.")
 
 
-class SourceGaps(_Wire):
+class SourceGaps(WireModel):
     """One line of ``usage.gaps``: where one source stands after the log up to ``version``."""
 
     source: str = Field(min_length=1, description="As in a usage event.")
@@ -81,7 +77,7 @@ class SourceGaps(_Wire):
     )
 
 
-class SourcePosition(_Wire):
+class SourcePosition(WireModel):
     """Where one source stands: the value of an entry of ``usage.positions``."""
 
     next_seq: int = Field(ge=0, le=2**62 + 1, description="The number that is expected next.")
@@ -107,7 +103,7 @@ class SourcePosition(_Wire):
     last_at_ms: Total = Field(description="The broker timestamp of its last event, milliseconds since 1970 UTC.")
 
 
-class PriceEdition(_Wire):
+class PriceEdition(WireModel):
     """Which price book an edition of contributions was priced with: the value of the other kind of entry."""
 
     price_version: str = Field(description="As in usage_events.price_version.")
@@ -133,7 +129,7 @@ class PositionKey(NamedTuple):
 
     def encode(self) -> bytes:
         """Write the key."""
-        return _compact(self)
+        return compact_json(self).encode()
 
 
 class EditionKey(NamedTuple):
@@ -144,7 +140,7 @@ class EditionKey(NamedTuple):
 
     def encode(self) -> bytes:
         """Write the key."""
-        return _compact((self.stream, "book", self.edition))
+        return compact_json([self.stream, "book", self.edition]).encode()
 
 
 _STREAM: Final = re.compile(r"[^:]+:[1-9][0-9]{0,8}")
@@ -164,7 +160,3 @@ def read_key(key: bytes | None) -> PositionKey | EditionKey | None:
     if isinstance(second, int):
         return PositionKey(stream, second, str(third))
     return EditionKey(stream, int(third)) if second == "book" else None
-
-
-def _compact(parts: tuple[str | int, ...]) -> bytes:
-    return json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()

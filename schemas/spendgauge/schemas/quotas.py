@@ -11,14 +11,14 @@ without a value removes it:
   ``cost.rates`` is alive, and what it has not said since has not changed.
 """
 
-import json
 from decimal import Decimal
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Field, RootModel, TypeAdapter, ValidationError, model_validator
 
 from spendgauge.schemas.fields import Total
 from spendgauge.schemas.money import picodollars, usd_text
+from spendgauge.schemas.wire import WireModel, compact_json
 
 __all__ = [
     "QUOTAS_SCHEMA",
@@ -61,15 +61,13 @@ _Milliseconds = Annotated[int, Field(ge=0, le=2**53)]
 _Partition = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
+class _Line(WireModel):
     def line(self) -> bytes:
         """Write it as one line of JSON, without the newline."""
         return self.model_dump_json().encode()
 
 
-class QuotaLimit(_Wire):
+class QuotaLimit(_Line):
     """One quota: who may spend how much, from when to when."""
 
     kind: Literal["limit"] = Field(description="Tells it from the other lines of this topic.")
@@ -101,7 +99,7 @@ class QuotaLimit(_Wire):
         return limit_key(self.name), self.line()
 
 
-class QuotaStanding(_Wire):
+class QuotaStanding(_Line):
     """What one key has spent of one quota."""
 
     kind: Literal["standing"] = Field(description="As in a limit.")
@@ -132,7 +130,7 @@ class QuotaStanding(_Wire):
         return standing_key(self.name, self.key), self.line()
 
 
-class QuotaClock(_Wire):
+class QuotaClock(_Line):
     """Up to when all standings of one partition are what they are."""
 
     kind: Literal["clock"] = Field(description="As in a limit.")
@@ -153,17 +151,17 @@ _KEY: Final[TypeAdapter[QuotaKey]] = TypeAdapter(QuotaKey, config=ConfigDict(str
 
 def limit_key(name: str) -> bytes:
     """Write the key of a limit."""
-    return _compact(["limit", name])
+    return compact_json(["limit", name]).encode()
 
 
 def standing_key(name: str, key: tuple[str, ...]) -> bytes:
     """Write the key of a standing."""
-    return _compact(["standing", name, key])
+    return compact_json(["standing", name, key]).encode()
 
 
 def clock_key(partition: int) -> bytes:
     """Write the key of a clock."""
-    return _compact(["clock", partition])
+    return compact_json(["clock", partition]).encode()
 
 
 def read_quota_key(key: bytes | None) -> QuotaKey | None:
@@ -203,7 +201,3 @@ def _check_unit(unit: Unit, *amounts: str | None) -> None:
     wrong = next((text for text in amounts if text is not None and ("." in text) != (unit == "usd")), None)
     if wrong is not None:
         raise ValueError(f"{wrong} is no amount of {unit}; write USD with twelve decimals, tokens as a whole number")
-
-
-def _compact(parts: list[str | int | tuple[str, ...]]) -> bytes:
-    return json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()

@@ -10,11 +10,12 @@ associative, so replays, zombies and reordering cannot change a total.
 from dataclasses import dataclass
 from typing import Annotated, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from spendgauge.schemas.events import LEAVES
 from spendgauge.schemas.fields import Total, UsdText
 from spendgauge.schemas.positions import MAX_EDITION
+from spendgauge.schemas.wire import WireModel
 
 __all__ = ["DEFAULT_SERIES", "MEASURES", "RATES_SCHEMA", "RateContribution", "SeriesSpec"]
 
@@ -59,10 +60,8 @@ DEFAULT_SERIES: Final = (
 _Sum = Annotated[Total, Field(description="As in a usage event, summed.")]
 
 
-class RateContribution(BaseModel):
+class RateContribution(WireModel):
     """One line of ``cost.rates``: cumulative totals of one key, in one pane, from one block of one partition."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     series: str = Field(min_length=1, description="The dimensions joined by +, or total.")
     key: tuple[str, ...] = Field(

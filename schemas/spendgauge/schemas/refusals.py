@@ -6,10 +6,11 @@ refuse, services and gateways; what they could not send is counted there and los
 
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from spendgauge.schemas.fields import EventId, Milliseconds, Total
 from spendgauge.schemas.quotas import Amount, Unit, check_key
+from spendgauge.schemas.wire import WireModel
 
 __all__ = ["REFUSALS_SCHEMA", "QuotaRefusal"]
 
@@ -18,13 +19,11 @@ REFUSALS_SCHEMA: Final = "spendgauge.refusals/1"
 _Values = Annotated[tuple[str, ...], Field(max_length=16)]
 
 
-class QuotaRefusal(BaseModel):
+class QuotaRefusal(WireModel):
     """One call that a quota refused, or let pass with a warning.
 
     Where the reason is ``unknown``, no quota was looked at: its name is empty, the series ``total``, the limit null.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     refusal_id: EventId = Field(description="A UUID; the same line may come twice.")
     refused_at: Milliseconds = Field(description="When it was decided, on the clock of whoever did, UTC.")

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spendgauge.schemas.fields import Base64, Total
+from spendgauge.schemas.wire import WireModel
 
 __all__ = ["MAX_DETAIL_CHARACTERS", "MAX_REJECTED_BYTES", "REJECTED_SCHEMA", "RejectReason", "RejectedEvent"]
 
@@ -43,10 +44,8 @@ class _Numbered(BaseModel):
     seq: Annotated[int, Field(ge=0, le=2**62)]
 
 
-class RejectedEvent(BaseModel):
+class RejectedEvent(WireModel):
     """One rejected line, or one whole record (line 0), with the original bytes."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     stream: str = Field(description="As in a contribution: topic id and block size.")
     topic: str = Field(description="Where the record stood.")

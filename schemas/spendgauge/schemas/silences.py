@@ -9,13 +9,13 @@ The topic is compacted and has one partition. A key is compact JSON, a list with
 A record without a value removes what was said under its key.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Annotated, Final, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from spendgauge.schemas.fields import Milliseconds
+from spendgauge.schemas.wire import WireModel, compact_json
 
 __all__ = [
     "ACKNOWLEDGEMENT_SCHEMA",
@@ -57,11 +57,7 @@ class Named(Protocol):
         """As in an alert."""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Silence(_Wire):
+class Silence(WireModel):
     """Alerts that shall not be told; what is left out matches all."""
 
     silence_id: _Who = Field(description="Its name.")
@@ -78,7 +74,7 @@ class Silence(_Wire):
     created_at: Milliseconds = Field(description="When it was said.")
 
 
-class Acknowledgement(_Wire):
+class Acknowledgement(WireModel):
     """Somebody is at an incident."""
 
     incident_id: Annotated[str, Field(min_length=1)] = Field(description="As in an alert.")
@@ -103,12 +99,12 @@ def key_matches(pattern: Sequence[str], key: Sequence[str]) -> bool:
 
 def silence_key(silence_id: str) -> bytes:
     """Write the key of a silence."""
-    return _compact("silence", silence_id)
+    return compact_json(["silence", silence_id]).encode()
 
 
 def acknowledgement_key(incident_id: str) -> bytes:
     """Write the key of an acknowledgement."""
-    return _compact("ack", incident_id)
+    return compact_json(["ack", incident_id]).encode()
 
 
 def read_word(key: bytes | None, value: bytes | None) -> Silence | Acknowledgement | None:
@@ -124,7 +120,3 @@ def read_word(key: bytes | None, value: bytes | None) -> Silence | Acknowledgeme
 
 _KEY: Final[TypeAdapter[tuple[str, str]]] = TypeAdapter(tuple[str, str], config=ConfigDict(strict=True))
 _KINDS: Final[dict[str, type[Silence] | type[Acknowledgement]]] = {"silence": Silence, "ack": Acknowledgement}
-
-
-def _compact(*parts: str) -> bytes:
-    return json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()

@@ -17,6 +17,7 @@ from spendgauge.schemas.money import PICODOLLARS_PER_USD
 from spendgauge.schemas.rates import MEASURES, SeriesSpec
 from spendgauge.schemas.records import Headers
 from spendgauge.schemas.rejects import RejectedEvent
+from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.blocks import Contributions
 
 __all__ = ["RECORD_BYTES", "Record", "pack_lines", "rate_records", "rates_partition", "reject_records"]
@@ -45,7 +46,7 @@ def rates_partition(series: str, key: Sequence[str], partitions: int) -> int:
 
     CRC-32 of the series' name and the key as compact JSON, modulo the number of partitions.
     """
-    return crc32((series + json.dumps(list(key), ensure_ascii=False, separators=(",", ":"))).encode()) % partitions
+    return crc32((series + compact_json(list(key))).encode()) % partitions
 
 
 def rate_records(

@@ -11,17 +11,18 @@ The topic holds other judges' entries too. A key that was silent for 28 days beg
 """
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.wire import WireModel, compact_json
 from spendgauge.streams.alerting.amounts import RULES
 from spendgauge.streams.spikes import SpikeKey
 from spendgauge.streams.spikes.incidents import Steps
+from spendgauge.streams.watching.models import KeptModel
 
 __all__ = ["CLOSED_KEY", "Entry", "Kept", "KeptKey", "KeptMinute", "RuleKey", "entry_of", "key_of", "read_kept"]
 
@@ -32,11 +33,7 @@ Entry = tuple[bytes, bytes | None]
 """A record's key and value; none removes it."""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class KeptKey(_Wire):
+class KeptKey(KeptModel):
     """Where one key stands."""
 
     row: str = Field(description="The detector's row, in base64.")
@@ -51,7 +48,7 @@ class KeptKey(_Wire):
         return base64.b64decode(self.row)
 
 
-class KeptMinute(_Wire):
+class KeptMinute(WireModel):
     """How far a partition is, in minutes since 1970 UTC."""
 
     saved: int = Field(description="What any row has absorbed up to this minute is kept.")
@@ -80,12 +77,12 @@ _OURS: Final = tuple(f'["{rule}",'.encode() for rule in RULES)
 def key_of(name: RuleKey) -> bytes:
     """Name the entry of a rule and a key."""
     rule, (series, key) = name
-    return json.dumps([rule, series, list(key)], ensure_ascii=False, separators=(",", ":")).encode()
+    return compact_json([rule, series, key]).encode()
 
 
 def entry_of(name: RuleKey, kept: KeptKey) -> Entry:
     """Write where a key stands."""
-    return key_of(name), kept.model_dump_json(exclude_defaults=True).encode()
+    return key_of(name), kept.encode()
 
 
 def read_kept(entries: Mapping[bytes, bytes]) -> Kept:

@@ -4,7 +4,6 @@ The id is a function of rule, budget, key and onset, so what is said again is th
 budget allows in the window: all of it for a line that was crossed or a forecast, an even share for what burns.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
@@ -12,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.money import usd_text
+from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.forecast import Forecast
 from spendgauge.streams.budgets.lines import BURN_LINES
@@ -78,7 +78,7 @@ def _name(alarm: Alarm, since: int, budget: Budget, key: AccountKey) -> str:
     """Name an alert: the same alarm always has the same name, and no two keys, budgets or lines share one."""
     rule, line = alarm
     who = [budget.name, str(budget.usd), budget.period, *([line] if line else []), key[0], key[1]]
-    return f"{rule}:{json.dumps(who, ensure_ascii=False, separators=(',', ':'))}:{since}"
+    return f"{rule}:{compact_json(who)}:{since}"
 
 
 def _measured(step: BudgetStep, budget: Budget, seen: Seen) -> tuple[int, int, int]:

@@ -9,13 +9,15 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.lines import Reached
 from spendgauge.streams.budgets.watch import BudgetRule, Fire, Watched
 from spendgauge.streams.ledger import AccountKey
+from spendgauge.streams.watching.models import KeptModel
 
 __all__ = [
     "QUOTAS_KEY",
@@ -37,15 +39,7 @@ StateKey = tuple[str, AccountKey]
 """A budget's name and a key."""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    def encode(self) -> bytes:
-        """Write it as JSON; what holds its default is left out."""
-        return self.model_dump_json(exclude_defaults=True).encode()
-
-
-class KeptFire(_Wire):
+class KeptFire(KeptModel):
     """An alarm that is up."""
 
     rule: BudgetRule
@@ -55,7 +49,7 @@ class KeptFire(_Wire):
     cause: tuple[int, int] | None = None
 
 
-class KeptWatch(_Wire):
+class KeptWatch(KeptModel):
     """What was said of one budget of one key."""
 
     stamp: str = Field(description="The budget as it was then: another one begins anew.")
@@ -73,7 +67,7 @@ class KeptWatch(_Wire):
         return Watched(Reached(self.period_start, self.line), fires, self.anew)
 
 
-class KeptQuotas(_Wire):
+class KeptQuotas(KeptModel):
     """Which quotas were told."""
 
     names: tuple[str, ...] = ()
@@ -116,7 +110,7 @@ def keep(budget: Budget, watched: Watched, *, judged: int, alerts: Iterable[Aler
 def state_key(name: StateKey) -> bytes:
     """Write the key of an entry."""
     budget, (series, key) = name
-    return json.dumps(["budget", budget, series, key], ensure_ascii=False, separators=(",", ":")).encode()
+    return compact_json(["budget", budget, series, key]).encode()
 
 
 def read_states(kept: Mapping[bytes, bytes]) -> dict[StateKey, KeptWatch]:

@@ -12,12 +12,13 @@ An alert is kept before the offset of its line is committed, a message once it w
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.fields import Total
+from spendgauge.schemas.wire import WireModel, compact_json
 
 __all__ = ["Entry", "Fate", "KeptAlert", "Memory", "Sent", "Step", "alert_key", "read_memory", "sent_key", "value_of"]
 
@@ -32,11 +33,7 @@ Fate = Literal["sent", "refused"]
 """What became of a message for good; until then it is tried again."""
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class KeptAlert(_Wire):
+class KeptAlert(WireModel):
     """Where one alert stands: its last line."""
 
     incident_id: str = Field(min_length=1, description="The incident of its first line, where it stays.")
@@ -57,7 +54,7 @@ class KeptAlert(_Wire):
         return max(self.heard_ms, key=("info", "warn", "page").index)
 
 
-class Sent(_Wire):
+class Sent(WireModel):
     """What became of one message."""
 
     fate: Fate
@@ -79,12 +76,12 @@ _STEPS: Final[tuple[Step, ...]] = ("warn", "page", "warn_resolved", "page_resolv
 
 def alert_key(alert_id: str) -> bytes:
     """Write the key of a ``KeptAlert``."""
-    return _compact("alert", alert_id)
+    return compact_json(["alert", alert_id]).encode()
 
 
 def sent_key(incident_id: str, channel: str, step: Step) -> bytes:
     """Write the key of a ``Sent``."""
-    return _compact("sent", incident_id, channel, step)
+    return compact_json(["sent", incident_id, channel, step]).encode()
 
 
 def value_of(kept: KeptAlert | Sent) -> bytes:
@@ -106,7 +103,3 @@ def read_memory(entries: Iterable[tuple[bytes, bytes]]) -> Memory:
         except (ValueError, ValidationError):
             continue
     return Memory(alerts, sent)
-
-
-def _compact(*parts: Any) -> bytes:
-    return json.dumps(parts, ensure_ascii=False, separators=(",", ":")).encode()

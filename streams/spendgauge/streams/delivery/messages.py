@@ -1,6 +1,5 @@
 """What does a message say? One subject line, a body for people, and the same as a notification for programs."""
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from spendgauge.schemas.alerts import Alert, Contributor
 from spendgauge.schemas.fields import EARLIEST, LATEST
 from spendgauge.schemas.incidents import short_id
 from spendgauge.schemas.notifications import IncidentNotice, Notification, NotificationData
+from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.delivery.deciding import Wanted
 from spendgauge.streams.delivery.incidents import Incident
 
@@ -41,7 +41,7 @@ class Message:
 def idempotency_key(incident_id: str, step: str, channel: str, *, stream: str = "") -> str:
     """Name a message by incident, step (severity, and whether it is over), channel, and the id of the topic that the
     alerts are on: what a broker that lost its memory says anew is no repetition. The name is a hash, in ASCII."""
-    text = json.dumps([stream, incident_id, step, channel], ensure_ascii=False, separators=(",", ":"))
+    text = compact_json([stream, incident_id, step, channel])
     return f"sg_{sha256(text.encode()).hexdigest()[:32]}"
 
 

@@ -10,15 +10,16 @@ A day is packed in rounds. The hours that were kept in an earlier round are in i
 are added. So it does not matter which of them are removed when a worker dies.
 """
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.ledger.account import DAY_HOURS, DAY_SECONDS, AccountKey
 from spendgauge.streams.ledger.sums import QUARTER_SECONDS, Sums
+from spendgauge.streams.watching.models import KeptModel
 
 __all__ = [
     "LEDGER_KEY",
@@ -38,15 +39,7 @@ LEDGER_KEY: Final = b'["ledger"]'
 _Stretch = tuple[int, int, int]
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    def encode(self) -> bytes:
-        """Write it as JSON; what holds its default is left out."""
-        return self.model_dump_json(exclude_defaults=True).encode()
-
-
-class KeptFold(_Wire):
+class KeptFold(KeptModel):
     """Up to where the lines of one source partition are folded into the sums."""
 
     stream: str
@@ -54,7 +47,7 @@ class KeptFold(_Wire):
     block: int
 
 
-class KeptLedger(_Wire):
+class KeptLedger(KeptModel):
     """How far one partition is."""
 
     closed: int | None = Field(default=None, description="The last minute that was judged.")
@@ -67,7 +60,7 @@ class KeptLedger(_Wire):
     )
 
 
-class KeptBlock(_Wire):
+class KeptBlock(KeptModel):
     """What one block has added to an hour."""
 
     stream: str
@@ -76,7 +69,7 @@ class KeptBlock(_Wire):
     panes: tuple[tuple[int, int, int, int], ...] = Field(description="Second in the hour, rank, picodollars, tokens.")
 
 
-class KeptHour(_Wire):
+class KeptHour(KeptModel):
     """An hour that may change."""
 
     round: int = 0
@@ -84,7 +77,7 @@ class KeptHour(_Wire):
     blocks: tuple[KeptBlock, ...] = ()
 
 
-class KeptDay(_Wire):
+class KeptDay(KeptModel):
     """A packed day."""
 
     round: Annotated[int, Field(ge=1)]
@@ -118,12 +111,12 @@ _KEY: Final[TypeAdapter[tuple[str, str, tuple[str, ...], int] | tuple[str, str, 
 
 def day_key(key: AccountKey, day: int) -> bytes:
     """Write the key of a day."""
-    return _compact(["ledger", key[0], key[1], day])
+    return compact_json(["ledger", key[0], key[1], day]).encode()
 
 
 def hour_key(key: AccountKey, hour: int) -> bytes:
     """Write the key of an hour, counted since 1970 UTC."""
-    return _compact(["ledger", key[0], key[1], *divmod(hour, DAY_HOURS)])
+    return compact_json(["ledger", key[0], key[1], *divmod(hour, DAY_HOURS)]).encode()
 
 
 def read_ledger(kept: Mapping[bytes, bytes]) -> LedgerEntries:
@@ -156,7 +149,3 @@ def _read_own(value: bytes | None) -> KeptLedger | None:
         return None if value is None else KeptLedger.model_validate_json(value)
     except ValidationError:
         return None
-
-
-def _compact(parts: Iterable[Any]) -> bytes:
-    return json.dumps(list(parts), ensure_ascii=False, separators=(",", ":")).encode()

@@ -8,17 +8,18 @@ Three kinds, a key being compact JSON:
 * ``["rules"]``: ``{"saved": minute}``, up to where all of that is complete.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.wire import WireModel, compact_json
 from spendgauge.streams.rules.alarms import Alarm
 from spendgauge.streams.rules.stretches import STRETCHES_SCHEMA
 from spendgauge.streams.watching.judge import Entry, KeptEntries
+from spendgauge.streams.watching.models import KeptModel
 
 __all__ = [
     "KeptAlarm",
@@ -39,11 +40,7 @@ _KEY: Final[TypeAdapter[tuple[str, str, str, tuple[str, ...]]]] = TypeAdapter(tu
 _STRETCH: Final[TypeAdapter[tuple[int, int]]] = TypeAdapter(tuple[int, int])
 
 
-class _Wire(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class KeptAlarm(_Wire):
+class KeptAlarm(KeptModel):
     """Where one key stands under one rule."""
 
     kind: str = Field(description="Of the rule: another one of the same name is another rule.")
@@ -52,13 +49,13 @@ class KeptAlarm(_Wire):
     alerts: tuple[Alert, ...] = Field(default=(), description="What the last steps said; to be sent if it was not.")
 
 
-class _Saved(_Wire):
+class _Saved(WireModel):
     saved: int
 
 
 def alarm_entry(rule: str, place: Place, kept: KeptAlarm | None) -> Entry:
     """Write where a key stands; None: it is as good as new."""
-    return _key("rule", rule, place), None if kept is None else kept.model_dump_json(exclude_defaults=True).encode()
+    return _key("rule", rule, place), None if kept is None else kept.encode()
 
 
 def saved_entry(minute: int) -> Entry:
@@ -70,7 +67,7 @@ def stretches_entries(rule: str, series: str, rows: pl.DataFrame, *, remove: boo
     """Write (or remove) rows of ``STRETCHES_SCHEMA``; many at once, so by columns."""
     if rows.is_empty():
         return []
-    head = json.dumps(["stretch", rule, series], ensure_ascii=False, separators=(",", ":"))[:-1]
+    head = compact_json(["stretch", rule, series])[:-1]
     keys = rows.select(pl.concat_str(pl.lit(f"{head},"), "key", pl.lit("]")).alias("key"))["key"]
     values = rows.select(pl.format("[{},{}]", "first", "last").alias("value"))["value"]
     return [(key.encode(), None if remove else value.encode()) for key, value in zip(keys, values, strict=True)]
@@ -113,10 +110,10 @@ def _entries(kind: str, kept: KeptEntries) -> Iterable[tuple[str, Place, bytes]]
                 _, rule, series, values = _KEY.validate_json(key)
             except ValidationError:
                 continue
-            yield rule, (series, json.dumps(values, ensure_ascii=False, separators=(",", ":"))), value
+            yield rule, (series, compact_json(values)), value
 
 
 def _key(kind: str, rule: str, place: Place) -> bytes:
     series, values = place
-    names = json.dumps([kind, rule, series], ensure_ascii=False, separators=(",", ":"))
+    names = compact_json([kind, rule, series])
     return f"{names[:-1]},{values}]".encode()

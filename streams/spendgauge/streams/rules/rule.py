@@ -4,7 +4,6 @@ A rule is one frozen class: its fields are its table in ``rules.toml``, ``judge`
 says it to a person. Everything else (when it is raised, escalated and over, once whoever dies) is the same for all.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -14,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from spendgauge.schemas.prices.freshness import PriceData
+from spendgauge.schemas.wire import compact_json
 
 __all__ = ["CALM", "LEVELS_SCHEMA", "NEAR", "PAGE", "WARN", "Count", "Line", "Rule", "Seen", "in_words", "level"]
 
@@ -155,7 +155,7 @@ class Rule(BaseModel):
     def _matches(self) -> pl.Expr:
         key = pl.col("key")
         if "*" not in self.pattern:
-            return key == json.dumps(self.pattern, ensure_ascii=False, separators=(",", ":"))
+            return key == compact_json(self.pattern)
         values = key.str.json_decode(pl.List(pl.String))
         named = [values.list.get(place) == value for place, value in enumerate(self.pattern) if value != "*"]
         return pl.all_horizontal(~key.str.contains(r'(^\[|,)""(,|\]$)'), *named)

@@ -3,13 +3,13 @@
 The id is a function of rule, key and onset, so what is said again is the same again.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Literal
 
 from spendgauge.schemas.alerts import Alert, Contributor
 from spendgauge.schemas.money import usd_text
+from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.spikes.detector import SpikeStep
 from spendgauge.streams.spikes.incidents import Incidents, place
 from spendgauge.streams.spikes.lanes import SpikeKey
@@ -130,7 +130,7 @@ _WHY: Final[dict[Driver, str]] = {
 
 def alert_id(rule: str, key: SpikeKey, *, onset: int) -> str:
     """Name an alert: the same step always has the same name, and no two keys share one."""
-    return f"{rule}:{key[0]}:{json.dumps(key[1], ensure_ascii=False, separators=(',', ':'))}:{onset}"
+    return f"{rule}:{key[0]}:{compact_json(key[1])}:{onset}"
 
 
 def driver(step: SpikeStep) -> Driver:
