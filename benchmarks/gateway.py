@@ -22,7 +22,7 @@ import orjson
 
 from benchmarks.machines import broker, processors, start_pinned, stay_beside_servers
 from benchmarks.report import Row
-from spendgauge.deploy.broker import free_port
+from spendgauge.deploy.stack.broker import free_port
 from spendgauge.producers.gateway.keys import add_key
 from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
 from spendgauge.schemas.kafka import create_topics

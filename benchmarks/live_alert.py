@@ -13,7 +13,7 @@ from typing import Final
 from confluent_kafka import Consumer
 
 from benchmarks.report import Sheet
-from spendgauge.deploy.throwaway import throwaway_stack
+from spendgauge.deploy.stack.throwaway import throwaway_stack
 from spendgauge.schemas import SystemClock
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.topics import TopicNames

@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final
 
-from spendgauge.deploy.broker import broker_command, free_port
-from spendgauge.deploy.store import store_command
+from spendgauge.deploy.stack.broker import broker_command, free_port
+from spendgauge.deploy.store.process import store_command
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, SystemClock, UnavailableError
 from spendgauge.schemas.kafka import connect_admin
 

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from typing import Final
 
 from benchmarks.contestants.task import Prices, Tariff
-from spendgauge.deploy.simulation_world import load_world
+from spendgauge.deploy.simulation.world import load_world
 from spendgauge.schemas import SystemClock
 from spendgauge.schemas.prices import Key, PriceBook, Quote
 

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from confluent_kafka import Producer
 
-from spendgauge.deploy.event_lines import event_ids, event_lines
-from spendgauge.deploy.simulation import DAY_MS, simulate_day
+from spendgauge.deploy.feeding.lines import event_ids, event_lines
+from spendgauge.deploy.simulation.day import DAY_MS, simulate_day
 from spendgauge.schemas import USAGE_SCHEMA, KafkaSettings, topic_specs
 from spendgauge.schemas.clock import SystemClock
 from spendgauge.schemas.kafka import client_options, create_topics

@@ -17,8 +17,8 @@ from typing import Self
 import pytest
 from confluent_kafka.admin import AdminClient
 
-from spendgauge.deploy.broker import free_port
-from spendgauge.deploy.stack_spawn import spawn_command
+from spendgauge.deploy.stack.broker import free_port
+from spendgauge.deploy.stack.spawn import spawn_command
 from spendgauge.schemas import KafkaSettings, UnavailableError
 from spendgauge.schemas.kafka import connect_admin
 

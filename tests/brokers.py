@@ -10,8 +10,8 @@ from typing import Protocol, Self
 
 from tests.apache_kafka import ApacheKafka
 
-from spendgauge.deploy.broker import broker_command, free_port
-from spendgauge.deploy.stack_spawn import spawn_command
+from spendgauge.deploy.stack.broker import broker_command, free_port
+from spendgauge.deploy.stack.spawn import spawn_command
 from spendgauge.schemas import KafkaSettings, UnavailableError
 from spendgauge.schemas.kafka import connect_admin
 

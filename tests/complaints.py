@@ -10,7 +10,7 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.streams.alerting.lines import LINES_SCHEMA
-from spendgauge.streams.rates import rates_partition
+from spendgauge.streams.rating.rates import rates_partition
 from spendgauge.streams.spikes import SpikeKey
 from spendgauge.streams.watching import Judge, Moment
 

@@ -11,8 +11,8 @@ from tests.apache_kafka import require_tools
 from tests.producers import FakeBroker
 from tests.stores import ask, running_store
 
-from spendgauge.deploy.broker import broker_command, free_port
-from spendgauge.deploy.stack_spawn import spawn_command
+from spendgauge.deploy.stack.broker import broker_command, free_port
+from spendgauge.deploy.stack.spawn import spawn_command
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, UnavailableError
 from spendgauge.schemas.kafka import connect_admin
 

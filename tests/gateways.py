@@ -15,8 +15,8 @@ from typing import Any
 
 from tests.producers import CALL
 
-from spendgauge.deploy.broker import free_port
-from spendgauge.deploy.stack_spawn import spawn_command
+from spendgauge.deploy.stack.broker import free_port
+from spendgauge.deploy.stack.spawn import spawn_command
 
 __all__ = ["Reply", "RunningGateway", "head", "lines", "running_gateway", "uuid"]
 

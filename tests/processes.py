@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from spendgauge.deploy.stack_spawn import spawn_command
+from spendgauge.deploy.stack.spawn import spawn_command
 
 __all__ = ["running"]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from spendgauge.deploy.broker import broker_command
+from spendgauge.deploy.stack.broker import broker_command
 from spendgauge.producers.client import ErrorCallback
 from spendgauge.producers.settings import DeliverySettings
 from spendgauge.schemas import KafkaSettings, UnavailableError, UsageEvent, topic_specs

@@ -7,10 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from spendgauge.streams.accounts import Accounts, SourceWords
-from spendgauge.streams.entries import Start, begin, read_entries
-from spendgauge.streams.origins import Origin, resume
-from spendgauge.streams.runs import Remark
+from spendgauge.streams.accounting.accounts import Accounts, SourceWords
+from spendgauge.streams.accounting.entries import Start, begin, read_entries
+from spendgauge.streams.accounting.runs import Remark
+from spendgauge.streams.reading.origins import Origin, resume
 
 __all__ = ["AT_MS", "PlainSequences", "Sent", "Shelf", "frame_of", "origin_at", "read_log", "remarks_of"]
 

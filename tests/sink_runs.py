@@ -19,7 +19,7 @@ from tests.processes import running
 from tests.sinks import event
 from tests.stores import ask
 
-from spendgauge.deploy.store import store_command
+from spendgauge.deploy.store.process import store_command
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, SystemClock, topic_specs
 from spendgauge.schemas.kafka import read_ends
 from spendgauge.schemas.money import usd

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from tests.stores import ask
 
-from spendgauge.deploy.stack_spawn import spawn_command
-from spendgauge.deploy.stack_state import StackState, load_state
+from spendgauge.deploy.stack.spawn import spawn_command
+from spendgauge.deploy.stack.state import StackState, load_state
 from spendgauge.schemas import KafkaSettings
 
 __all__ = ["RunningStack", "running_stack", "start_stack", "until"]

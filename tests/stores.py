@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 from tests.processes import running
 
-from spendgauge.deploy.broker import free_port
-from spendgauge.deploy.store import store_command
+from spendgauge.deploy.stack.broker import free_port
+from spendgauge.deploy.store.process import store_command
 
 
 @dataclass(frozen=True)

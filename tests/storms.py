@@ -23,7 +23,7 @@ from tests.stores import running_store
 from tests.workers import committed, running_worker
 
 from spendgauge.deploy.reconciling import Groups, balance_books
-from spendgauge.deploy.stack_spawn import spawn_command
+from spendgauge.deploy.stack.spawn import spawn_command
 from spendgauge.producers import ProducerSettings
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, topic_specs
 from spendgauge.schemas.kafka import create_topics

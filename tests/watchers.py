@@ -19,12 +19,12 @@ from typing import Any, Final
 import orjson
 import polars as pl
 
-from spendgauge.deploy.stack_spawn import spawn_command
+from spendgauge.deploy.stack.spawn import spawn_command
 from spendgauge.schemas import KafkaSettings
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
 from spendgauge.streams.emitter import Emitter
-from spendgauge.streams.rates import Record
+from spendgauge.streams.rating.rates import Record
 from spendgauge.streams.watching import Configuration, Entry, KeptEntries, Moment, Verdict
 from spendgauge.streams.watching.keeping import Keeper
 

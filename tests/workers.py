@@ -12,7 +12,7 @@ from typing import Any
 from confluent_kafka import Consumer, TopicPartition
 from tests.loads import FollowedRates
 
-from spendgauge.deploy.stack_spawn import spawn_command
+from spendgauge.deploy.stack.spawn import spawn_command
 from spendgauge.schemas import KafkaSettings
 
 __all__ = ["FAUST", "OURS", "committed", "running_worker", "until_rated"]

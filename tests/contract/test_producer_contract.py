@@ -9,7 +9,7 @@ import confluent_kafka
 import pytest
 from tests.producers import CALL, FakeBroker, Sent, broker_on, ends, positions, read_back, unpacked
 
-from spendgauge.deploy.broker import free_port
+from spendgauge.deploy.stack.broker import free_port
 from spendgauge.producers import BulkWriter, DeliverySettings, ProducerSettings, UsageProducer
 from spendgauge.producers.client import connect_client
 from spendgauge.producers.lane import Lane

@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 from tests.loads import Load, Totals
 from tests.sinks import NOW_MS, TOPICS, chunk, contribution, event, store
 
-from spendgauge.deploy.stack_settle import StreamLedger, settle_streams, settlement_sql
+from spendgauge.deploy.stack.settle import StreamLedger, settle_streams, settlement_sql
 from spendgauge.schemas import MEASURES, ClickHouseSettings
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.sinks.clickhouse import connect

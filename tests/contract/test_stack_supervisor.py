@@ -11,14 +11,14 @@ from time import monotonic
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from spendgauge.deploy import stack_rounds
-from spendgauge.deploy.stack_children import Child, ChildSpec, backoff_seconds
-from spendgauge.deploy.stack_health import KafkaWatch
-from spendgauge.deploy.stack_plan import StackPlan, make_plan
-from spendgauge.deploy.stack_settings import StackSettings
-from spendgauge.deploy.stack_signals import StopRequest
-from spendgauge.deploy.stack_state import process_mark
-from spendgauge.deploy.stack_supervisor import Supervisor
+from spendgauge.deploy.stack import rounds
+from spendgauge.deploy.stack.children import Child, ChildSpec, backoff_seconds
+from spendgauge.deploy.stack.health import KafkaWatch
+from spendgauge.deploy.stack.plan import StackPlan, make_plan
+from spendgauge.deploy.stack.settings import StackSettings
+from spendgauge.deploy.stack.signals import StopRequest
+from spendgauge.deploy.stack.state import process_mark
+from spendgauge.deploy.stack.supervisor import Supervisor
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, SystemClock, UnavailableError, topic_specs
 from spendgauge.schemas.kafka import create_topics
 
@@ -89,7 +89,7 @@ def test_a_stop_during_the_start_is_obeyed(plan: StackPlan) -> None:
 def test_the_first_sign_of_life_may_take_longer(plan: StackPlan, monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has not beaten yet (it may be compiling) is ended later than one that has and then fell silent."""
     for name, seconds in (("_CHECK_SECONDS", 0.0), ("_SILENT_SECONDS", 0.2), ("_FIRST_BEAT_SECONDS", 4.0)):
-        monkeypatch.setattr(stack_rounds, name, seconds)
+        monkeypatch.setattr(rounds, name, seconds)
     quiet = replace(plan.sink, command=("sleep", "60"))
     assert quiet.heartbeat is not None
     workers = tuple(replace(worker, command=("sleep", "60"), heartbeat=None) for worker in plan.workers)
@@ -164,7 +164,7 @@ def test_a_child_dies_with_its_parent() -> None:
     import subprocess
 
     code = (
-        "import subprocess, sys; from spendgauge.deploy.stack_spawn import spawn_command;"
+        "import subprocess, sys; from spendgauge.deploy.stack.spawn import spawn_command;"
         "child = subprocess.Popen(spawn_command(['sh', '-c', 'trap \"\" TERM INT HUP; echo ready; sleep 60']),"
         " stdout=subprocess.PIPE, text=True);"
         "print(child.pid, child.stdout.readline(), flush=True); sys.stdin.read()"

@@ -244,7 +244,7 @@ def test_a_streamed_answer_equals_the_whole_one(clickhouse: ClickHouseSettings, 
 @pytest.mark.parametrize("encoding", ["lz4", "zstd", "gzip", "br", "deflate"])
 def test_answers_are_packed_as_asked(clickhouse: ClickHouseSettings, encoding: str) -> None:
     """``Accept-Encoding`` is honoured, and refused by ``enable_http_compression=0``."""
-    from spendgauge.deploy.store_encoding import Unpacker
+    from spendgauge.deploy.store.encoding import Unpacker
 
     sql = "SELECT number FROM numbers(1000)"
     plain = ask(url_of(clickhouse), sql)

@@ -12,8 +12,8 @@ from time import monotonic, sleep
 import pytest
 from tests.stores import ask, running_store
 
-from spendgauge.deploy.broker import free_port
-from spendgauge.deploy.store import store_command
+from spendgauge.deploy.stack.broker import free_port
+from spendgauge.deploy.store.process import store_command
 
 pytestmark = pytest.mark.integration
 

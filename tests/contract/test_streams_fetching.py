@@ -11,7 +11,7 @@ from confluent_kafka import Producer
 
 from spendgauge.schemas import KafkaSettings, topic_specs
 from spendgauge.schemas.kafka import create_topics
-from spendgauge.streams.fetching import take_records
+from spendgauge.streams.reading.fetching import take_records
 
 pytestmark = pytest.mark.integration
 

@@ -6,8 +6,8 @@ from confluent_kafka import Producer
 from spendgauge.schemas import KafkaSettings, UnavailableError, topic_specs
 from spendgauge.schemas.kafka import create_topics
 from spendgauge.schemas.positions import EditionKey, PositionKey, PriceEdition, SourcePosition
-from spendgauge.streams.entries import Entries
-from spendgauge.streams.loading import load_entries
+from spendgauge.streams.accounting.entries import Entries
+from spendgauge.streams.reading.loading import load_entries
 
 _STREAM = "topic-id:5"
 

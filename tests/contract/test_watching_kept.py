@@ -8,7 +8,7 @@ from tests.producers import FakeClock
 from spendgauge.schemas import KafkaSettings, topic_specs
 from spendgauge.schemas.kafka import create_topics
 from spendgauge.streams.emitter import Emitter
-from spendgauge.streams.loading import load_logs
+from spendgauge.streams.reading.loading import load_logs
 from spendgauge.streams.watching.asking import RatesStanding
 from spendgauge.streams.watching.hearing import Hearing
 from spendgauge.streams.watching.judge import Verdict

@@ -14,8 +14,8 @@ import pytest
 from confluent_kafka import Producer
 from tests.stacks import RunningStack, running_stack
 
-from spendgauge.deploy.broker import free_port
-from spendgauge.deploy.simulation import simulate_day
+from spendgauge.deploy.simulation.day import simulate_day
+from spendgauge.deploy.stack.broker import free_port
 
 pytestmark = pytest.mark.integration
 

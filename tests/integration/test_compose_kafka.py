@@ -9,7 +9,7 @@ import pytest
 from tests.apache_kafka import fetch_jars
 from tests.compose import compose_file
 
-from spendgauge.deploy.broker import free_port
+from spendgauge.deploy.stack.broker import free_port
 from spendgauge.schemas import KafkaSettings, SystemClock, UnavailableError, topic_specs
 from spendgauge.schemas.kafka import connect_admin, create_topics
 

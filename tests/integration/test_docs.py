@@ -10,8 +10,8 @@ import pytest
 from tests.pages import Block, Page, pages
 from tests.rooms import ROOT
 
-from spendgauge.deploy.stack import start_detached, stop_stack
-from spendgauge.deploy.stack_settings import StackSettings
+from spendgauge.deploy.stack.running import start_detached, stop_stack
+from spendgauge.deploy.stack.settings import StackSettings
 
 pytestmark = pytest.mark.integration
 

@@ -10,7 +10,7 @@ from tests.apache_kafka import ApacheKafka, missing_tool
 from tests.monitors import Monitor
 from tests.workers import running_worker
 
-from spendgauge.deploy.broker import free_port
+from spendgauge.deploy.stack.broker import free_port
 from spendgauge.schemas import KafkaSettings, topic_specs
 from spendgauge.schemas.kafka import create_topics
 

@@ -11,7 +11,7 @@ from tests.producers import broker_on
 from tests.sink_runs import sink_process
 from tests.workers import running_worker
 
-from spendgauge.deploy.broker import free_port
+from spendgauge.deploy.stack.broker import free_port
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, SystemClock, topic_specs
 from spendgauge.schemas.kafka import create_topics
 from spendgauge.sinks.migrate import migrate

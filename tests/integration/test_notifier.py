@@ -22,7 +22,7 @@ from tests.monitors import Monitor
 from tests.notifications import SECRET, Received, Receiver, alert, channels_file, receiving, until
 from tests.processes import running
 
-from spendgauge.deploy.broker import free_port
+from spendgauge.deploy.stack.broker import free_port
 from spendgauge.schemas import Alert, KafkaSettings, SystemClock, UnavailableError, topic_specs
 from spendgauge.schemas.compacted import read_compacted
 from spendgauge.schemas.kafka import client_options, create_topics

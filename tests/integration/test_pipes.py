@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tests.stores import ask
 
-from spendgauge.deploy.broker import free_port
-from spendgauge.deploy.stack_spawn import spawn_command
-from spendgauge.deploy.store import store_command
+from spendgauge.deploy.stack.broker import free_port
+from spendgauge.deploy.stack.spawn import spawn_command
+from spendgauge.deploy.store.process import store_command
 
 pytestmark = pytest.mark.integration
 

@@ -13,10 +13,10 @@ import pytest
 from tests.pages import Block, pages
 from tests.rooms import ROOT
 
-from spendgauge.deploy.broker import free_port
-from spendgauge.deploy.stack import start_detached, stop_stack
-from spendgauge.deploy.stack_settings import StackSettings
-from spendgauge.deploy.stack_spawn import spawn_command
+from spendgauge.deploy.stack.broker import free_port
+from spendgauge.deploy.stack.running import start_detached, stop_stack
+from spendgauge.deploy.stack.settings import StackSettings
+from spendgauge.deploy.stack.spawn import spawn_command
 
 pytestmark = pytest.mark.integration
 

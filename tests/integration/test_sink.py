@@ -27,7 +27,7 @@ from tests.sink_runs import (
 )
 from tests.sinks import NOW_MS, alert, contribution, quota_refusal, reject
 
-from spendgauge.deploy.broker import free_port
+from spendgauge.deploy.stack.broker import free_port
 from spendgauge.schemas import ClickHouseSettings, ConfigurationError, KafkaSettings, UnavailableError, topic_specs
 from spendgauge.schemas.kafka import create_topics
 from spendgauge.sinks.clickhouse import connect

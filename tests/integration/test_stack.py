@@ -14,7 +14,7 @@ from tests.sink_runs import produce
 from tests.sinks import alert
 from tests.stacks import RunningStack, running_stack, until
 
-from spendgauge.deploy.stack_state import find_running, load_state
+from spendgauge.deploy.stack.state import find_running, load_state
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings
 
 pytestmark = pytest.mark.integration

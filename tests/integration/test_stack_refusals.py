@@ -10,9 +10,9 @@ import pytest
 from tests.stacks import running_stack, start_stack, until
 from tests.stores import ask
 
-from spendgauge.deploy.stack import start_detached, stop_stack
-from spendgauge.deploy.stack_settings import StackSettings
-from spendgauge.deploy.stack_status import read_status
+from spendgauge.deploy.stack.running import start_detached, stop_stack
+from spendgauge.deploy.stack.settings import StackSettings
+from spendgauge.deploy.stack.status import read_status
 from spendgauge.schemas import ConfigurationError, UnavailableError
 
 pytestmark = pytest.mark.integration

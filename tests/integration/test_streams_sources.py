@@ -12,7 +12,7 @@ from tests.workers import running_worker, until_rated
 
 from spendgauge.schemas import DEFAULT_SERIES, KafkaSettings, SystemClock, topic_specs
 from spendgauge.schemas.kafka import connect_admin, create_topics
-from spendgauge.streams.loading import load_entries
+from spendgauge.streams.reading.loading import load_entries
 
 pytestmark = pytest.mark.integration
 

@@ -21,7 +21,7 @@ from tests.workers import running_worker, until_rated
 from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
 from spendgauge.schemas.kafka import create_topics
 from spendgauge.schemas.rates import MEASURES, RateContribution
-from spendgauge.streams.rates import rates_partition
+from spendgauge.streams.rating.rates import rates_partition
 
 pytestmark = pytest.mark.integration
 

@@ -19,7 +19,7 @@ from spendgauge.schemas.kafka import create_topics
 from spendgauge.schemas.quotas import QuotaStanding, amount_of, read_quota
 from spendgauge.schemas.rates import RateContribution
 from spendgauge.streams.ledger import AccountKey
-from spendgauge.streams.rates import rates_partition
+from spendgauge.streams.rating.rates import rates_partition
 
 pytestmark = pytest.mark.integration
 

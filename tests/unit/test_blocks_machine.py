@@ -21,11 +21,11 @@ from tests.naive_sources import NaiveSource
 from tests.sequences import Shelf, origin_at
 
 from spendgauge.schemas import LEAVES, MEASURES
-from spendgauge.streams.accounts import Accounts
-from spendgauge.streams.blocks import BlockAggregator
-from spendgauge.streams.rates import rate_records
-from spendgauge.streams.runs import Remark
-from spendgauge.streams.series import SeriesPlan, parse_series
+from spendgauge.streams.accounting.accounts import Accounts
+from spendgauge.streams.accounting.runs import Remark
+from spendgauge.streams.rating.blocks import BlockAggregator
+from spendgauge.streams.rating.rates import rate_records
+from spendgauge.streams.rating.series import SeriesPlan, parse_series
 
 _BLOCK = 4
 _EPOCH_MS = 1_760_000_000_000

@@ -14,7 +14,7 @@ import typer
 
 from spendgauge.deploy import cli
 from spendgauge.deploy.options import Where, parse_moment, parse_speed
-from spendgauge.deploy.stack_settings import StackSettings
+from spendgauge.deploy.stack.settings import StackSettings
 from spendgauge.producers import DeliverySettings
 from spendgauge.schemas import ClickHouseSettings, KafkaSettings, logs
 
@@ -197,7 +197,7 @@ def test_the_nearest_word_wins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     where = Where(data=tmp_path)
     assert where.settings(KafkaSettings).kafka == "127.0.0.1:9092"
     monkeypatch.setattr(
-        "spendgauge.deploy.stack_state.find_running",
+        "spendgauge.deploy.stack.state.find_running",
         lambda _: StackSettings(kafka="stack:1", clickhouse="http://stack"),
     )
     assert where.settings(DeliverySettings).kafka == "stack:1"

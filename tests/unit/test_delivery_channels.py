@@ -12,8 +12,8 @@ from tests.pages import Page
 from tests.producers import FakeClock
 from tests.rooms import ROOT
 
-from spendgauge.deploy.stack_plan import check_children
-from spendgauge.deploy.stack_settings import StackSettings
+from spendgauge.deploy.stack.plan import check_children
+from spendgauge.deploy.stack.settings import StackSettings
 from spendgauge.schemas import ConfigurationError
 from spendgauge.streams.delivery.channels import parse_channels
 from spendgauge.streams.delivery.files import ChannelFile

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from spendgauge.deploy.emit import send_lines
+from spendgauge.deploy.feeding.emit import send_lines
 from spendgauge.producers import BulkSource
 
 _NOW_MS = 1_790_000_000_000

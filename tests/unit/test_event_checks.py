@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spendgauge.deploy.event_checks import plainly_valid, refusals
-from spendgauge.deploy.event_lines import event_ids, event_lines
-from spendgauge.deploy.feed import with_lines
-from spendgauge.deploy.simulation import DAY_MS, simulate_day
+from spendgauge.deploy.feeding.checks import plainly_valid, refusals
+from spendgauge.deploy.feeding.feed import with_lines
+from spendgauge.deploy.feeding.lines import event_ids, event_lines
+from spendgauge.deploy.simulation.day import DAY_MS, simulate_day
 
 NOW_MS = 1_790_000_000_000
 

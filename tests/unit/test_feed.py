@@ -5,9 +5,9 @@ from uuid import UUID
 import polars as pl
 import pytest
 
-from spendgauge.deploy.event_lines import event_ids, event_lines
-from spendgauge.deploy.feed import numbered_sources, paced, with_lines
-from spendgauge.deploy.simulation import simulate_day
+from spendgauge.deploy.feeding.feed import numbered_sources, paced, with_lines
+from spendgauge.deploy.feeding.lines import event_ids, event_lines
+from spendgauge.deploy.simulation.day import simulate_day
 from spendgauge.schemas import UsageEvent
 from spendgauge.schemas.lines import event_line
 

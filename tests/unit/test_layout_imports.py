@@ -32,7 +32,7 @@ NEEDS_EXTRA = (
 )
 """Modules of the light room that belong to the extras ``streams`` and ``sinks``; they are imported by name only."""
 
-EMBEDDED = ("spendgauge.deploy.store_server",)
+EMBEDDED = ("spendgauge.deploy.store.server",)
 """Modules that speak aiohttp, which the extra ``local`` has. Broker and engine are looked for when they start."""
 
 SENDERS = ("spendgauge.streams.delivery.services", "spendgauge.streams.delivery.webhooks")

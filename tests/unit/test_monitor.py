@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, Counter
 from prometheus_client.parser import text_string_to_metric_families
 
-from spendgauge.deploy.broker import free_port
+from spendgauge.deploy.stack.broker import free_port
 from spendgauge.schemas import ConfigurationError
 from spendgauge.schemas.monitor import ALIVE_SECONDS, Vitals, answer, monitoring
 from spendgauge.schemas.settings import MonitorSettings

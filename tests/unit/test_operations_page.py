@@ -17,16 +17,16 @@ from tests.rooms import ROOT
 from spendgauge.schemas.progress import End, Progress, Standing
 from spendgauge.schemas.statistics import Statistics
 from spendgauge.sinks.metrics import SinkMetrics
-from spendgauge.streams.agent import RatesAgent
 from spendgauge.streams.delivery.channels import Channel
 from spendgauge.streams.delivery.desk import Desk
 from spendgauge.streams.delivery.hearing import Alerts
 from spendgauge.streams.delivery.memory import Memory
 from spendgauge.streams.delivery.metrics import NotifierMetrics
-from spendgauge.streams.metrics import RatesMetrics
-from spendgauge.streams.pipeline import Counts
-from spendgauge.streams.polling import Membership
-from spendgauge.streams.transport import Consumer
+from spendgauge.streams.rating.agent import RatesAgent
+from spendgauge.streams.rating.metrics import RatesMetrics
+from spendgauge.streams.rating.pipeline import Counts
+from spendgauge.streams.reading.polling import Membership
+from spendgauge.streams.reading.transport import Consumer
 from spendgauge.streams.watching.agent import WatchAgent
 from spendgauge.streams.watching.files import ConfigurationFiles
 from spendgauge.streams.watching.metrics import WatcherMetrics

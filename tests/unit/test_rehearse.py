@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from rich.console import Console
 
-from spendgauge.deploy.event_lines import event_lines
+from spendgauge.deploy.feeding.lines import event_lines
 from spendgauge.deploy.rehearse.document import as_json
 from spendgauge.deploy.rehearse.figures import figures_by_rule, lives_of
 from spendgauge.deploy.rehearse.filed import days_to_move, filed_events, look_through_all
@@ -18,9 +18,9 @@ from spendgauge.deploy.rehearse.minutes import MinuteLines, in_order, with_defau
 from spendgauge.deploy.rehearse.running import Rehearsed, create_judges, run_judges
 from spendgauge.deploy.rehearse.simulated import DAY_SECONDS, Weeks, simulate_weeks
 from spendgauge.deploy.rehearse.text import render_rehearsal
-from spendgauge.deploy.replay_batches import Problem
-from spendgauge.deploy.replay_mapping import FieldMapping
-from spendgauge.deploy.simulation_runaway import Runaway
+from spendgauge.deploy.replay.batches import Problem
+from spendgauge.deploy.replay.mapping import FieldMapping
+from spendgauge.deploy.simulation.runaway import Runaway
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.streams.alerting.lines import LINES_SCHEMA
 from spendgauge.streams.watching import Configuration

@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from spendgauge.deploy.replay import Log, look_through, read_log
-from spendgauge.deploy.replay_batches import LINE, Problem
-from spendgauge.deploy.replay_mapping import FieldMapping, parse_pairs
+from spendgauge.deploy.replay.batches import LINE, Problem
+from spendgauge.deploy.replay.log import Log, look_through, read_log
+from spendgauge.deploy.replay.mapping import FieldMapping, parse_pairs
 from spendgauge.schemas import ConfigurationError
 
 NOON_MS = 1_767_268_800_000

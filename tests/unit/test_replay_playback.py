@@ -8,10 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from spendgauge.deploy.playback import Tempo, play_day, play_log
-from spendgauge.deploy.replay import Log, look_through
-from spendgauge.deploy.replay_batches import Problem
-from spendgauge.deploy.replay_mapping import FieldMapping
+from spendgauge.deploy.replay.batches import Problem
+from spendgauge.deploy.replay.log import Log, look_through
+from spendgauge.deploy.replay.mapping import FieldMapping
+from spendgauge.deploy.replay.playback import Tempo, play_day, play_log
 
 NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000

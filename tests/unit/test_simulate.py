@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from spendgauge.deploy.simulation import DAY_MS, simulate_day
-from spendgauge.deploy.simulation_world import load_world
+from spendgauge.deploy.simulation.day import DAY_MS, simulate_day
+from spendgauge.deploy.simulation.world import load_world
 
 START_MS = 1_767_225_600_000
 HOUR_MS = 3_600_000

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from spendgauge.deploy.simulation import DAY_MS, simulate_day
-from spendgauge.deploy.simulation_runaway import Runaway, RunawayCalls, draw_runaway_calls
+from spendgauge.deploy.simulation.day import DAY_MS, simulate_day
+from spendgauge.deploy.simulation.runaway import Runaway, RunawayCalls, draw_runaway_calls
 from spendgauge.schemas import ConfigurationError
 from spendgauge.schemas.prices import PriceBook
 

@@ -14,8 +14,8 @@ from tests.sinks import chunk, contribution
 
 from spendgauge.schemas import DEFAULT_SERIES, MEASURES, RateContribution
 from spendgauge.sinks.contributions import CONTRIBUTION_FRAME, read_contributions, read_contributions_fast
-from spendgauge.streams.blocks import Contributions
-from spendgauge.streams.rates import rate_records
+from spendgauge.streams.rating.blocks import Contributions
+from spendgauge.streams.rating.rates import rate_records
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 TOTALS = st.integers(-(2**63), 2**63 - 1)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from spendgauge.deploy.stack_plan import make_plan
-from spendgauge.deploy.stack_settings import StackSettings, default_data_dir
-from spendgauge.deploy.stack_signals import StopRequest
-from spendgauge.deploy.stack_state import (
+from spendgauge.deploy.stack.plan import make_plan
+from spendgauge.deploy.stack.settings import StackSettings, default_data_dir
+from spendgauge.deploy.stack.signals import StopRequest
+from spendgauge.deploy.stack.state import (
     ChildState,
     ProcessMark,
     StackAddresses,

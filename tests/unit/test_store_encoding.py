@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendgauge.deploy.store_encoding import Unpacker, negotiate, pack
-from spendgauge.deploy.store_protocol import StoreError
+from spendgauge.deploy.store.encoding import Unpacker, negotiate, pack
+from spendgauge.deploy.store.protocol import StoreError
 
 PACKED = ("lz4", "zstd", "gzip", "deflate", "br")
 

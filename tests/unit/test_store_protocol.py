@@ -2,7 +2,7 @@
 
 import pytest
 
-from spendgauge.deploy.store_protocol import (
+from spendgauge.deploy.store.protocol import (
     StoreError,
     error_text,
     is_foreign_page,

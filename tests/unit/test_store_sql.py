@@ -2,7 +2,7 @@
 
 import pytest
 
-from spendgauge.deploy.store_sql import from_file, quote_identifier, quote_text, read_statement
+from spendgauge.deploy.store.sql import from_file, quote_identifier, quote_text, read_statement
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from tests.producers import FakeClock
 
 from spendgauge.schemas import UnavailableError
 from spendgauge.schemas.prices import PriceBook
-from spendgauge.streams.agent import Guard, RatesAgent
-from spendgauge.streams.fetching import Fetched
-from spendgauge.streams.origins import Origin
-from spendgauge.streams.pipeline import Changes, Pipeline
-from spendgauge.streams.reading import Delivery, Reading
-from spendgauge.streams.series import SeriesPlan
-from spendgauge.streams.writing import Writer
+from spendgauge.streams.rating.agent import Guard, RatesAgent
+from spendgauge.streams.rating.pipeline import Changes, Pipeline
+from spendgauge.streams.rating.series import SeriesPlan
+from spendgauge.streams.rating.writing import Writer
+from spendgauge.streams.reading.fetching import Fetched
+from spendgauge.streams.reading.origins import Origin
+from spendgauge.streams.reading.readings import Delivery, Reading
 
 _NOW_MS = 1_760_000_000_000
 
@@ -121,7 +121,7 @@ def test_nothing_is_written_of_a_topic_that_was_recreated() -> None:
 
 def test_the_guard_is_asked_until_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that does not answer is asked again; what is stopped meanwhile is not written."""
-    monkeypatch.setattr("spendgauge.streams.agent._RETRY_SECONDS", 0)
+    monkeypatch.setattr("spendgauge.streams.rating.agent._RETRY_SECONDS", 0)
     writer, reading = _FakeWriter(), _reading()
     answers = [UnavailableError("no"), UnavailableError("no"), None]
 

@@ -8,12 +8,12 @@ import faust
 import pytest
 
 from spendgauge.schemas import DEFAULT_SERIES, ConfigurationError, SeriesSpec
-from spendgauge.streams.app import create_app
-from spendgauge.streams.fetching import Fetched
-from spendgauge.streams.origins import Origin
-from spendgauge.streams.reading import Reading
+from spendgauge.streams.rating.app import create_app
+from spendgauge.streams.rating.series import parse_series
+from spendgauge.streams.reading.fetching import Fetched
+from spendgauge.streams.reading.origins import Origin
+from spendgauge.streams.reading.readings import Reading
 from spendgauge.streams.running import Worker
-from spendgauge.streams.series import parse_series
 from spendgauge.streams.settings import WorkerSettings
 
 

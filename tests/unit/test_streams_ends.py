@@ -3,8 +3,8 @@
 import pytest
 from tests.sequences import Sent, Shelf, frame_of, origin_at, read_log, remarks_of
 
-from spendgauge.streams.accounts import SourceWords
-from spendgauge.streams.positions import Positions
+from spendgauge.streams.accounting.accounts import SourceWords
+from spendgauge.streams.accounting.positions import Positions
 
 _BLOCK = 5
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendgauge.streams.passed import (
+from spendgauge.streams.accounting.passed import (
     MAX_RANGES,
     Ranges,
     first_not_in,

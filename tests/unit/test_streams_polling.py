@@ -7,7 +7,7 @@ from typing import Any
 from aiokafka.structs import TopicPartition
 
 from spendgauge.schemas import KafkaSettings
-from spendgauge.streams.polling import Chunking, ConsumerThread
+from spendgauge.streams.reading.polling import Chunking, ConsumerThread
 
 _PARTITION = TopicPartition("usage.events", 0)
 

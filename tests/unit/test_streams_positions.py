@@ -12,12 +12,11 @@ from tests.sequences import AT_MS, PlainSequences, Sent, Shelf, frame_of, origin
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.positions import MAX_GAPS, PositionKey, PriceEdition, SourceGaps, SourcePosition, read_key
-from spendgauge.streams.accounts import Accounts, SourceWords
-from spendgauge.streams.entries import Start, carry_over, position_of, read_entries, state_of
-from spendgauge.streams.origins import Origin
-from spendgauge.streams.passed import MAX_RANGES
-from spendgauge.streams.positions import Positions
-from spendgauge.streams.sources import (
+from spendgauge.streams.accounting.accounts import Accounts, SourceWords
+from spendgauge.streams.accounting.entries import Start, carry_over, position_of, read_entries, state_of
+from spendgauge.streams.accounting.passed import MAX_RANGES
+from spendgauge.streams.accounting.positions import Positions
+from spendgauge.streams.accounting.sources import (
     FORGOTTEN_MS,
     SILENT_MS,
     UNVERIFIED,
@@ -27,6 +26,7 @@ from spendgauge.streams.sources import (
     decide,
     pass_over,
 )
+from spendgauge.streams.reading.origins import Origin
 
 _law = settings(deadline=None, max_examples=60)
 _BLOCK = 5

@@ -6,7 +6,7 @@ import pytest
 from faust.auth import SASLCredentials, SSLCredentials
 
 from spendgauge.schemas import ConfigurationError
-from spendgauge.streams.security import broker_credentials
+from spendgauge.streams.reading.security import broker_credentials
 
 _SCRAM = {"sasl.mechanisms": "SCRAM-SHA-512", "sasl.username": "me", "sasl.password": "secret"}
 

@@ -2,7 +2,7 @@
 
 from tests.sinks import alert, quota_refusal
 
-from spendgauge.deploy.tail_lines import readable
+from spendgauge.deploy.tail.lines import readable
 from spendgauge.schemas.incidents import short_id
 
 

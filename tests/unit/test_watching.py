@@ -11,9 +11,9 @@ from spendgauge.schemas import ConfigurationError
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.progress import End
 from spendgauge.streams.alerting.lines import LINES_SCHEMA
-from spendgauge.streams.loading import LogRecord
-from spendgauge.streams.origins import Origin
-from spendgauge.streams.reading import Reading, Receipt
+from spendgauge.streams.reading.loading import LogRecord
+from spendgauge.streams.reading.origins import Origin
+from spendgauge.streams.reading.readings import Reading, Receipt
 from spendgauge.streams.watching import Configuration, Entry, KeptEntries, Moment, Verdict
 from spendgauge.streams.watching.bench import Bench
 from spendgauge.streams.watching.files import ConfigurationFiles

@@ -12,44 +12,37 @@ from typing import Annotated, Final
 
 import typer
 
-from spendgauge.deploy import (
-    commands_feed,
-    commands_gateway,
-    commands_notifier,
-    commands_process,
-    commands_read,
-    commands_stack,
-)
-from spendgauge.deploy.alerts import commands as commands_alerts
+from spendgauge.deploy.alerts import commands as alerts
+from spendgauge.deploy.commands import feed, gateway, notifier, process, read, stack
 from spendgauge.deploy.interrupts import interrupted_once
-from spendgauge.deploy.rehearse import commands as commands_rehearse
+from spendgauge.deploy.rehearse import commands as rehearse
 
 __all__ = ["LogLevel", "create_cli", "main"]
 
 _PANELS: Final = {
-    "Run it on this machine": (commands_stack.up, commands_stack.down, commands_stack.status, commands_stack.demo),
-    "Put events in": (commands_feed.simulate, commands_feed.replay, commands_feed.emit),
+    "Run it on this machine": (stack.up, stack.down, stack.status, stack.demo),
+    "Put events in": (feed.simulate, feed.replay, feed.emit),
     "Get answers": (
-        *(commands_read.report, commands_read.sql, commands_read.tail, commands_read.reconcile),
-        *(commands_alerts.quotas, commands_rehearse.rehearse),
+        *(read.report, read.sql, read.tail, read.reconcile),
+        *(alerts.quotas, rehearse.rehearse),
     ),
     "Run the parts": (
-        commands_process.worker,
-        commands_process.watcher,
-        commands_notifier.notifier,
-        commands_process.sink,
-        commands_process.store,
-        commands_process.migrate,
+        process.worker,
+        process.watcher,
+        notifier.notifier,
+        process.sink,
+        process.store,
+        process.migrate,
     ),
 }
 
 _ALERTS: Final = {
-    "list": commands_alerts.list_incidents,
-    "tail": commands_alerts.tail_alerts,
-    "ack": commands_alerts.ack,
-    "silence": commands_alerts.silence,
-    "silences": commands_alerts.silences,
-    "unsilence": commands_alerts.unsilence,
+    "list": alerts.list_incidents,
+    "tail": alerts.tail_alerts,
+    "ack": alerts.ack,
+    "silence": alerts.silence,
+    "silences": alerts.silences,
+    "unsilence": alerts.unsilence,
 }
 
 
@@ -74,17 +67,17 @@ def create_cli() -> typer.Typer:
     for panel, commands in _PANELS.items():
         for command in commands:
             cli.command(rich_help_panel=panel, help=_help(command))(command)
-    topics = typer.Typer(no_args_is_help=True, help="Prepare the topics.")
-    topics.command("create", help=_help(commands_process.create_topics))(commands_process.create_topics)
-    cli.add_typer(topics, name="topics", rich_help_panel="Run the parts")
-    alerts = typer.Typer(no_args_is_help=True, help="What is up, since when, and who is at it.")
+    topics_group = typer.Typer(no_args_is_help=True, help="Prepare the topics.")
+    topics_group.command("create", help=_help(process.create_topics))(process.create_topics)
+    cli.add_typer(topics_group, name="topics", rich_help_panel="Run the parts")
+    alerts_group = typer.Typer(no_args_is_help=True, help="What is up, since when, and who is at it.")
     for name, command in _ALERTS.items():
-        alerts.command(name, help=_help(command))(command)
-    cli.add_typer(alerts, name="alerts", rich_help_panel="Get answers")
-    gateway = typer.Typer(invoke_without_command=True, help=_help(commands_gateway.gateway))
-    gateway.callback()(commands_gateway.gateway)
-    gateway.command("key", help=_help(commands_gateway.create_key))(commands_gateway.create_key)
-    cli.add_typer(gateway, name="gateway", rich_help_panel="Run the parts")
+        alerts_group.command(name, help=_help(command))(command)
+    cli.add_typer(alerts_group, name="alerts", rich_help_panel="Get answers")
+    gateway_group = typer.Typer(invoke_without_command=True, help=_help(gateway.gateway))
+    gateway_group.callback()(gateway.gateway)
+    gateway_group.command("key", help=_help(gateway.create_key))(gateway.create_key)
+    cli.add_typer(gateway_group, name="gateway", rich_help_panel="Run the parts")
     return cli
 
 

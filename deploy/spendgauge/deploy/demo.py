@@ -5,12 +5,12 @@ from typing import Final
 
 import typer
 
-from spendgauge.deploy.feed import Fed, feed
+from spendgauge.deploy.feeding.feed import Fed, feed
 from spendgauge.deploy.interrupts import interrupted_once
-from spendgauge.deploy.playback import Tempo, play_day
 from spendgauge.deploy.progress import progress_bar
 from spendgauge.deploy.reconciling import balance_books
-from spendgauge.deploy.throwaway import throwaway_stack
+from spendgauge.deploy.replay.playback import Tempo, play_day
+from spendgauge.deploy.stack.throwaway import throwaway_stack
 from spendgauge.insights.periods import last_days
 from spendgauge.insights.reconcile_text import as_sentences
 from spendgauge.insights.report import print_report

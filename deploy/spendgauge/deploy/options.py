@@ -82,13 +82,13 @@ class Where:
     @property
     def data_dir(self) -> Path:
         """The stack's data directory: as told, else by the environment, else the default."""
-        from spendgauge.deploy.stack_settings import StackSettings
+        from spendgauge.deploy.stack.settings import StackSettings
 
         return StackSettings.from_environment(data=self.data).data
 
     def settings(self, kind: type[_SettingsT], **given: Any) -> _SettingsT:
         """Read settings: what was told wins over the environment, that over the running stack, that over defaults."""
-        from spendgauge.deploy.stack_state import discovered_environment
+        from spendgauge.deploy.stack.state import discovered_environment
 
         told = {name: getattr(self, name) for name in _TOLD if name in kind.model_fields}
         return kind.from_environment(discovered_environment(self.data_dir), **told, **given)

@@ -1,7 +1,7 @@
 """How does a rates worker run by itself? ``python -m spendgauge.streams``, with the settings of the environment."""
 
 from spendgauge.schemas.errors import SpendgaugeError
-from spendgauge.streams.process import run_worker
+from spendgauge.streams.rating.process import run_worker
 from spendgauge.streams.settings import WorkerSettings
 
 if __name__ == "__main__":

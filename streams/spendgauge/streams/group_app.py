@@ -20,11 +20,11 @@ from spendgauge.schemas.clock import SystemClock
 from spendgauge.schemas.errors import SpendgaugeError
 from spendgauge.schemas.heartbeat import Heartbeat
 from spendgauge.schemas.monitor import Vitals
-from spendgauge.streams.polling import SERVICE_LOG, Chunking
-from spendgauge.streams.reading import Delivery
-from spendgauge.streams.security import broker_credentials
+from spendgauge.streams.reading.polling import SERVICE_LOG, Chunking
+from spendgauge.streams.reading.readings import Delivery
+from spendgauge.streams.reading.security import broker_credentials
+from spendgauge.streams.reading.transport import Consumer
 from spendgauge.streams.settings import MemberSettings
-from spendgauge.streams.transport import Consumer
 
 __all__ = ["Chunks", "GroupApp", "regularly"]
 

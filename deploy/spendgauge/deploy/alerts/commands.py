@@ -86,7 +86,7 @@ def tail_alerts(where: Where, from_start: FromStart = False, count: Count = None
         spendgauge alerts tail
         spendgauge alerts tail --from-start --json
     """
-    from spendgauge.deploy.tail import print_topic
+    from spendgauge.deploy.tail.topic import print_topic
     from spendgauge.schemas import KafkaSettings
 
     print_topic(where.settings(KafkaSettings), "alerts", from_start=from_start, count=count, as_json=json)

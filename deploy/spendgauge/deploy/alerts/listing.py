@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from spendgauge.deploy.alerts.words import Words
-from spendgauge.deploy.tail_lines import key_words, moment, rfc3339
+from spendgauge.deploy.tail.lines import key_words, moment, rfc3339
 from spendgauge.insights.incidents import Incident
 from spendgauge.schemas.silences import Silence
 

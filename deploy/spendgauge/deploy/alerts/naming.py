@@ -6,7 +6,7 @@ from clickhouse_connect.driver.client import Client
 
 from spendgauge.deploy.alerts.listing import in_short
 from spendgauge.deploy.alerts.words import Words
-from spendgauge.deploy.tail_lines import moment
+from spendgauge.deploy.tail.lines import moment
 from spendgauge.insights.incidents import Incident, fetch_incidents, incidents_named, incidents_of
 from spendgauge.schemas import ConfigurationError
 from spendgauge.schemas.incidents import short_id

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from spendgauge.deploy.tail_lines import key_words, moment, rfc3339
+from spendgauge.deploy.tail.lines import key_words, moment, rfc3339
 from spendgauge.schemas import ConfigurationError, KafkaSettings
 from spendgauge.schemas.compacted import read_compacted
 from spendgauge.schemas.quotas import QuotaLimit, QuotaStanding, amount_of, amount_text, read_quota

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import polars as pl
 
-from spendgauge.deploy.feed import with_lines
-from spendgauge.deploy.replay import Log, look_through, read_log
-from spendgauge.deploy.replay_batches import LINE, Problem
-from spendgauge.deploy.replay_mapping import FieldMapping
+from spendgauge.deploy.feeding.feed import with_lines
+from spendgauge.deploy.replay.batches import LINE, Problem
+from spendgauge.deploy.replay.log import Log, look_through, read_log
+from spendgauge.deploy.replay.mapping import FieldMapping
 from spendgauge.insights.periods import DAY_MS
 from spendgauge.schemas.chunks import decode_chunk
 from spendgauge.schemas.fields import EARLIEST

@@ -15,7 +15,7 @@ from spendgauge.schemas.events import LEAVES
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.schemas.rates import SeriesSpec
 from spendgauge.streams.alerting.lines import LINES_SCHEMA
-from spendgauge.streams.series import SeriesPlan
+from spendgauge.streams.rating.series import SeriesPlan
 from spendgauge.streams.spikes.state import MAX_MINUTE_AMOUNT
 
 __all__ = ["MINUTE_SECONDS", "MinuteLines", "in_order", "with_defaults"]

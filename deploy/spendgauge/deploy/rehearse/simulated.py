@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from spendgauge.deploy.simulation import DAY_MS, simulate_day
-from spendgauge.deploy.simulation_runaway import Runaway, RunawayCalls, draw_runaway_calls
+from spendgauge.deploy.simulation.day import DAY_MS, simulate_day
+from spendgauge.deploy.simulation.runaway import Runaway, RunawayCalls, draw_runaway_calls
 from spendgauge.schemas.prices import PriceBook
 
 __all__ = ["DAY_SECONDS", "Weeks", "simulate_weeks"]

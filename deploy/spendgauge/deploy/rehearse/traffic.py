@@ -15,9 +15,9 @@ from spendgauge.deploy.rehearse.minutes import MINUTE_SECONDS, MinuteLines, in_o
 from spendgauge.deploy.rehearse.options import Filed, Simulated, Stored
 from spendgauge.deploy.rehearse.simulated import DAY_SECONDS, Weeks, simulate_weeks
 from spendgauge.deploy.rehearse.stored import stored_lines, stored_span
-from spendgauge.deploy.replay_batches import Problem
-from spendgauge.deploy.replay_mapping import FieldMapping
-from spendgauge.deploy.simulation_runaway import Runaway
+from spendgauge.deploy.replay.batches import Problem
+from spendgauge.deploy.replay.mapping import FieldMapping
+from spendgauge.deploy.simulation.runaway import Runaway
 from spendgauge.insights.periods import Period
 from spendgauge.schemas import ClickHouseSettings, ConfigurationError
 from spendgauge.schemas.prices import PriceBook

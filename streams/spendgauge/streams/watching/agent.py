@@ -24,7 +24,7 @@ from spendgauge.schemas.clock import Clock
 from spendgauge.schemas.errors import UnavailableError
 from spendgauge.schemas.progress import End
 from spendgauge.streams.alerting.lines import read_lines
-from spendgauge.streams.reading import Delivery, Reading
+from spendgauge.streams.reading.readings import Delivery, Reading
 from spendgauge.streams.watching.bench import Bench, Saved
 from spendgauge.streams.watching.files import ConfigurationFiles
 from spendgauge.streams.watching.holdings import Holding

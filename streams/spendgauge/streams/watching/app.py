@@ -12,9 +12,9 @@ from spendgauge.schemas.monitor import Vitals
 from spendgauge.schemas.progress import End
 from spendgauge.streams.emitter import Emitter
 from spendgauge.streams.group_app import Chunks, GroupApp, regularly
-from spendgauge.streams.polling import Chunking
 from spendgauge.streams.preparing import prepare_topics
-from spendgauge.streams.reading import Delivery, Reading
+from spendgauge.streams.reading.polling import Chunking
+from spendgauge.streams.reading.readings import Delivery, Reading
 from spendgauge.streams.running import run_app
 from spendgauge.streams.watching.agent import WatchAgent
 from spendgauge.streams.watching.asking import RatesStanding

@@ -3,7 +3,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-from spendgauge.streams.reading import Reading, Receipt
+from spendgauge.streams.reading.readings import Reading, Receipt
 from spendgauge.streams.watching.horizon import Horizon
 
 __all__ = ["Holding"]

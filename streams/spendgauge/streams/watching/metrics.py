@@ -10,7 +10,7 @@ from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.clock import Clock
 from spendgauge.schemas.monitor_metrics import SECONDS_BUCKETS, MetricsCollector, Values, counter, gauge, new_registry
 from spendgauge.schemas.progress import Progress, Standing, Watch
-from spendgauge.streams.transport import Consumer
+from spendgauge.streams.reading.transport import Consumer
 from spendgauge.streams.watching.agent import WatchAgent
 from spendgauge.streams.watching.files import ConfigurationFiles
 

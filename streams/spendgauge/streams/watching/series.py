@@ -4,7 +4,7 @@ from typing import Final
 
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.rates import DEFAULT_SERIES
-from spendgauge.streams.series import parse_series
+from spendgauge.streams.rating.series import parse_series
 
 __all__ = ["remark_on"]
 

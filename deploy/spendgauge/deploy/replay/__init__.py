@@ -1,0 +1,1 @@
+"""How does a usage log become events again? Its columns are guessed or mapped, its times are understood."""

@@ -1,0 +1,1 @@
+"""How does the embedded ClickHouse run? Its engine in a process of its own, behind ClickHouse's HTTP protocol."""

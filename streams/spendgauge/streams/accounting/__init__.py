@@ -1,0 +1,1 @@
+"""Which events were counted, and which are missing? What ``usage.positions`` keeps of partitions and sources."""
