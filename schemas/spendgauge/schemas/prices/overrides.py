@@ -3,7 +3,6 @@
 A TOML file of ``[[price]]`` entries; see ``docs/prices.md`` and the packaged ``data/example-overrides.toml``.
 """
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -14,8 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NoReturn, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
+from spendgauge.schemas.configuration import fault_of, read_toml
 from spendgauge.schemas.errors import PriceFileError
 from spendgauge.schemas.prices.catalogue import date_ms
 from spendgauge.schemas.prices.supplements import file_version
@@ -163,10 +162,7 @@ def read_overrides(path: Path) -> Overrides:
             f"the price file {path} cannot be read ({error.strerror}); correct SPENDGAUGE_PRICES or --prices, "
             "or leave it out to use catalogue prices only."
         ) from None
-    try:
-        document = tomllib.loads(content.decode("utf-8-sig"), parse_float=Decimal)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PriceFileError(f"the price file {path} is not valid TOML: {error}; correct it there.") from None
+    document = read_toml(content, f"the price file {path}", error=PriceFileError)
     return Overrides(path.name, file_version(path.name, content), _entries(path.name, document))
 
 
@@ -182,24 +178,14 @@ def _entries(name: str, document: dict[str, Any]) -> tuple[PriceEntry, ...]:
         try:
             entries.append(PriceEntry.model_validate(table))
         except ValidationError as error:
-            raise PriceFileError(f"{name}, {_who(index, table)}: {_fault(error.errors()[0])}.") from None
+            fault = fault_of(error, PriceEntry, tables={"usd_per_mtok": _TokenPrices}, advice=_ADVICE)
+            raise PriceFileError(f"{name}, {_who(index, table)}: {fault}.") from None
     _refuse_hidden(name, entries)
     return tuple(entries)
 
 
 def _who(index: int, table: Mapping[str, Any]) -> str:
     return f"entry {index + 1} (provider {table.get('provider', '?')}, model {table.get('model', '?')})"
-
-
-def _fault(error: ErrorDetails) -> str:
-    where = ".".join(map(str, error["loc"]))
-    if error["type"] == "missing":
-        return f"{where} is missing; add it"
-    if error["type"] == "extra_forbidden":
-        fields = _TokenPrices.model_fields if "." in where else PriceEntry.model_fields
-        return f"{where} is not known; the fields are {', '.join(f.alias or n for n, f in fields.items())}"
-    reason = _ADVICE.get(error["type"], error["msg"].removeprefix("Value error, "))
-    return f"{where} = {str(error['input'])!r} cannot be used: {reason}" if where else reason
 
 
 def _refuse_hidden(name: str, entries: list[PriceEntry]) -> None:

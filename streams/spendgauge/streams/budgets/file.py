@@ -1,14 +1,12 @@
 """What does ``budgets.toml`` say? Budgets and quotas, read and checked: each slip is a sentence that names which."""
 
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
+from spendgauge.schemas.configuration import fault_of, read_toml
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.quota import Quota
@@ -53,10 +51,7 @@ def _parse(model: type[ScopeT], kind: str, text: str, name: str) -> tuple[ScopeT
 
 
 def _tables(text: str, name: str) -> dict[str, list[Mapping[str, Any]]]:
-    try:
-        document = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{name} is not valid TOML: {error}; correct it there.") from None
+    document = read_toml(text, name)
     for kind, tables in document.items():
         if kind not in _TABLES or not isinstance(tables, list) or not all(isinstance(one, dict) for one in tables):
             raise ConfigurationError(
@@ -70,15 +65,4 @@ def _read(model: type[ScopeT], where: str, index: int, table: Mapping[str, Any])
         return model.model_validate(table)
     except ValidationError as error:
         who = repr(table["name"]) if isinstance(table.get("name"), str) else f"number {index + 1}"
-        fault = _fault(error.errors()[0], model)
-        raise ConfigurationError(f"{where} {who}: {fault}.") from None
-
-
-def _fault(error: ErrorDetails, model: type[Scope]) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "missing":
-        return f"{where} is missing; add it"
-    if error["type"] == "extra_forbidden":
-        return f"{where} is not known; the fields are {', '.join(model.model_fields)}"
-    reason = error["msg"].removeprefix("Value error, ")
-    return f"{where} = {str(error['input'])!r} cannot be used: {reason}" if where else reason
+        raise ConfigurationError(f"{where} {who}: {fault_of(error, model)}.") from None

@@ -1,14 +1,13 @@
 """Who is told, of what, and how? ``channels.toml``, read and checked; each error is a sentence."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.configuration import fault_of, read_toml
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.silences import key_matches
 from spendgauge.streams.delivery.quiet import QuietHours
@@ -29,7 +28,6 @@ _SECRET: Final = frozenset({"url", "url_env", "secret_env", "secret_file"})
 """Never shown in an error: where a name belongs people paste what it stands for."""
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-_FIELDS: Final = {"only": "series, key", "quiet": "from, until, time_zone"}
 
 
 def _variable(text: str) -> str:
@@ -107,9 +105,6 @@ class Channel(_Table):
         return self
 
 
-_ALL_FIELDS: Final = ", ".join(Channel.model_fields)
-
-
 def failing_channel(alert: Alert) -> str | None:
     """Name the channel that an alert says cannot be reached; None: it says something else."""
     if alert.rule != DELIVERY_RULE or alert.series != DELIVERY_SERIES or len(alert.key) != 1:
@@ -122,10 +117,7 @@ def parse_channels(text: str, *, name: str = "channels.toml") -> tuple[Channel, 
 
     Raises ``ConfigurationError`` with one sentence: the file, the channel, the value, and what to do.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{name} is not valid TOML: {error}; correct it there.") from None
+    document = read_toml(text, name, parse_float=float)
     unknown = next((key for key in document if key != "channel"), None)
     tables = document.get("channel", [])
     if unknown is not None or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
@@ -145,17 +137,9 @@ def _read(name: str, index: int, table: Mapping[str, Any]) -> Channel:
         return Channel.model_validate(table)
     except ValidationError as error:
         who = repr(table["name"]) if isinstance(table.get("name"), str) else f"number {index + 1}"
-        raise ConfigurationError(f"{name}, channel {who}: {_fault(error.errors()[0])}.") from None
+        fault = fault_of(error, Channel, tables={"only": Only, "quiet": QuietHours}, shown=_shown)
+        raise ConfigurationError(f"{name}, channel {who}: {fault}.") from None
 
 
-def _fault(error: ErrorDetails) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "missing":
-        return f"{where} is missing; add it"
-    if error["type"] == "extra_forbidden":
-        return f"{where} is not known; the fields are {_FIELDS.get(where.partition('.')[0], _ALL_FIELDS)}"
-    reason = error["msg"].removeprefix("Value error, ")
-    if not where:
-        return reason
-    shown = "" if where in _SECRET or "://" in repr(error["input"]) else f" = {error['input']!r}"
-    return f"{where}{shown} cannot be used: {reason}"
+def _shown(where: str, value: Any) -> str:
+    return "" if where in _SECRET or "://" in repr(value) else f" = {value!r}"

@@ -1,6 +1,5 @@
 """What is in ``rules.toml``? ``[[rule]]`` tables and one ``[spikes]``; each error is a sentence that names the rule."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -8,8 +7,8 @@ from itertools import chain
 from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails
 
+from spendgauge.schemas.configuration import fault_of, read_toml
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.money import PICODOLLARS_PER_USD, picodollars
 from spendgauge.streams.rules.kinds import BUILT_IN, KINDS
@@ -83,10 +82,7 @@ def _notes(who: str, rule: Rule) -> list[str]:
 
 
 def _document(text: str, name: str) -> Mapping[str, Any]:
-    try:
-        document = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{name} is not valid TOML: {error}; correct it there.") from None
+    document = read_toml(text, name)
     unknown = next((key for key in document if key not in {"rule", "spikes"}), None)
     if unknown is not None:
         raise ConfigurationError(f"{name}: {unknown!r} is not known; write [[rule]] once a rule, and [spikes].")
@@ -111,24 +107,14 @@ def _rule(name: str, place: int, table: Mapping[str, Any], kinds: Mapping[str, t
     try:
         return rule.model_validate(fields)
     except ValidationError as error:
-        raise ConfigurationError(f"{who}: {_fault(error.errors()[0], rule)}.") from None
+        raise ConfigurationError(f"{who}: {fault_of(error, rule)}.") from None
 
 
 def _spikes(name: str, table: Mapping[str, Any]) -> SpikeParameters | None:
     try:
         read = _Spikes.model_validate(table)
     except ValidationError as error:
-        raise ConfigurationError(f"{name}, [spikes]: {_fault(error.errors()[0], _Spikes)}.") from None
+        raise ConfigurationError(f"{name}, [spikes]: {fault_of(error, _Spikes)}.") from None
     if not read.enabled:
         return None
     return SpikeParameters(floor=read.floor_usd, page_per_hour=read.page_usd_per_hour, cap=read.cap_usd)
-
-
-def _fault(error: ErrorDetails, model: type[BaseModel]) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "missing":
-        return f"{where} is missing; add it"
-    if error["type"] == "extra_forbidden":
-        return f"{where} is not known; the fields are {', '.join(model.model_fields)}"
-    reason = error["msg"].removeprefix("Value error, ")
-    return f"{where} = {str(error['input'])!r} cannot be used: {reason}" if where else reason
