@@ -10,10 +10,9 @@ from zlib import crc32
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.money import usd_text
 from spendgauge.schemas.rates import MEASURES, RateContribution
-from spendgauge.streams.alerting import read_lines
 from spendgauge.streams.alerting.judge import SpikeJudge
+from spendgauge.streams.judging import Entry, Judge, Moment, read_lines
 from spendgauge.streams.spikes import SpikeKey, SpikeParameters
-from spendgauge.streams.watching import Entry, Judge, Moment
 
 __all__ = ["FIRST_MINUTE", "QUICK", "Killed", "Worker", "World", "contribution", "cut", "said", "traffic"]
 

@@ -12,10 +12,10 @@ from tests.alerting_worlds import Killed, contribution, said
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.quotas import QuotaClock, QuotaLimit, QuotaStanding, read_quota
 from spendgauge.schemas.rates import RateContribution
-from spendgauge.streams.alerting.lines import read_lines
 from spendgauge.streams.budgets import BudgetJudge
+from spendgauge.streams.judging.judge import Configuration, Entry, Moment
+from spendgauge.streams.judging.lines import read_lines
 from spendgauge.streams.ledger import AccountKey
-from spendgauge.streams.watching.judge import Configuration, Entry, Moment
 
 __all__ = ["USD", "BudgetWorld", "spending"]
 

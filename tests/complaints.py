@@ -9,10 +9,10 @@ from typing import Any, Self
 import polars as pl
 
 from spendgauge.schemas.alerts import Alert
-from spendgauge.streams.alerting.lines import LINES_SCHEMA
+from spendgauge.streams.judging import Judge, Moment
+from spendgauge.streams.judging.lines import LINES_SCHEMA
 from spendgauge.streams.rating.rates import rates_partition
 from spendgauge.streams.spikes import SpikeKey
-from spendgauge.streams.watching import Judge, Moment
 
 __all__ = ["CENT", "MIDNIGHT", "TOTAL", "USD", "Costs", "Town", "Use", "said", "steps"]
 

@@ -12,10 +12,9 @@ from tests.alerting_worlds import FIRST_MINUTE, Killed, Worker, World, contribut
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.prices.freshness import PriceData
 from spendgauge.schemas.rates import RateContribution
-from spendgauge.streams.alerting import read_lines
+from spendgauge.streams.judging import Configuration, Moment, read_lines
 from spendgauge.streams.rules import KINDS, Rule, RuleJudge
 from spendgauge.streams.spikes import SpikeKey
-from spendgauge.streams.watching import Configuration, Moment
 
 __all__ = ["MODEL", "OLD_PRICES", "PLANNER", "QUICK_RULES", "Office", "Use", "fleet", "quick_judge", "rule_traffic"]
 

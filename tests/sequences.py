@@ -9,8 +9,8 @@ import polars as pl
 
 from spendgauge.streams.accounting.accounts import Accounts, SourceWords
 from spendgauge.streams.accounting.entries import Start, begin, read_entries
+from spendgauge.streams.accounting.origins import Origin, resume
 from spendgauge.streams.accounting.runs import Remark
-from spendgauge.streams.reading.origins import Origin, resume
 
 __all__ = ["AT_MS", "PlainSequences", "Sent", "Shelf", "frame_of", "origin_at", "read_log", "remarks_of"]
 

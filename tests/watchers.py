@@ -24,8 +24,8 @@ from spendgauge.schemas import KafkaSettings
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
 from spendgauge.streams.emitter import Emitter
-from spendgauge.streams.rating.rates import Record
-from spendgauge.streams.watching import Configuration, Entry, KeptEntries, Moment, Verdict
+from spendgauge.streams.judging import Configuration, Entry, KeptEntries, Moment, Verdict
+from spendgauge.streams.records import Record
 from spendgauge.streams.watching.keeping import Keeper
 
 __all__ = ["CapJudge", "running_watcher"]

@@ -8,10 +8,10 @@ from tests.producers import FakeClock
 from spendgauge.schemas import KafkaSettings, topic_specs
 from spendgauge.schemas.kafka import create_topics
 from spendgauge.streams.emitter import Emitter
+from spendgauge.streams.judging.judge import Verdict
 from spendgauge.streams.reading.loading import load_logs
 from spendgauge.streams.watching.asking import RatesStanding
 from spendgauge.streams.watching.hearing import Hearing
-from spendgauge.streams.watching.judge import Verdict
 from spendgauge.streams.watching.keeping import Keeper
 from spendgauge.streams.watching.kept import read_log
 from spendgauge.streams.watching.settings import WatcherSettings

@@ -10,9 +10,10 @@ from tests.alerting_worlds import FIRST_MINUTE, Killed, World, contribution, sai
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.events import LEAVES
-from spendgauge.streams.alerting import LINES_SCHEMA, WATCHED, Desk, RecentMinutes, read_kept, read_lines
+from spendgauge.streams.alerting import WATCHED, Desk, RecentMinutes, read_kept
 from spendgauge.streams.alerting.amounts import MEASURES, Amounts, amounts
 from spendgauge.streams.alerting.judge import SpikeJudge
+from spendgauge.streams.judging import LINES_SCHEMA, read_lines
 from spendgauge.streams.spikes import SpikeKey
 
 _MINUTES = 70

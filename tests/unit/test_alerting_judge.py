@@ -10,13 +10,13 @@ from tests.alerting_worlds import FIRST_MINUTE, QUICK, Worker, World, contributi
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.errors import ConfigurationError
-from spendgauge.streams.alerting import RecentMinutes, read_lines
+from spendgauge.streams.alerting import RecentMinutes
 from spendgauge.streams.alerting.amounts import MEASURES
 from spendgauge.streams.alerting.judge import SpikeJudge
 from spendgauge.streams.alerting.rises import Rises
+from spendgauge.streams.judging import Configuration, Moment, read_lines
 from spendgauge.streams.spikes import SpikeKey, SpikeStep
 from spendgauge.streams.spikes.incidents import may_be_part
-from spendgauge.streams.watching import Configuration, Moment
 
 _CENT, _USD = 10**10, 10**12
 _TOTAL: SpikeKey = ("total", ())

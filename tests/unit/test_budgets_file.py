@@ -9,8 +9,8 @@ from tests.pages import pages
 
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.streams.budgets import BudgetJudge, parse_budgets
+from spendgauge.streams.judging.judge import Configuration
 from spendgauge.streams.rules import parse_rules
-from spendgauge.streams.watching.judge import Configuration
 
 _FILE = """
 [[budget]]

@@ -13,7 +13,7 @@ from tests.budget_worlds import USD, BudgetWorld, spending
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.streams.budgets import BudgetJudge
-from spendgauge.streams.watching.judge import Configuration, Judge
+from spendgauge.streams.judging.judge import Configuration, Judge
 
 _U1, _TOTAL = ("user_id", ("u1",)), ("total", ())
 _HOUR, _DAY = 3600, 86_400

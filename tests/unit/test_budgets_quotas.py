@@ -7,9 +7,9 @@ import pytest
 from tests.budget_worlds import BudgetWorld, spending
 
 from spendgauge.schemas.errors import ConfigurationError
-from spendgauge.streams.alerting.lines import read_lines
 from spendgauge.streams.budgets import BudgetJudge, parse_budgets, parse_quotas
-from spendgauge.streams.watching import Configuration, Moment
+from spendgauge.streams.judging import Configuration, Moment
+from spendgauge.streams.judging.lines import read_lines
 
 _U1, _TOTAL = ("user_id", ("u1",)), ("total", ())
 _USERS = """

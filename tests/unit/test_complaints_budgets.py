@@ -10,9 +10,9 @@ from tests.complaints import CENT, MIDNIGHT, TOTAL, USD, Town, Use, steps
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.quotas import QuotaStanding, read_quota, standing_key
 from spendgauge.streams.budgets import BudgetJudge
+from spendgauge.streams.judging import Configuration, Judge
 from spendgauge.streams.rules.judge import RuleJudge
 from spendgauge.streams.spikes import SpikeKey
-from spendgauge.streams.watching import Configuration, Judge
 
 DAY = 1440
 ADA: SpikeKey = ("user_id", ("ada",))

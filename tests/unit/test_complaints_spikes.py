@@ -9,8 +9,8 @@ from tests.complaints import CENT, MIDNIGHT, TOTAL, USD, Costs, Town, Use, steps
 from spendgauge.deploy.rehearse.messages import messages_of
 from spendgauge.schemas.alerts import Alert
 from spendgauge.streams.alerting.judge import SpikeJudge
+from spendgauge.streams.judging import Configuration, Judge
 from spendgauge.streams.spikes import SpikeKey
-from spendgauge.streams.watching import Configuration, Judge
 
 PLANNER: SpikeKey = ("agent", ("planner",))
 MODEL: SpikeKey = ("provider+model", ("own", "llama"))

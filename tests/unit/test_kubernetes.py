@@ -15,8 +15,8 @@ from spendgauge.deploy.cli import create_cli
 from spendgauge.producers.gateway.settings import GatewaySettings
 from spendgauge.schemas.monitor import ALIVE_SECONDS, Vitals, answer
 from spendgauge.sinks.settings import SinkSettings
+from spendgauge.streams.judging import Configuration
 from spendgauge.streams.settings import WorkerSettings
-from spendgauge.streams.watching import Configuration
 from spendgauge.streams.watching.bench import Bench
 from spendgauge.streams.watching.judges import make_judges
 

@@ -11,7 +11,7 @@ from tests.alerting_worlds import contribution
 from tests.ledger_worlds import FIRST_SECOND, KEYS, Event, Rates, draw_events
 
 from spendgauge.schemas.rates import RateContribution
-from spendgauge.streams.alerting.lines import read_lines
+from spendgauge.streams.judging.lines import read_lines
 from spendgauge.streams.ledger import Account, AccountKey, Amounts, Books, Patterns, read_ledger
 from spendgauge.streams.ledger.covers import Covers
 from spendgauge.streams.ledger.entries import hour_key

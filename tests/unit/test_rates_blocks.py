@@ -14,10 +14,10 @@ from tests.sequences import PlainSequences, Sent, Shelf, origin_at
 from spendgauge.schemas import DEFAULT_SERIES, MEASURES, RateContribution
 from spendgauge.schemas.chunks import FRAME_SCHEMA
 from spendgauge.streams.accounting.accounts import Accounts
+from spendgauge.streams.accounting.origins import Origin, resume
 from spendgauge.streams.rating.blocks import BlockAggregator, Contributions
 from spendgauge.streams.rating.rates import rate_records, rates_partition
 from spendgauge.streams.rating.series import SeriesPlan
-from spendgauge.streams.reading.origins import Origin, resume
 
 _law = settings(deadline=None, max_examples=50)
 _PLAN = SeriesPlan()

@@ -22,8 +22,8 @@ from spendgauge.deploy.replay.batches import Problem
 from spendgauge.deploy.replay.mapping import FieldMapping
 from spendgauge.deploy.simulation.runaway import Runaway
 from spendgauge.schemas.prices import PriceBook
-from spendgauge.streams.alerting.lines import LINES_SCHEMA
-from spendgauge.streams.watching import Configuration
+from spendgauge.streams.judging import Configuration
+from spendgauge.streams.judging.lines import LINES_SCHEMA
 
 START_MS = 1_767_225_600_000
 SERIES = ("agent", "user_id", "provider+model")

@@ -5,8 +5,8 @@ from tests.alerting_worlds import FIRST_MINUTE, said
 from tests.rules_worlds import MODEL, OLD_PRICES, PLANNER, Office
 
 from spendgauge.schemas.errors import ConfigurationError
+from spendgauge.streams.judging import Configuration, Judge
 from spendgauge.streams.rules import RuleJudge
-from spendgauge.streams.watching import Configuration, Judge
 
 HOT = '[[rule]]\nname = "hot"\nkind = "threshold"\nseries = "agent"\nminutes = 1\nwarn = 1\n'
 OTHER = HOT.replace('"threshold"', '"error_rate"').replace("minutes", "requests = 1\nminutes")

@@ -11,12 +11,12 @@ from tests.producers import FakeClock
 
 from spendgauge.schemas import UnavailableError
 from spendgauge.schemas.prices import PriceBook
+from spendgauge.streams.accounting.origins import Origin
 from spendgauge.streams.rating.agent import Guard, RatesAgent
 from spendgauge.streams.rating.pipeline import Changes, Pipeline
 from spendgauge.streams.rating.series import SeriesPlan
 from spendgauge.streams.rating.writing import Writer
 from spendgauge.streams.reading.fetching import Fetched
-from spendgauge.streams.reading.origins import Origin
 from spendgauge.streams.reading.readings import Delivery, Reading
 
 _NOW_MS = 1_760_000_000_000

@@ -8,10 +8,10 @@ import faust
 import pytest
 
 from spendgauge.schemas import DEFAULT_SERIES, ConfigurationError, SeriesSpec
+from spendgauge.streams.accounting.origins import Origin
 from spendgauge.streams.rating.app import create_app
 from spendgauge.streams.rating.series import parse_series
 from spendgauge.streams.reading.fetching import Fetched
-from spendgauge.streams.reading.origins import Origin
 from spendgauge.streams.reading.readings import Reading
 from spendgauge.streams.running import Worker
 from spendgauge.streams.settings import WorkerSettings

@@ -6,7 +6,7 @@ import pytest
 
 from spendgauge.schemas import ConfigurationError, KafkaSettings
 from spendgauge.streams.emitter import Emitter
-from spendgauge.streams.rating.rates import Record
+from spendgauge.streams.records import Record
 
 _NOWHERE = "127.0.0.1:1"
 

@@ -14,6 +14,7 @@ from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.positions import MAX_GAPS, PositionKey, PriceEdition, SourceGaps, SourcePosition, read_key
 from spendgauge.streams.accounting.accounts import Accounts, SourceWords
 from spendgauge.streams.accounting.entries import Start, carry_over, position_of, read_entries, state_of
+from spendgauge.streams.accounting.origins import Origin
 from spendgauge.streams.accounting.passed import MAX_RANGES
 from spendgauge.streams.accounting.positions import Positions
 from spendgauge.streams.accounting.sources import (
@@ -26,7 +27,6 @@ from spendgauge.streams.accounting.sources import (
     decide,
     pass_over,
 )
-from spendgauge.streams.reading.origins import Origin
 
 _law = settings(deadline=None, max_examples=60)
 _BLOCK = 5

@@ -10,11 +10,11 @@ from structlog.testing import LogCapture
 from spendgauge.schemas import ConfigurationError
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.progress import End
-from spendgauge.streams.alerting.lines import LINES_SCHEMA
+from spendgauge.streams.accounting.origins import Origin
+from spendgauge.streams.judging import Configuration, Entry, KeptEntries, Moment, Verdict
+from spendgauge.streams.judging.lines import LINES_SCHEMA
 from spendgauge.streams.reading.loading import LogRecord
-from spendgauge.streams.reading.origins import Origin
 from spendgauge.streams.reading.readings import Reading, Receipt
-from spendgauge.streams.watching import Configuration, Entry, KeptEntries, Moment, Verdict
 from spendgauge.streams.watching.bench import Bench
 from spendgauge.streams.watching.files import ConfigurationFiles
 from spendgauge.streams.watching.holdings import Holding

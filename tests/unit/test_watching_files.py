@@ -7,8 +7,8 @@ import pytest
 from spendgauge.schemas import ConfigurationError
 from spendgauge.streams.alerting.judge import SpikeJudge
 from spendgauge.streams.budgets import BudgetJudge
+from spendgauge.streams.judging import Configuration, Judge
 from spendgauge.streams.rules import RuleJudge
-from spendgauge.streams.watching import Configuration, Judge
 from spendgauge.streams.watching.files import read_configuration
 
 

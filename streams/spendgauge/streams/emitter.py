@@ -19,7 +19,7 @@ from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.kafka import client_options
 from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.schemas.topics import CONTENT_TYPE, CONTENT_TYPE_HEADER, SCHEMA_HEADER
-from spendgauge.streams.rating.rates import Record
+from spendgauge.streams.records import Record
 
 __all__ = ["Emitter", "OnWritten"]
 

@@ -5,9 +5,9 @@ from typing import Final
 from spendgauge.deploy.alerts.words import Subject
 from spendgauge.schemas import ConfigurationError
 from spendgauge.streams.delivery.channels import DELIVERY_RULE, DELIVERY_SERIES
+from spendgauge.streams.judging.series import remark_on
 from spendgauge.streams.rules.file import TAKEN
 from spendgauge.streams.rules.kinds import BUILT_IN
-from spendgauge.streams.watching.series import remark_on
 
 __all__ = ["notes_on"]
 

@@ -14,7 +14,7 @@ from spendgauge.schemas.chunks.rules import RULES
 from spendgauge.schemas.events import LEAVES
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.schemas.rates import SeriesSpec
-from spendgauge.streams.alerting.lines import LINES_SCHEMA
+from spendgauge.streams.judging.lines import LINES_SCHEMA
 from spendgauge.streams.rating.series import SeriesPlan
 from spendgauge.streams.spikes.state import MAX_MINUTE_AMOUNT
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from spendgauge.deploy.rehearse.minutes import MINUTE_SECONDS
 from spendgauge.schemas.alerts import Alert
-from spendgauge.streams.watching import Configuration, Judge, Moment
+from spendgauge.streams.judging import Configuration, Judge, Moment
 from spendgauge.streams.watching.judges import make_judges
 
 __all__ = ["Rehearsed", "create_judges", "run_judges"]

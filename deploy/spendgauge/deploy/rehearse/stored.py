@@ -12,7 +12,7 @@ from spendgauge.insights.periods import DAY_MS, Period
 from spendgauge.insights.queries import Query
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
 from spendgauge.schemas.rates import MEASURES
-from spendgauge.streams.alerting.lines import LINES_SCHEMA, key_text
+from spendgauge.streams.judging.lines import LINES_SCHEMA, key_text
 
 __all__ = ["stored_lines", "stored_span"]
 

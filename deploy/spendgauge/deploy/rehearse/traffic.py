@@ -22,7 +22,7 @@ from spendgauge.insights.periods import Period
 from spendgauge.schemas import ClickHouseSettings, ConfigurationError
 from spendgauge.schemas.prices import PriceBook
 from spendgauge.sinks.clickhouse import connect
-from spendgauge.streams.alerting.lines import LINES_SCHEMA
+from spendgauge.streams.judging.lines import LINES_SCHEMA
 
 __all__ = ["Traffic", "filed_traffic", "simulated_traffic", "stored_traffic"]
 

@@ -20,10 +20,10 @@ from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.positions import MAX_EDITION, EditionKey, PositionKey, PriceEdition, SourceGaps, SourcePosition
 from spendgauge.streams.accounting.entries import Start, position_of
 from spendgauge.streams.accounting.gaps import gap_alerts, gap_line
+from spendgauge.streams.accounting.origins import Origin
 from spendgauge.streams.accounting.positions import Positions
 from spendgauge.streams.accounting.runs import Remark
 from spendgauge.streams.accounting.sources import SourceState
-from spendgauge.streams.reading.origins import Origin
 
 __all__ = ["Accounts", "SourceWords"]
 

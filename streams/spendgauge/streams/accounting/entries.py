@@ -24,8 +24,8 @@ from spendgauge.schemas.positions import (
     SourcePosition,
     read_key,
 )
+from spendgauge.streams.accounting.origins import Origin
 from spendgauge.streams.accounting.sources import UNVERIFIED, Hole, SourceState, unseen
-from spendgauge.streams.reading.origins import Origin
 
 __all__ = [
     "NOTHING_KNOWN",

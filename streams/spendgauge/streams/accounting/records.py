@@ -1,16 +1,15 @@
-"""How is what is said of sources written as records: their entries, their gaps, the alerts?"""
+"""How is what is said of sources written as records: their entries, and their gaps?"""
 
 from collections.abc import Iterable
 from zlib import crc32
 
 import polars as pl
 
-from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.positions import SourceGaps
 from spendgauge.streams.accounting.accounts import Entry
-from spendgauge.streams.rating.rates import Record, pack_lines
+from spendgauge.streams.records import Record, pack_lines
 
-__all__ = ["alert_records", "entry_records", "gap_records"]
+__all__ = ["entry_records", "gap_records"]
 
 
 def entry_records(entries: Iterable[Entry], *, partition: int) -> list[Record]:
@@ -22,12 +21,3 @@ def gap_records(gaps: Iterable[SourceGaps], *, partitions: int) -> list[Record]:
     """Write lines of ``usage.gaps``; a source's lines always go to the same partition, by the CRC-32 of its name."""
     lines = [(crc32(gap.source.encode()), gap.model_dump_json()) for gap in gaps]
     return pack_lines(pl.DataFrame(lines, schema={"place": pl.UInt32, "line": pl.String}, orient="row"), partitions)
-
-
-def alert_records(alerts: Iterable[Alert], *, partitions: int) -> list[Record]:
-    """Write alerts, a record each, keyed by their id."""
-    return [
-        Record(crc32(key) % partitions, alert.model_dump_json().encode(), key)
-        for alert in alerts
-        for key in [alert.alert_id.encode()]
-    ]

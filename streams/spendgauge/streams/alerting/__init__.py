@@ -1,6 +1,5 @@
 """How do the lines of ``cost.rates`` become spike alerts, each once, whoever dies in between?
 
-    lines      what the lines say of the wanted series, as columns
     keys       numbers that stand for keys
     minutes    what each key has done in each of the last minutes
     amounts    what is judged of a minute
@@ -16,11 +15,9 @@ Pure: no clock, no I/O. See ``docs/spikes.md``.
 from spendgauge.streams.alerting.amounts import NAMED, WATCHED
 from spendgauge.streams.alerting.desk import Desk, Judged
 from spendgauge.streams.alerting.entries import Entry, Kept, read_kept
-from spendgauge.streams.alerting.lines import LINES_SCHEMA, read_lines
 from spendgauge.streams.alerting.minutes import RecentMinutes
 
 __all__ = [
-    "LINES_SCHEMA",
     "NAMED",
     "WATCHED",
     "Desk",
@@ -29,5 +26,4 @@ __all__ = [
     "Kept",
     "RecentMinutes",
     "read_kept",
-    "read_lines",
 ]

@@ -20,9 +20,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.wire import WireModel, compact_json
 from spendgauge.streams.alerting.amounts import RULES
+from spendgauge.streams.judging.models import KeptModel
 from spendgauge.streams.spikes import SpikeKey
 from spendgauge.streams.spikes.incidents import Steps
-from spendgauge.streams.watching.models import KeptModel
 
 __all__ = ["CLOSED_KEY", "Entry", "Kept", "KeptKey", "KeptMinute", "RuleKey", "entry_of", "key_of", "read_kept"]
 

@@ -20,10 +20,10 @@ from spendgauge.streams.alerting.entries import RuleKey, read_kept
 from spendgauge.streams.alerting.limits import limits_by_budget
 from spendgauge.streams.alerting.rises import Rises
 from spendgauge.streams.budgets import parse_budgets
+from spendgauge.streams.judging.judge import Configuration, Entry, KeptEntries, Moment, Verdict
 from spendgauge.streams.rules.file import parse_rules
 from spendgauge.streams.spikes import OUTPUT_TOKENS, Limits, SpikeAlerts, SpikeKey, SpikeParameters, SpikeStep
 from spendgauge.streams.spikes.alerts import Excess
-from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Moment, Verdict
 
 __all__ = ["SpikeJudge"]
 

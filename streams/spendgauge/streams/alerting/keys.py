@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from spendgauge.streams.alerting.lines import key_text
+from spendgauge.streams.judging.lines import key_text
 from spendgauge.streams.spikes import SpikeKey
 
 __all__ = ["KeyNumbers", "Numbers"]

@@ -19,8 +19,8 @@ from spendgauge.streams.budgets.judging import BudgetBench
 from spendgauge.streams.budgets.quota import Quota
 from spendgauge.streams.budgets.standings import Standings
 from spendgauge.streams.budgets.states import QUOTAS_KEY, KeptQuotas, read_quotas, read_states
+from spendgauge.streams.judging.judge import Entry, KeptEntries, Verdict
 from spendgauge.streams.ledger import Account, Books, read_ledger
-from spendgauge.streams.watching.judge import Entry, KeptEntries, Verdict
 
 __all__ = ["KEPT_DAYS", "SAVED_EVERY_SECONDS", "BudgetDesk"]
 

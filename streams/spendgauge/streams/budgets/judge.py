@@ -13,7 +13,7 @@ from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.desk import BudgetDesk
 from spendgauge.streams.budgets.file import notes_on, parse_budgets, parse_quotas
 from spendgauge.streams.budgets.quota import Quota
-from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Moment, Verdict
+from spendgauge.streams.judging.judge import Configuration, Entry, KeptEntries, Moment, Verdict
 
 __all__ = ["BudgetJudge"]
 

@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from spendgauge.schemas.events import DIMENSIONS
 from spendgauge.streams.budgets.periods import Periods
+from spendgauge.streams.judging.series import remark_on
 from spendgauge.streams.ledger.account import AccountKey
 from spendgauge.streams.ledger.patterns import Patterns
-from spendgauge.streams.watching.series import remark_on
 
 __all__ = ["Scope", "UsdAmount", "exact_amount"]
 

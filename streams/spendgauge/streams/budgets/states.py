@@ -16,8 +16,8 @@ from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.lines import Reached
 from spendgauge.streams.budgets.watch import BudgetRule, Fire, Watched
+from spendgauge.streams.judging.models import KeptModel
 from spendgauge.streams.ledger import AccountKey
-from spendgauge.streams.watching.models import KeptModel
 
 __all__ = [
     "QUOTAS_KEY",

@@ -6,10 +6,9 @@ from typing import Final
 
 from spendgauge.schemas.alerts import ALERTS_SCHEMA
 from spendgauge.schemas.settings import KafkaSettings
-from spendgauge.streams.accounting.records import alert_records
 from spendgauge.streams.delivery.desk import Verdict
 from spendgauge.streams.emitter import Emitter
-from spendgauge.streams.rating.rates import Record
+from spendgauge.streams.records import Record, alert_records
 
 __all__ = ["Keeper"]
 

@@ -17,9 +17,9 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from spendgauge.schemas.wire import compact_json
+from spendgauge.streams.judging.models import KeptModel
 from spendgauge.streams.ledger.account import DAY_HOURS, DAY_SECONDS, AccountKey
 from spendgauge.streams.ledger.sums import QUARTER_SECONDS, Sums
-from spendgauge.streams.watching.models import KeptModel
 
 __all__ = [
     "LEDGER_KEY",

@@ -14,9 +14,9 @@ from typing import Final
 import polars as pl
 
 from spendgauge.streams.accounting.accounts import Accounts
+from spendgauge.streams.accounting.origins import Origin
 from spendgauge.streams.accounting.runs import Remark
 from spendgauge.streams.rating.series import TOTALS_SCHEMA, SeriesPlan, merge
-from spendgauge.streams.reading.origins import Origin
 
 __all__ = ["BlockAggregator", "Contributions"]
 

@@ -7,7 +7,7 @@ a test compares them with ``RateContribution``.
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 from zlib import crc32
 
@@ -15,30 +15,15 @@ import polars as pl
 
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
 from spendgauge.schemas.rates import MEASURES, SeriesSpec
-from spendgauge.schemas.records import Headers
 from spendgauge.schemas.rejects import RejectedEvent
 from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.rating.blocks import Contributions
+from spendgauge.streams.records import Record, pack_lines
 
-__all__ = ["RECORD_BYTES", "Record", "pack_lines", "rate_records", "rates_partition", "reject_records"]
-
-RECORD_BYTES: Final = 512 * 1024
-"""A record is closed when it would be longer. One line has at most 20 kB, so records stay far below Kafka's usual
-limit of 1 MB."""
+__all__ = ["rate_records", "rates_partition", "reject_records"]
 
 _LINES_AT_ONCE: Final = 8_192
 """About 4 MB of text, which exists in three copies while it is put together."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """What goes to one partition of a topic: lines, or an entry and its key; no value removes the entry."""
-
-    partition: int
-    value: bytes | None
-    key: bytes | None = None
-    headers: Headers = ()
-    """Besides those that all records of the topic have."""
 
 
 def rates_partition(series: str, key: Sequence[str], partitions: int) -> int:
@@ -66,17 +51,6 @@ def reject_records(rejects: Iterable[RejectedEvent], *, partitions: int) -> list
         orient="row",
     )
     return pack_lines(lines, partitions)
-
-
-def pack_lines(lines: pl.DataFrame, partitions: int) -> list[Record]:
-    """Join lines (column ``line``) into records; ``place`` modulo the number of partitions says where each goes."""
-    records = (
-        lines.with_columns(pl.col("place") % partitions)
-        .with_columns(((pl.col("line").str.len_bytes() + 1).cum_sum().over("place") // RECORD_BYTES).alias("record"))
-        .group_by("place", "record", maintain_order=True)
-        .agg(pl.col("line").str.join("\n"))
-    )
-    return [Record(place, line.encode()) for place, _, line in records.iter_rows()]
 
 
 def _lines(contributions: Contributions, specs: Sequence[SeriesSpec]) -> pl.DataFrame:

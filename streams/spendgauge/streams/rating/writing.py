@@ -11,10 +11,11 @@ from spendgauge.schemas.positions import GAPS_SCHEMA, POSITIONS_SCHEMA
 from spendgauge.schemas.rates import RATES_SCHEMA, SeriesSpec
 from spendgauge.schemas.rejects import REJECTED_SCHEMA
 from spendgauge.schemas.topics import TopicNames
-from spendgauge.streams.accounting.records import alert_records, entry_records, gap_records
+from spendgauge.streams.accounting.records import entry_records, gap_records
 from spendgauge.streams.emitter import Emitter
 from spendgauge.streams.rating.pipeline import Changes
-from spendgauge.streams.rating.rates import Record, rate_records, reject_records
+from spendgauge.streams.rating.rates import rate_records, reject_records
+from spendgauge.streams.records import Record, alert_records
 
 __all__ = ["Writer"]
 

@@ -7,9 +7,9 @@ from typing import cast
 
 from spendgauge.schemas.records import RecordChunk
 from spendgauge.streams.accounting.entries import NOTHING_KNOWN, Start, carry_over
+from spendgauge.streams.accounting.origins import Origin
 from spendgauge.streams.accounting.sources import SourceState
 from spendgauge.streams.reading.fetching import Fetched
-from spendgauge.streams.reading.origins import Origin
 
 __all__ = ["Delivery", "Reading", "Receipt"]
 

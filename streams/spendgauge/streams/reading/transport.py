@@ -27,9 +27,9 @@ from faust.types import TP, ConsumerMessage
 from spendgauge.schemas.errors import ConfigurationError, UnavailableError
 from spendgauge.schemas.kafka import connect_admin, stream_ids
 from spendgauge.streams.accounting.entries import NOTHING_KNOWN, Start, begin
+from spendgauge.streams.accounting.origins import Origin, resume
 from spendgauge.streams.reading.fetching import Fetched
 from spendgauge.streams.reading.loading import load_entries
-from spendgauge.streams.reading.origins import Origin, resume
 from spendgauge.streams.reading.polling import (
     ANSWER_SECONDS,
     SERVICE_LOG,

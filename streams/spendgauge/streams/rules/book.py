@@ -9,11 +9,11 @@ from typing import Any, Final
 import polars as pl
 
 from spendgauge.schemas.alerts import Alert
+from spendgauge.streams.judging.judge import Entry, KeptEntries
 from spendgauge.streams.rules.alarms import QUIET, Alarm, advance, withdraw
 from spendgauge.streams.rules.alerts import rule_alert, withdrawn_alert
 from spendgauge.streams.rules.kept import KeptAlarm, Place, alarm_entry, read_alarms
 from spendgauge.streams.rules.rule import CALM, NEAR, WARN, Rule
-from spendgauge.streams.watching.judge import Entry, KeptEntries
 
 __all__ = ["MOST_ALARMS", "AlarmBook"]
 

@@ -16,13 +16,13 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.prices.freshness import PriceData
+from spendgauge.streams.judging.judge import Entry, KeptEntries, Verdict
 from spendgauge.streams.rules.book import AlarmBook
 from spendgauge.streams.rules.kept import read_saved, read_stretches, saved_entry, stretches_entries
 from spendgauge.streams.rules.minutes import SUMS_SCHEMA, Minutes
 from spendgauge.streams.rules.rule import LEVELS_SCHEMA, Rule, Seen
 from spendgauge.streams.rules.stretches import Stretches
 from spendgauge.streams.rules.windows import Window
-from spendgauge.streams.watching.judge import Entry, KeptEntries, Verdict
 
 __all__ = ["SAVED_EVERY", "Desk"]
 

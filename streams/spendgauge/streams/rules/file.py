@@ -11,10 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from spendgauge.schemas.configuration import fault_of, read_toml
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.money import PICODOLLARS_PER_USD, picodollars
+from spendgauge.streams.judging.series import remark_on
 from spendgauge.streams.rules.kinds import BUILT_IN, KINDS
 from spendgauge.streams.rules.rule import Rule
 from spendgauge.streams.spikes.parameters import SpikeParameters
-from spendgauge.streams.watching.series import remark_on
 
 __all__ = ["TAKEN", "RulesFile", "parse_rules"]
 

@@ -7,11 +7,11 @@ import structlog
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.prices.freshness import PriceData
+from spendgauge.streams.judging.judge import Configuration, Entry, KeptEntries, Moment, Verdict
 from spendgauge.streams.rules.desk import Desk
 from spendgauge.streams.rules.file import parse_rules
 from spendgauge.streams.rules.kinds import KINDS
 from spendgauge.streams.rules.rule import Rule
-from spendgauge.streams.watching.judge import Configuration, Entry, KeptEntries, Moment, Verdict
 
 __all__ = ["RuleJudge"]
 

@@ -16,10 +16,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.wire import WireModel, compact_json
+from spendgauge.streams.judging.judge import Entry, KeptEntries
+from spendgauge.streams.judging.models import KeptModel
 from spendgauge.streams.rules.alarms import Alarm
 from spendgauge.streams.rules.stretches import STRETCHES_SCHEMA
-from spendgauge.streams.watching.judge import Entry, KeptEntries
-from spendgauge.streams.watching.models import KeptModel
 
 __all__ = [
     "KeptAlarm",

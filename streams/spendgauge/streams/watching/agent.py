@@ -23,13 +23,13 @@ from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.clock import Clock
 from spendgauge.schemas.errors import UnavailableError
 from spendgauge.schemas.progress import End
-from spendgauge.streams.alerting.lines import read_lines
+from spendgauge.streams.judging.judge import KeptEntries, Moment
+from spendgauge.streams.judging.lines import read_lines
 from spendgauge.streams.reading.readings import Delivery, Reading
 from spendgauge.streams.watching.bench import Bench, Saved
 from spendgauge.streams.watching.files import ConfigurationFiles
 from spendgauge.streams.watching.holdings import Holding
 from spendgauge.streams.watching.horizon import MOST_LINES, Horizon, Rated
-from spendgauge.streams.watching.judge import KeptEntries, Moment
 from spendgauge.streams.watching.settings import WatcherSettings
 from spendgauge.streams.watching.telling import Herald
 

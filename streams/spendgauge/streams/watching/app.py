@@ -12,6 +12,7 @@ from spendgauge.schemas.monitor import Vitals
 from spendgauge.schemas.progress import End
 from spendgauge.streams.emitter import Emitter
 from spendgauge.streams.group_app import Chunks, GroupApp, regularly
+from spendgauge.streams.judging.judge import Judge
 from spendgauge.streams.preparing import prepare_topics
 from spendgauge.streams.reading.polling import Chunking
 from spendgauge.streams.reading.readings import Delivery, Reading
@@ -22,7 +23,6 @@ from spendgauge.streams.watching.bench import Bench
 from spendgauge.streams.watching.files import ConfigurationFiles
 from spendgauge.streams.watching.hearing import Hearing
 from spendgauge.streams.watching.horizon import Rated
-from spendgauge.streams.watching.judge import Judge
 from spendgauge.streams.watching.judges import make_judges
 from spendgauge.streams.watching.keeping import Keeper
 from spendgauge.streams.watching.metrics import WatcherMetrics

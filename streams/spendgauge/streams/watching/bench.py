@@ -7,7 +7,7 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.errors import ConfigurationError
-from spendgauge.streams.watching.judge import Configuration, Entry, Judge, KeptEntries, Moment, Verdict
+from spendgauge.streams.judging.judge import Configuration, Entry, Judge, KeptEntries, Moment, Verdict
 
 __all__ = ["Bench", "Saved"]
 

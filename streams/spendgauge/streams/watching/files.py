@@ -6,7 +6,7 @@ from pathlib import Path
 import structlog
 
 from spendgauge.schemas.errors import ConfigurationError
-from spendgauge.streams.watching.judge import Configuration
+from spendgauge.streams.judging.judge import Configuration
 
 __all__ = ["ConfigurationFiles", "read_configuration"]
 

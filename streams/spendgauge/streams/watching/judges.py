@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from spendgauge.schemas.prices.freshness import price_data
 from spendgauge.streams.alerting.judge import SpikeJudge
 from spendgauge.streams.budgets import BudgetJudge
+from spendgauge.streams.judging.judge import Judge
 from spendgauge.streams.rules.judge import RuleJudge
-from spendgauge.streams.watching.judge import Judge
 
 __all__ = ["make_judges"]
 

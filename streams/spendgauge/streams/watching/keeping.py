@@ -16,10 +16,10 @@ import structlog
 
 from spendgauge.schemas.clock import Clock
 from spendgauge.streams.emitter import Emitter
-from spendgauge.streams.rating.rates import Record
+from spendgauge.streams.judging.judge import Entry, KeptEntries
 from spendgauge.streams.reading.loading import load_logs
+from spendgauge.streams.records import Record
 from spendgauge.streams.settings import MemberSettings
-from spendgauge.streams.watching.judge import Entry, KeptEntries
 from spendgauge.streams.watching.kept import TERM_HEADER, owner_entry, read_log
 
 __all__ = ["WATCH_SCHEMA", "Keeper"]

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from spendgauge.streams.judging.judge import Entry
 from spendgauge.streams.reading.loading import LogRecord
-from spendgauge.streams.watching.judge import Entry
 
 __all__ = ["TERM_HEADER", "Kept", "owner_entry", "read_log"]
 

@@ -5,11 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from spendgauge.schemas.alerts import ALERTS_SCHEMA, Alert
 from spendgauge.schemas.quotas import QUOTAS_SCHEMA
 from spendgauge.schemas.topics import TopicNames
-from spendgauge.streams.accounting.records import alert_records
 from spendgauge.streams.emitter import Emitter
-from spendgauge.streams.rating.rates import Record
+from spendgauge.streams.judging.judge import Entry, KeptEntries, Verdict
+from spendgauge.streams.records import Record, alert_records
 from spendgauge.streams.watching.hearing import Hearing, said
-from spendgauge.streams.watching.judge import Entry, KeptEntries, Verdict
 from spendgauge.streams.watching.keeping import Keeper
 
 __all__ = ["Herald"]
