@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
@@ -21,6 +22,7 @@ __all__ = [
     "EventId",
     "Milliseconds",
     "Name",
+    "TimeZone",
     "Total",
     "Usd",
     "UsdText",
@@ -103,6 +105,13 @@ def _empty_is_not_given(value: Any) -> Any:
     return "" if value is None else value
 
 
+def _time_zone(value: Any) -> str:
+    try:
+        return ZoneInfo(value).key
+    except (ValueError, OSError, TypeError, ZoneInfoNotFoundError):
+        raise ValueError("write the name of a time zone, such as Europe/Zurich or UTC") from None
+
+
 def _from_base64(value: Any) -> Any:
     return b64decode(value, validate=True) if isinstance(value, str) else value
 
@@ -146,6 +155,9 @@ Usd = Annotated[
 
 UsdText = Annotated[str, Field(pattern=f"^{_USD_TEXT_PATTERN}$")]
 """An exact amount as we write it (``money.usd_text``): twelve decimals, and what ``Decimal(38, 12)`` holds."""
+
+TimeZone = Annotated[str, BeforeValidator(_time_zone)]
+"""The name of a time zone that this machine knows."""
 
 Base64 = Annotated[
     bytes,

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from spendgauge.schemas.events import DIMENSIONS
+from spendgauge.schemas.fields import TimeZone
 from spendgauge.streams.budgets.periods import Periods
 from spendgauge.streams.judging.series import remark_on
 from spendgauge.streams.ledger.account import AccountKey
@@ -54,14 +55,6 @@ def _day(value: Any) -> Any:
     return value
 
 
-def _zone(value: Any) -> str:
-    try:
-        ZoneInfo(value)
-    except (ValueError, OSError, TypeError, ZoneInfoNotFoundError):
-        raise ValueError("write the name of a time zone, such as Europe/Zurich or UTC") from None
-    return str(value)
-
-
 UsdAmount = Annotated[Decimal, BeforeValidator(_usd)]
 
 
@@ -79,7 +72,7 @@ class Scope(BaseModel):
     """Of a rolling period."""
     begins: Annotated[int | str | None, BeforeValidator(_day)] = None
     """The day that a month (1 to 31) or a week (monday to sunday) begins with."""
-    time_zone: Annotated[str, BeforeValidator(_zone)] = "UTC"
+    time_zone: TimeZone = "UTC"
 
     @cached_property
     def periods(self) -> Periods:

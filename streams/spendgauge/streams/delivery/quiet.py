@@ -2,9 +2,11 @@
 
 from datetime import datetime, time
 from typing import Annotated, Any, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from spendgauge.schemas.fields import TimeZone
 
 __all__ = ["QuietHours"]
 
@@ -16,13 +18,6 @@ def _time_of_day(value: Any) -> time:
         raise ValueError('write a time of day such as "22:00"') from None
 
 
-def _zone(value: Any) -> str:
-    try:
-        return ZoneInfo(value).key
-    except (ValueError, OSError, TypeError, ZoneInfoNotFoundError):
-        raise ValueError("write the name of a time zone, such as Europe/Zurich or UTC") from None
-
-
 class QuietHours(BaseModel):
     """``quiet = { from = "22:00", until = "07:00", time_zone = "Europe/Zurich" }``: [from, until)."""
 
@@ -30,7 +25,7 @@ class QuietHours(BaseModel):
 
     begin: Annotated[time, BeforeValidator(_time_of_day), Field(alias="from")]
     until: Annotated[time, BeforeValidator(_time_of_day)]
-    time_zone: Annotated[str, BeforeValidator(_zone)] = "UTC"
+    time_zone: TimeZone = "UTC"
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
