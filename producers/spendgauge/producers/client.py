@@ -1,7 +1,7 @@
 """How is librdkafka set up? As counting exactly once needs it."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -11,7 +11,16 @@ from spendgauge.schemas import USAGE_SCHEMA, ConfigurationError
 from spendgauge.schemas.kafka import client_options
 from spendgauge.schemas.topics import CONTENT_TYPE, CONTENT_TYPE_HEADER, SCHEMA_HEADER
 
-__all__ = ["CONTRACT", "HEADERS", "Client", "ErrorCallback", "connect_client", "keep_for_ever"]
+__all__ = [
+    "CONTRACT",
+    "HEADERS",
+    "Client",
+    "ErrorCallback",
+    "RecordQueue",
+    "connect_client",
+    "keep_for_ever",
+    "open_producer",
+]
 
 HEADERS: Final[list[tuple[str, str | bytes | None]]] = [
     (CONTENT_TYPE_HEADER, CONTENT_TYPE.encode()),
@@ -34,8 +43,8 @@ _FREE: Final = {
 ErrorCallback = Callable[[KafkaError], None]
 
 
-class Client(Protocol):
-    """What is used of ``confluent_kafka.Producer``."""
+class RecordQueue(Protocol):
+    """What all use of ``confluent_kafka.Producer``."""
 
     def produce(
         self,
@@ -50,6 +59,10 @@ class Client(Protocol):
 
     def poll(self, timeout: float) -> int:
         """Serve callbacks; wait up to ``timeout`` seconds for the first."""
+
+
+class Client(RecordQueue, Protocol):
+    """What is used of one that sends events."""
 
     def purge(self) -> None:
         """Forget all records."""
@@ -67,8 +80,13 @@ def connect_client(settings: DeliverySettings, on_error: ErrorCallback) -> Clien
             f"{fixed[0]}={CONTRACT[fixed[0]]}"
         )
     options = client_options(settings, **_FREE, **{"compression.type": settings.compression}, **CONTRACT)
+    return open_producer({**options, "error_cb": on_error})
+
+
+def open_producer(options: Mapping[str, Any]) -> Producer:
+    """Create a producer. Raises ``ConfigurationError`` where an option cannot be used."""
     try:
-        return Producer({**options, "error_cb": on_error})
+        return Producer(dict(options))
     except (KafkaException, ValueError, TypeError) as error:
         raise ConfigurationError(f"the Kafka options cannot be used: {error}") from None
 

@@ -10,16 +10,16 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import KafkaError
 from pydantic import ValidationError
 
-from spendgauge.producers.client import keep_for_ever
+from spendgauge.producers.client import RecordQueue, keep_for_ever, open_producer
 from spendgauge.producers.identity import EventIds
 from spendgauge.producers.notices import Notices
 from spendgauge.producers.quotas.settings import QuotaSettings
 from spendgauge.producers.quotas.verdict import Number, QuotaVerdict
 from spendgauge.producers.tally import Tally
-from spendgauge.schemas import REFUSALS_SCHEMA, Clock, ConfigurationError, QuotaRefusal
+from spendgauge.schemas import REFUSALS_SCHEMA, Clock, QuotaRefusal
 from spendgauge.schemas.kafka import client_options
 from spendgauge.schemas.money import picodollars
 from spendgauge.schemas.quotas import Unit, amount_text
@@ -42,22 +42,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MANY: Final = ("refuses calls of more keys than are named here", "")
 
 
-class Outlet(Protocol):
-    """What is used of ``confluent_kafka.Producer``."""
-
-    def produce(
-        self,
-        topic: str,
-        value: bytes,
-        *,
-        key: bytes,
-        headers: list[tuple[str, str | bytes | None]],
-        on_delivery: Callable[[KafkaError | None, Any], None],
-    ) -> None:
-        """Queue a record; raises ``BufferError`` where there is no room."""
-
-    def poll(self, timeout: float) -> int:
-        """Serve callbacks."""
+class Outlet(RecordQueue, Protocol):
+    """What is used of one that sends refusals."""
 
     def flush(self, timeout: float) -> int:
         """Wait for all to be acknowledged; say how many are not."""
@@ -76,10 +62,7 @@ def connect_outlet(settings: QuotaSettings) -> Outlet:
         "reconnect.backoff.max.ms": 2_000,
         "compression.type": settings.compression,
     }
-    try:
-        return Producer(client_options(settings, **options))
-    except (KafkaException, ValueError, TypeError) as error:
-        raise ConfigurationError(f"the Kafka options cannot be used: {error}") from None
+    return open_producer(client_options(settings, **options))
 
 
 class Refusals:
