@@ -1,7 +1,7 @@
 """Does a guard let pass what it should, and nothing else?"""
 
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -276,6 +276,19 @@ def test_standings_can_be_shown(guard: Answering) -> None:
         ({"estimate_usd": "-1"}, ValueError, "'-1' is no amount in USD"),
         ({"estimate_usd": "five"}, ValueError, "'five' is no amount in USD"),
         ({"estimate_usd": Decimal("NaN")}, ValueError, "is no amount in USD"),
+        ({"estimate_usd": Decimal("sNaN")}, ValueError, "is no amount in USD"),
+        (
+            {"estimate_usd": "1e400"},
+            ValueError,
+            "'1e400' is no amount in USD; give a Decimal or text from 0 to a billion",
+        ),
+        ({"estimate_usd": "1e999999999999999999"}, ValueError, "is no amount in USD"),
+        ({"estimate_usd": "1000000000.000000000001"}, ValueError, "is no amount in USD"),
+        ({"estimate_usd": Decimal("-1e-30")}, ValueError, "is no amount in USD"),
+        ({"estimate_usd": 10**5000}, ValueError, "10000.*... is no amount in USD"),
+        ({"estimate_usd": "9" * 5000}, ValueError, "'99999.*... is no amount in USD"),
+        ({"estimate_usd": ["1"]}, TypeError, "a list is no amount in USD"),
+        ({"estimate_tokens": 10**5000}, ValueError, "is no number of tokens; give 0 or more, at most 1000000000000000"),
         ({"estimate_tokens": -1}, ValueError, "-1 is no number of tokens"),
         ({"estimate_usd": None}, TypeError, "a NoneType is no amount in USD"),
         ({"estimate_usd": True}, TypeError, "a bool is no amount in USD"),
@@ -290,3 +303,11 @@ def test_a_wrong_question_is_an_error(guard: Answering, fields: Any, error: type
     """What cannot be meant is refused with a sentence, not guessed at."""
     with pytest.raises(error, match=sentence):
         guard.check(**fields)
+
+
+def test_a_service_may_round_its_own_decimals(guard: Answering) -> None:
+    """An estimate is exact, whatever precision the caller's thread has chosen."""
+    guard.take(limit("a user", hard=1000))
+    with localcontext(prec=2):
+        assert guard.verdict(user_id="u1", estimate_usd=1000).allowed
+        assert guard.verdict(user_id="u1", estimate_usd="1000.000000000001").reason == "hard"

@@ -1,7 +1,7 @@
 """How much may a call cost, how much has it cost, how long may it take? In whole numbers, from what callers know."""
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Context, Decimal, localcontext
 from functools import lru_cache
 from operator import index
 from pathlib import Path
@@ -19,37 +19,57 @@ Usages = Mapping[str, Any] | UsageEvent | Sequence[Mapping[str, Any] | UsageEven
 """What a call used: the fields of its event or of its events, as adapters give them."""
 
 _MOST_SECONDS: Final = 86_400
+_MOST_USD: Final = 10**9
+_MOST_TOKENS: Final = 10**15
+"""No quota has a higher limit."""
+
+_EXACT: Final = Context(prec=60)
+"""Whatever the service has its own decimals rounded to."""
 
 _TOKENS: Final = tuple(leaf for leaf in LEAVES if leaf.endswith("_tokens"))
 
 
-@lru_cache(1024, typed=True)  # services estimate the same amounts again and again
 def picodollars_up(amount: Money) -> int:
     """Convert USD to picodollars, rounded up.
 
-    Raises ``TypeError`` for a float, and ``ValueError`` for what is below 0 or no number.
+    Raises ``TypeError`` for a float, and ``ValueError`` for what is below 0, above a billion or no number.
     """
+    try:
+        return _known(amount)
+    except TypeError:  # what has no hash has no place among what is known
+        return _picodollars_up(amount)
+
+
+def _picodollars_up(amount: Money) -> int:
     if isinstance(amount, float):
         raise TypeError(f"{amount!r} is a float, which is no exact amount; give a Decimal or text, such as '0.05'")
     if isinstance(amount, bool) or not isinstance(amount, Decimal | str | int):
         raise TypeError(f"a {type(amount).__name__} is no amount in USD; give a Decimal or text, such as '0.05'")
-    try:
-        whole = int((Decimal(amount) * PICODOLLARS_PER_USD).to_integral_value(ROUND_CEILING))
-    except (ArithmeticError, ValueError):
-        whole = -1
-    if whole < 0:
-        raise ValueError(f"{amount!r} is no amount in USD; give a Decimal or text of 0 or more, such as '0.05'")
-    return whole
+    with localcontext(_EXACT):
+        try:
+            usd = Decimal(amount)
+            fits = 0 <= usd <= _MOST_USD
+        except ArithmeticError:
+            fits = False
+        if not fits:
+            raise ValueError(
+                f"{_shown(amount)} is no amount in USD; give a Decimal or text from 0 to a billion, such as '0.05'"
+            )
+        return int((usd * PICODOLLARS_PER_USD).to_integral_value(ROUND_CEILING))
+
+
+_known: Final = lru_cache(1024, typed=True)(_picodollars_up)
+"""Services estimate the same amounts again and again."""
 
 
 def whole_tokens(tokens: int) -> int:
-    """Check a number of tokens. Raises ``TypeError`` for what is no integer, and ``ValueError`` below 0."""
+    """Check a number of tokens. Raises ``TypeError`` for what is no integer, ``ValueError`` below 0 and above 1e15."""
     if type(tokens) is not int:
         if isinstance(tokens, bool) or not hasattr(tokens, "__index__"):
             raise TypeError(f"{tokens!r} is no whole number of tokens; give an integer of 0 or more")
         tokens = index(tokens)
-    if tokens < 0:
-        raise ValueError(f"{tokens} is no number of tokens; give 0 or more")
+    if not 0 <= tokens <= _MOST_TOKENS:
+        raise ValueError(f"{_shown(tokens)} is no number of tokens; give 0 or more, at most {_MOST_TOKENS}")
     return tokens
 
 
@@ -69,6 +89,12 @@ def cost_of(usage: Usages, prices: Path | None) -> tuple[int | None, int]:
 
     cost = calculate_cost(None, usage, prices=prices).usd
     return None if cost is None else picodollars(cost), sum(_tokens(part) for part in _parts(usage))
+
+
+def _shown(amount: Money) -> str:
+    """Show what was given, cut short; an integer of thousands of digits has no ``repr``."""
+    text = str(Decimal(amount)) if isinstance(amount, int) else repr(amount)
+    return text if len(text) <= 48 else f"{text[:45]}..."
 
 
 def _parts(usage: Usages) -> list[Mapping[str, Any] | UsageEvent]:
