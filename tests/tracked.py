@@ -51,6 +51,7 @@ def claude(
     played: Played, producer: RecordingProducer, *, kind: Any = anthropic.Anthropic, play: str = "ok", **options: Any
 ) -> Any:
     """Make a tracked client of Anthropic's SDK that speaks to the played provider."""
+    told = {name: options.pop(name) for name in ("guard", "estimate") if name in options}
     client = kind(
         api_key="sk-ant-secret",
         base_url=played.url,
@@ -59,14 +60,14 @@ def claude(
         **options,
     )
     _close_at_end(played, client)
-    return track(client, producer=producer, feature="triage")
+    return track(client, producer=producer, feature="triage", **told)
 
 
 def gpt(
     played: Played, producer: RecordingProducer, *, kind: Any = openai.OpenAI, play: str = "ok", **options: Any
 ) -> Any:
     """Make a tracked client of OpenAI's SDK that speaks to the played provider."""
-    told = {name: options.pop(name) for name in ("ask_for_usage", "provider") if name in options}
+    told = {name: options.pop(name) for name in ("ask_for_usage", "provider", "guard", "estimate") if name in options}
     client = kind(
         api_key="sk-secret",
         base_url=f"{played.url}/v1",

@@ -7,6 +7,7 @@
     clients       the HTTP client that is seen through; pieces: the body of an answer, as it passes
     calls         which requests are calls to a model
     attempts      what becomes of one attempt
+    reserving     whether an attempt may be made, and what it holds of its quotas
     lines, readers, characters    what an answer says, and how much was said where it does not
 
 What is counted and what is not: ``docs/wrappers.md``.

@@ -20,6 +20,7 @@ from spendgauge.producers.tally import Tally
 from spendgauge.producers.wrappers.calls import Api, Call, asking_for_usage, characters_asked, find_call
 from spendgauge.producers.wrappers.lines import EventFrames, EventLines
 from spendgauge.producers.wrappers.readers import BodyReader, Reader, Reading, StreamReader
+from spendgauge.producers.wrappers.reserving import Reserved, Reserving, take_reserved
 from spendgauge.schemas import Clock
 
 __all__ = ["RETRY_TAG", "Attempt", "Watch"]
@@ -51,15 +52,32 @@ class Watch:
     clock: Clock
     notices: Notices
     faults: Tally
+    reserving: Reserving | None = None
+
+    def reserve(self, request: Any) -> None:
+        """Ask whether a request may be sent that was built just now; raises ``QuotaExceeded`` where it may not."""
+        if self.reserving is None:
+            return
+        try:
+            call = find_call(self.api, request)
+        except Exception:  # noqa: BLE001 - told of when it is sent
+            return
+        if call is not None:
+            own = {name: value for name, value in over(self.dimensions).items() if name != "tags"}
+            self.reserving.reserve(request, **own | {"provider": self.provider, "model": call.model or None})
 
     def begin(self, request: Any) -> "Attempt | None":
         """Look at a request that is about to be sent; None where it is no call to a model, or cannot be read."""
+        reserved = take_reserved(request)
         try:
             call = find_call(self.api, request)
-            return None if call is None else Attempt(self, call, self._asking(request))
+            if call is not None:
+                return Attempt(self, call, self._asking(request), reserved)
         except Exception as error:  # noqa: BLE001 - the promise: nothing is raised into the caller
             self.fault(error)
-            return None
+        if reserved is not None:
+            reserved.settle(None)
+        return None
 
     def fault(self, error: Exception) -> None:
         """Count and log an error of our own; its text might quote what was said, so only its kind is told."""
@@ -79,10 +97,11 @@ class Watch:
 class Attempt:
     """One attempt, from the moment it is sent."""
 
-    def __init__(self, watch: Watch, call: Call, request: Any) -> None:
+    def __init__(self, watch: Watch, call: Call, request: Any, reserved: Reserved | None) -> None:
         self.watch = watch
         self.request = request
         self._call = call
+        self._reserved = reserved
         self._chain = _chain_of(call)
         self._context = copy_context()  # the event belongs to whoever asked, wherever the end is noticed
         self._status_code = 0
@@ -128,6 +147,7 @@ class Attempt:
             step()
         except Exception as error:  # noqa: BLE001 - the same
             self.watch.fault(error)
+            self._settle(None)
 
     def _open(self, response: Any) -> None:
         self._status_code = response.status_code
@@ -188,8 +208,14 @@ class Attempt:
         try:
             self._context.run(self._emit, [events[0] | shared | timing, *(fields | shared for fields in events[1:])])
         finally:
+            self._settle(events)
             self._reader = self.request = None
             self._context = Context()
+
+    def _settle(self, events: list[EventFields] | None) -> None:
+        if self._reserved is not None:
+            self._reserved.settle(events)
+            self._reserved = None
 
     def _emit(self, events: list[EventFields]) -> None:
         own, chain = over(self.watch.dimensions), self._chain

@@ -1,7 +1,8 @@
 """How is every request of an SDK's client seen, each attempt of it, without touching the SDK?
 
 Both SDKs send each attempt through ``send`` of one HTTP client. A tracked HTTP client *is* that client (it shares its
-connections, cookies, settings and whether it is closed: all of its state), but for ``send``.
+connections, cookies, settings and whether it is closed: all of its state), but for ``send``, and for ``build_request``
+where a guard is asked.
 """
 
 from functools import cache
@@ -23,6 +24,12 @@ class TrackedHttp:
     library = ""
     original: Any
     watch: Watch
+
+    def build_request(self, *given: Any, **options: Any) -> Any:
+        """Build a request as ever, and ask the guard, if there is one, whether it may be sent."""
+        request = super().build_request(*given, **options)  # type: ignore[misc]  # of the HTTP client's class
+        self.watch.reserve(request)
+        return request
 
     def __del__(self) -> None:
         """Close nothing: the connections are the original's, which closes them as ever when nobody has it any more."""

@@ -11,10 +11,12 @@ from typing import Any, Final, TypeVar
 from spendgauge.producers.context import dimension_fields
 from spendgauge.producers.emitter import UsageEmitter
 from spendgauge.producers.notices import Notices
+from spendgauge.producers.quotas import QuotaChecks
 from spendgauge.producers.tally import Tally
 from spendgauge.producers.wrappers.attempts import Watch
 from spendgauge.producers.wrappers.calls import ANTHROPIC, OPENAI, Api
 from spendgauge.producers.wrappers.clients import TrackedHttp, is_http_client, track_http
+from spendgauge.producers.wrappers.reserving import Estimates, Reserving
 from spendgauge.schemas import ConfigurationError, SystemClock
 
 __all__ = ["track", "unobserved"]
@@ -39,6 +41,8 @@ def track(
     provider: str = "",
     ask_for_usage: bool = False,
     tags: Mapping[str, str] | None = None,
+    guard: QuotaChecks | None = None,
+    estimate: Estimates = 0,
     **dimensions: str | None,
 ) -> _Client:
     """Return the same client (a copy, as ``with_options`` makes one), each attempt of whose calls becomes an event.
@@ -48,7 +52,12 @@ def track(
     one that speaks the same protocol. ``ask_for_usage`` adds ``stream_options={"include_usage": True}`` to OpenAI's
     chat streams that do not say; the caller then gets one more chunk, without choices. Calls are sent, answered and
     fail as before. Tracking a tracked client again replaces what was said before.
-    Raises ``ConfigurationError`` where the client is none of these, and ``TypeError`` for an unknown dimension.
+
+    With a ``guard`` each attempt is checked before it is sent, and holds its ``estimate`` until it is known what it
+    cost: USD, or (USD, tokens), or a function of the request's body that gives one of them. A call that may not be made
+    raises ``QuotaExceeded`` or ``QuotaUnknown``, and whatever the function raises.
+    Raises ``ConfigurationError`` where the client is none of these, ``TypeError`` for an unknown dimension or a float,
+    and ``ValueError`` for an estimate that is no amount.
     """
     name, api = _sdk(client)
     clock = SystemClock()
@@ -61,6 +70,7 @@ def track(
         clock=clock,
         notices=Notices(clock.monotonic, client=type(client).__name__),
         faults=Tally(),
+        reserving=None if guard is None else Reserving(guard, estimate),
     )
     tracked: _Client = _any(client).copy(http_client=track_http(_any(client)._client, watch))
     return tracked
