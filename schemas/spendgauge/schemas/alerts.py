@@ -4,14 +4,15 @@ One line for each step of an alert's life: raised, escalated, resolved. The id i
 onset, so a replay says the same thing again instead of a new one.
 """
 
-from typing import Final, Literal
+from typing import Final, Literal, TypedDict
 
 from pydantic import Field
 
 from spendgauge.schemas.fields import Total, UsdText
+from spendgauge.schemas.money import usd_text
 from spendgauge.schemas.wire import WireModel
 
-__all__ = ["ALERTS_SCHEMA", "Alert", "Contributor"]
+__all__ = ["ALERTS_SCHEMA", "NO_AMOUNTS", "Alert", "Contributor"]
 
 ALERTS_SCHEMA: Final = "spendgauge.alerts/1"
 
@@ -53,3 +54,27 @@ class Alert(WireModel):
     )
     contributors: tuple[Contributor, ...] = Field(max_length=3, description="The largest first.")
     message: str = Field(min_length=1, max_length=1000, description="One sentence for a person.")
+
+
+class _NoAmounts(TypedDict):
+    usual_usd: str
+    seen_usd: str
+    excess_usd: str
+    excess_usd_per_hour: str
+    since_onset_usd: str
+    driver: Literal["none"]
+    contributors: tuple[()]
+
+
+_NOTHING: Final = usd_text(0)
+
+NO_AMOUNTS: Final[_NoAmounts] = {
+    "usual_usd": _NOTHING,
+    "seen_usd": _NOTHING,
+    "excess_usd": _NOTHING,
+    "excess_usd_per_hour": _NOTHING,
+    "since_onset_usd": _NOTHING,
+    "driver": "none",
+    "contributors": (),
+}
+"""What an alert has that is not about an amount."""

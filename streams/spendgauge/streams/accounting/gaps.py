@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from spendgauge.schemas.alerts import Alert
-from spendgauge.schemas.money import usd_text
+from spendgauge.schemas.alerts import NO_AMOUNTS, Alert
 from spendgauge.schemas.positions import SourceGaps
 from spendgauge.streams.accounting.entries import gap_of
 from spendgauge.streams.accounting.positions import SourceChange
@@ -13,7 +12,6 @@ from spendgauge.streams.accounting.sources import Hole
 
 __all__ = ["gap_alerts", "gap_line"]
 
-_NOTHING: Final = usd_text(0)
 _WINDOW_SECONDS: Final = 60
 
 
@@ -75,14 +73,8 @@ def _alert(change: SourceChange, gap: Hole, *, state: Literal["raised", "resolve
         onset=gap.opened_at_ms // 60_000 * 60,
         evaluated_at=change.state.last_at_ms // 1000,
         window_seconds=_WINDOW_SECONDS,
-        usual_usd=_NOTHING,
-        seen_usd=_NOTHING,
-        excess_usd=_NOTHING,
-        excess_usd_per_hour=_NOTHING,
-        since_onset_usd=_NOTHING,
-        driver="none",
-        contributors=(),
         message=message,
+        **NO_AMOUNTS,
     )
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from spendgauge.schemas.alerts import Alert
-from spendgauge.schemas.money import usd_text
+from spendgauge.schemas.alerts import NO_AMOUNTS, Alert
 from spendgauge.streams.delivery.channels import DELIVERY_RULE, DELIVERY_SERIES, failing_channel
 from spendgauge.streams.delivery.tries import Outcome
 
@@ -19,7 +18,6 @@ HANGING_MS: Final = 90_000
 """An attempt that takes longer than this hangs: a channel's own timeout is at most a minute."""
 
 _PATIENCE: Final = 3
-_NOTHING: Final = usd_text(0)
 _Severity = Literal["warn", "page"]
 
 
@@ -120,12 +118,6 @@ def _alert(
         onset=onset,
         evaluated_at=now_ms // 1000,
         window_seconds=60,
-        usual_usd=_NOTHING,
-        seen_usd=_NOTHING,
-        excess_usd=_NOTHING,
-        excess_usd_per_hour=_NOTHING,
-        since_onset_usd=_NOTHING,
-        driver="none",
-        contributors=(),
         message=message[:1000],
+        **NO_AMOUNTS,
     )

@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.alerts import NO_AMOUNTS, Alert
 from spendgauge.schemas.clock import Clock
-from spendgauge.schemas.money import usd_text
 from spendgauge.schemas.notifications import IncidentNotice, Notification, NotificationData
 from spendgauge.streams.delivery.messages import Message, idempotency_key
 from spendgauge.streams.delivery.senders import make_sender
@@ -48,7 +47,6 @@ def _message(target: Target, *, now_ms: int) -> Message:
 
 
 def _alert(channel: str, at: int) -> Alert:
-    nothing = usd_text(0)
     alert_id = f"{_RULE}:channel:{channel}:{at}"
     return Alert(
         alert_id=alert_id,
@@ -61,12 +59,6 @@ def _alert(channel: str, at: int) -> Alert:
         onset=at // 60 * 60,
         evaluated_at=at,
         window_seconds=60,
-        usual_usd=nothing,
-        seen_usd=nothing,
-        excess_usd=nothing,
-        excess_usd_per_hour=nothing,
-        since_onset_usd=nothing,
-        driver="none",
-        contributors=(),
         message=f"Nothing has happened: somebody tries whether channel {channel} works.",
+        **NO_AMOUNTS,
     )
