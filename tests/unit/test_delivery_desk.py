@@ -1,5 +1,6 @@
 """Is everybody told once, and always that it is over? The notifier's decisions, without clock, Kafka or network."""
 
+from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -22,7 +23,8 @@ from spendgauge.streams.delivery.tries import GIVE_UP_MS, Outcome
 T0 = BEGIN * 1000
 HOUR = 3_600_000
 SENT = Outcome("sent")
-FAILED = Outcome("failed", "it answers 500")
+FAILED = Outcome("failed", "it answers 503")
+LOST = Outcome("failed", "it does not answer within 10 s", perhaps=True)
 
 
 def channel(name: str = "ops", **more: Any) -> Channel:
@@ -39,6 +41,8 @@ class World:
         self.kept: dict[bytes, bytes] = {}
         self.sent: list[tuple[str, str, str]] = []
         """Channel, step, incident."""
+        self.lost: list[tuple[str, str, str]] = []
+        """The same of what nobody knows whether it arrived."""
         self.said: list[Alert] = []
         self.words: dict[bytes, bytes | None] = {}
         self.restart()
@@ -76,13 +80,17 @@ class World:
         return [step for _, step, _ in self.sent[before:]]
 
     def orders(self) -> list[Order]:
-        """Ask what is to be sent."""
-        return self.desk.orders([one.name for one in self.channels], now_ms=self.now_ms)
+        """Ask what is to be sent, and keep what must be kept before."""
+        self._keep(self.desk.begin(self.desk.orders([one.name for one in self.channels], now_ms=self.now_ms)))
+        orders, verdict = self.desk.confirm(held=True, now_ms=self.now_ms)
+        self._keep(verdict)
+        return orders
 
     def settle(self, order: Order, outcome: Outcome) -> None:
         """End an attempt."""
-        if outcome.fate == "sent":
-            self.sent.append((order.channel, order.step, order.incident_id))
+        if outcome.fate == "sent" or outcome.perhaps:
+            told = self.sent if outcome.fate == "sent" else self.lost
+            told.append((order.channel, order.step, order.incident_id))
         self._keep(self.desk.settle(order, outcome, now_ms=self.now_ms, chance=0.5))
 
     def _say(self, key: bytes, value: bytes) -> None:
@@ -316,20 +324,133 @@ def test_a_filter_that_changes_says_nothing_false() -> None:
     assert world.turn() == ["warn_resolved"]
 
 
-def test_a_failed_attempt_is_made_again_later_each_time() -> None:
-    """After a failure a message waits twice as long each time; the others of the channel do not wait for it."""
+def test_a_message_that_fails_alone_waits_alone() -> None:
+    """After a failure a message waits twice as long each time, up to a minute; what has not failed does not wait."""
     world = World()
     world.hear(alert("a"))
     times = []
-    for _ in range(5):
+    for _ in range(9):
         while not (orders := world.orders()):
             world.now_ms += 50
         times.append(world.now_ms - T0)
         world.settle(orders[0], FAILED)
     waits = [later - sooner for sooner, later in pairwise(times)]
-    assert waits == [750, 1500, 3000, 6000]
+    assert waits == [750, 1500, 3000, 6000, 12_000, 24_000, 45_000, 45_000]
     world.hear(alert("b"))
-    assert [order.incident_id for order in world.orders()] == ["b"]
+    world.turn()
+    assert world.sent == [("ops", "warn", "b")]
+
+
+def _attempts(world: World, *, until_ms: int, outcome: Outcome = FAILED) -> list[tuple[int, str]]:
+    """Let time pass; every attempt on ``ops`` ends so, all others get through. Give when which incident was tried."""
+    found = []
+    while world.now_ms < until_ms:
+        for order in world.orders():
+            if order.channel == "ops":
+                found.append((world.now_ms - T0, order.incident_id))
+            world.settle(order, outcome if order.channel == "ops" else SENT)
+        world.now_ms += 50
+    return found
+
+
+def test_a_channel_that_fails_is_tried_with_one_message_at_a_time() -> None:
+    """Two hundred incidents that wait for a dead channel make no more attempts than one: the pause is the channel's."""
+    world = World(channel("ops"), channel("dev"))
+    world.hear(*(alert(f"n{number:03}") for number in range(200)), alert("p", severity="page"))
+    tried = _attempts(world, until_ms=T0 + HOUR // 4)
+    waits = [later - sooner for (sooner, _), (later, _) in pairwise(tried)]
+    assert waits[:7] == [50, 1500, 3000, 6000, 12_000, 24_000, 45_000]
+    assert set(waits[7:]) == {45_000}
+    assert [incident for _, incident in tried[:3]] == ["p", "n000", "n001"]
+    assert len({incident for _, incident in tried}) == len(tried)
+    assert Counter(name for name, _, _ in world.sent) == {"dev": 201}
+    world.hear(alert("q", severity="page"))
+    world.now_ms += 60_000
+    assert [order.incident_id for order in world.orders() if order.channel == "ops"] == ["q"]
+
+
+def test_what_waited_goes_out_in_order_and_slowly() -> None:
+    """When a channel works again it gets pages, then the oldest first, one a second until nothing waits."""
+    world = World()
+    names = [f"n{number}" for number in range(6)]
+    for name in names:
+        world.hear(alert(name), at_ms=world.now_ms)
+        world.now_ms += 50
+    _attempts(world, until_ms=T0 + 10_000)
+    world.hear(alert("n1", state="resolved"), alert("n4", state="escalated", severity="page"))
+    tried = _attempts(world, until_ms=T0 + 40_000, outcome=SENT)
+    assert [incident for _, incident in tried] == ["n4", "n0", "n2", "n3", "n5"]
+    assert [later - sooner for (sooner, _), (later, _) in pairwise(tried)] == [1000] * 4
+    world.hear(alert("x"), alert("y"))
+    assert world.turn() == ["warn", "warn"]
+
+
+def test_a_message_that_always_fails_keeps_no_other_back() -> None:
+    """A message that a receiver stumbles over waits by itself; the others get through, before and after it."""
+    world = World()
+    world.hear(alert("poison", severity="page"))
+    for number in range(20):
+        world.hear(alert(f"n{number:02}", at=number))
+        for _ in range(40):
+            for order in world.orders():
+                world.settle(order, FAILED if order.incident_id == "poison" else SENT)
+            world.now_ms += 50
+    assert [incident for _, _, incident in world.sent] == [f"n{number:02}" for number in range(20)]
+
+
+def test_what_may_have_arrived_is_told_that_it_is_over() -> None:
+    """Of what nobody answered in time the end is told; of what cannot have arrived, or was refused, it is not."""
+    world = World()
+    world.hear(alert("a"))
+    world.turn([LOST], rounds=1)
+    world.hear(alert("a", state="resolved"))
+    world.now_ms += 60_000
+    assert world.turn() == ["warn_resolved"]
+    for outcome in (FAILED, Outcome("refused", "it answers 400 Bad Request")):
+        world.hear(alert(outcome.fate))
+        world.turn([outcome], rounds=1)
+        world.hear(alert(outcome.fate, state="resolved"))
+        world.now_ms += 60_000
+        assert world.turn() == []
+
+
+def test_killed_while_it_sends_it_tells_the_end() -> None:
+    """Who is killed while a message is under way has kept that: the next one sends it again, or that it is over."""
+    world = World()
+    world.hear(alert("a"), alert("b"))
+    (order,) = world.orders()
+    world.restart()
+    world.hear(alert("a", state="resolved"), alert("b", state="resolved"))
+    world.turn()
+    assert (order.incident_id, world.sent) == ("a", [("ops", "warn_resolved", "a")])
+
+
+def test_who_refuses_a_repetition_may_have_the_first() -> None:
+    """After an attempt without an answer a refusal is no proof that nothing arrived: the end is told."""
+    world = World()
+    world.hear(alert())
+    assert world.turn([LOST], rounds=1) == []
+    world.now_ms += 60_000
+    assert world.turn([Outcome("refused", "it answers 409 Conflict")]) == []
+    world.hear(alert(state="resolved"))
+    assert world.turn() == ["warn_resolved"]
+
+
+def test_what_changes_before_it_is_kept_is_not_sent() -> None:
+    """An order is sent only if it is due still when that is kept, and nobody has taken over; else it never was."""
+    world = World()
+    world.hear(alert("a"), alert("b"))
+    for held in (True, False):
+        (order,) = world.desk.orders(["ops"], now_ms=world.now_ms)
+        world._keep(world.desk.begin([order]))
+        if held:
+            world.hear(alert("a", state="resolved"))
+        sent, verdict = world.desk.confirm(held=held, now_ms=world.now_ms)
+        world._keep(verdict)
+        assert sent == []
+        assert [key for key in world.kept if b'"sent"' in key] == []
+    world.turn()
+    assert world.sent == [("ops", "warn", "b")]
 
 
 def test_a_service_that_asks_for_time_gets_it() -> None:
@@ -343,6 +464,8 @@ def test_a_service_that_asks_for_time_gets_it() -> None:
     world.now_ms += 59_000
     world.turn()
     assert {name for name, _, _ in world.sent} == {"dev"}
+    world.now_ms += 1_000
+    assert world.turn() == ["page"]
     world.now_ms += 1_000
     world.turn()
     assert [one for one in world.sent if one[0] == "ops"] == [("ops", "page", "b"), ("ops", "warn", "a")]
@@ -398,7 +521,7 @@ def test_a_channel_that_cannot_be_reached_is_an_alert_for_the_others() -> None:
             world.settle(order, FAILED)
     (raised,) = world.said
     assert (raised.rule, raised.key, raised.state, raised.severity) == ("delivery", ("ops",), "raised", "warn")
-    assert raised.message == "Channel ops does not get its messages: it answers 500."
+    assert raised.message == "Channel ops does not get its messages: it answers 503."
     world.hear(raised)
     world.restart()
     world.now_ms += HOUR
@@ -479,6 +602,7 @@ def test_what_it_does_not_know_it_leaves_aside() -> None:
     assert read_memory(odd).alerts == {}
 
 
+REFUSED = Outcome("refused", "it answers 400")
 LINES = st.lists(
     st.tuples(
         st.sampled_from("abc"),
@@ -491,7 +615,8 @@ LINES = st.lists(
 MOVES = st.lists(
     st.one_of(
         st.tuples(st.just("hear"), LINES),
-        st.tuples(st.just("turn"), st.lists(st.sampled_from(["sent", "failed", "refused"]), max_size=4)),
+        st.tuples(st.just("turn"), st.lists(st.sampled_from([SENT, FAILED, LOST, REFUSED]), max_size=4)),
+        st.tuples(st.just("kill"), st.none()),
         st.tuples(st.just("restart"), st.none()),
         st.tuples(st.just("replay"), st.none()),
         st.tuples(st.just("wait"), st.integers(0, HOUR)),
@@ -503,9 +628,10 @@ MOVES = st.lists(
 @settings(max_examples=80, deadline=None)
 @given(MOVES)
 def test_whatever_happens_each_message_is_sent_once_and_its_end(moves: list[Any]) -> None:
-    """No step is sent twice on a channel, and of all that was sent the end is sent too, or refused for good."""
+    """No step is sent twice on a channel; of all that was sent, or may have been, the end is sent too, or refused."""
     world = World(channel("ops"), channel("pager", min_severity="page"))
     log: list[Alert] = []
+    lost: list[tuple[str, str, str]] = []
     for at, (move, what) in enumerate(moves):
         if move == "hear":
             lines = [
@@ -515,7 +641,10 @@ def test_whatever_happens_each_message_is_sent_once_and_its_end(moves: list[Any]
             log += lines
             world.hear(*lines)
         elif move == "turn":
-            world.turn([Outcome(fate, "why") for fate in what])
+            world.turn(what)
+        elif move == "kill":
+            lost += [(order.channel, order.step, order.incident_id) for order in world.orders()]
+            world.restart()
         elif move == "restart":
             world.restart()
         elif move == "replay":
@@ -524,11 +653,11 @@ def test_whatever_happens_each_message_is_sent_once_and_its_end(moves: list[Any]
             world.now_ms += what
     names = {line.alert_id for line in log}
     world.hear(*(alert(name, "resolved", "page", at=BEGIN + 6000) for name in sorted(names)))
-    for _ in range(3):
-        world.now_ms += HOUR
+    for _ in range(9):
+        world.now_ms += 60_000
         world.turn()
     assert len(world.sent) == len(set(world.sent))
-    for name, step, incident in world.sent:
+    for name, step, incident in world.sent + lost + world.lost:
         ends = {sent_key(incident, name, "warn_resolved"), sent_key(incident, name, "page_resolved")}
         assert step.endswith("resolved") or ends & world.kept.keys()
 

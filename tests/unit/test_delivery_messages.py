@@ -13,7 +13,7 @@ from spendgauge.streams.delivery.incidents import Incident
 from spendgauge.streams.delivery.memory import KeptAlert, Step
 from spendgauge.streams.delivery.messages import compose, idempotency_key
 from spendgauge.streams.delivery.signing import read_secrets, signature
-from spendgauge.streams.delivery.tries import Outcome, after_failure
+from spendgauge.streams.delivery.tries import Outcome, pause_ms
 from spendgauge.streams.delivery.webhooks import judge_answer
 
 NOTHING = "0.000000000000"
@@ -213,14 +213,9 @@ def test_an_answer_means_sent_later_or_never(status: int, headers: dict[str, str
 
 
 def test_waits_double_between_half_and_all() -> None:
-    """1 s, 2 s, 4 s to 5 min, of which chance takes up to half; never less than was asked for, up to an hour."""
-    least = most = None
-    waits = []
-    for _ in range(12):
-        least = after_failure(least, now_ms=0, chance=0.0)
-        most = after_failure(most, now_ms=0, chance=1.0)
-        waits.append((least.not_before_ms, most.not_before_ms))
+    """1 s, 2 s, 4 s to 1 min, of which chance takes up to half; never less than was asked for, up to an hour."""
+    waits = [(pause_ms(failures, chance=0.0), pause_ms(failures, chance=1.0)) for failures in range(1, 100)]
     assert waits[:4] == [(500, 1000), (1000, 2000), (2000, 4000), (4000, 8000)]
-    assert waits[-1] == (150_000, 300_000)
-    assert after_failure(None, now_ms=7, chance=0.0, asked_seconds=60).not_before_ms == 60_007
-    assert after_failure(None, now_ms=7, chance=0.0, asked_seconds=1e9).not_before_ms == 3_600_007
+    assert waits[-1] == (30_000, 60_000)
+    assert pause_ms(1, chance=0.0, asked_seconds=60) == 60_000
+    assert pause_ms(1, chance=0.0, asked_seconds=1e9) == 3_600_000

@@ -2,7 +2,7 @@
 
 up      nothing while every alert of it that the channel wants is silenced
         a severity that was not told yet, and that nobody acknowledged
-over    that it is over, if anything of it was told, whoever is silenced meanwhile
+over    that it is over, if anything of it was told or may have been, whoever is silenced meanwhile
 quiet   only pages, and that they are over
 """
 
@@ -68,17 +68,18 @@ def _raise(
     if not due:
         return None
     kept = _spokesman(due, incident)
-    done = max((SEVERITIES.index(step) for step in _RAISES if step in told), default=0)
+    known = [step for step in _RAISES if step in told and told[step].fate != "begun"]
+    done = max(map(SEVERITIES.index, known), default=0)
     if acknowledgement is not None:
         done = max(done, incident.severity_at(int(acknowledgement.at.timestamp() * 1000)))
     severity = SEVERITIES.index(kept.severity)
     if severity <= done:
         return None
-    return Wanted(_RAISES[severity - 1], kept, escalates=any(step in told for step in _RAISES))
+    return Wanted(_RAISES[severity - 1], kept, escalates=bool(known))
 
 
 def _end(incident: Incident, channel: Channel, told: Told) -> Wanted | None:
-    sent = [step for step in _RAISES if step in told and told[step].fate == "sent"]
+    sent = [step for step in _RAISES if step in told and told[step].fate != "refused"]
     if not sent:
         return None
     step = _ENDS[_RAISES.index(sent[-1])]

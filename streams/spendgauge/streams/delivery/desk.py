@@ -3,16 +3,19 @@
     absorb    lines of cost.alerts come in
     listen    what people said comes in
     reload    the channels are others
-    settle    an attempt has ended
     orders    what is to be sent now: at most one message at a time on each channel
+    begin     what must be kept of that before it is sent
+    confirm   whether it still is to be sent once that is kept
+    settle    an attempt has ended
 
 What is to be sent follows from how things stand at that moment, so nothing waits in a queue: what a slow channel was
-not told before it is over it is not told at all, and what got graver it is told once.
+not told before it is over it is not told at all, and what got graver it is told once. That it is over is told to whom
+it may have been told that it was up: so an attempt is kept before it is made.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from spendgauge.schemas.alerts import Alert
@@ -21,9 +24,10 @@ from spendgauge.streams.delivery.channels import Channel
 from spendgauge.streams.delivery.deciding import Wanted, wanted
 from spendgauge.streams.delivery.failing import HANGING_MS, Failing
 from spendgauge.streams.delivery.incidents import Heard, Incident, Incidents
-from spendgauge.streams.delivery.memory import Entry, Memory, Sent, Step, alert_key, sent_key, value_of
+from spendgauge.streams.delivery.memory import Entry, Fate, Memory, Sent, Step, alert_key, sent_key, value_of
 from spendgauge.streams.delivery.messages import Message, compose
-from spendgauge.streams.delivery.tries import GIVE_UP_MS, Outcome, Try, after_failure
+from spendgauge.streams.delivery.patience import Patience
+from spendgauge.streams.delivery.tries import GIVE_UP_MS, Outcome
 
 __all__ = ["Desk", "Order", "Verdict"]
 
@@ -39,6 +43,18 @@ class Order:
     step: Step
     message: Message
     begun_ms: int
+    again: bool = False
+    """Whether it may have arrived before."""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Where is kept what became of it."""
+        return self.incident_id, self.channel
+
+    @property
+    def is_end(self) -> bool:
+        """Whether it says that something is over."""
+        return self.step.endswith("resolved")
 
 
 @dataclass(frozen=True)
@@ -75,8 +91,8 @@ class Desk:
         self._world = _World()
         self._changed: set[str] = set()
         self._due: dict[str, dict[str, Wanted]] = {}
-        self._tries: dict[tuple[str, str], Try] = {}
-        self._held_until_ms: dict[str, int] = {}
+        self._patience: dict[str, Patience] = defaultdict(Patience)
+        self._ordered: dict[str, Order] = {}
         self._on_their_way: dict[str, Order] = {}
         self._forget_at_ms = now_ms + _FORGET_EVERY_MS
         self._failing = Failing(kept.alert for incident in self._incidents for kept in incident.up)
@@ -115,30 +131,7 @@ class Desk:
     def reload(self, channels: Iterable[Channel]) -> None:
         """Tell these channels from now on. What is tried again waits no longer: what was wrong may be mended."""
         self._channels = tuple(channels)
-        self._tries.clear()
-        self._held_until_ms.clear()
-
-    def settle(self, order: Order, outcome: Outcome, *, now_ms: int, chance: float) -> Verdict:
-        """Take in how an attempt ended."""
-        self._on_their_way.pop(order.channel, None)
-        place = (order.incident_id, order.channel)
-        severity = order.message.notification.data.severity
-        known = order.channel in {channel.name for channel in self._channels}
-        alerts = self._failing.note(order.channel, outcome, severity=severity, now_ms=now_ms) if known else []
-        if outcome.retry_after_seconds:
-            self._held_until_ms[order.channel] = after_failure(
-                None, now_ms=now_ms, chance=chance, asked_seconds=outcome.retry_after_seconds
-            ).not_before_ms
-        if outcome.fate == "failed":
-            again = after_failure(self._tries.get(place), now_ms=now_ms, chance=chance)
-            self._tries[place] = again
-            if not (order.step.endswith("resolved") and now_ms - again.begun_ms > GIVE_UP_MS):
-                return Verdict(alerts=alerts)
-        sent = Sent(fate="sent" if outcome.fate == "sent" else "refused", at_ms=now_ms, reason=outcome.reason[:500])
-        self._tries.pop(place, None)
-        self._told[place][order.step] = sent
-        self._changed.add(order.incident_id)
-        return Verdict([(sent_key(*place, order.step), value_of(sent))], alerts)
+        self._patience.clear()
 
     def look(self, *, now_ms: int) -> Verdict:
         """See what hangs, and forget what is long over, and the channels that are no more."""
@@ -150,17 +143,57 @@ class Desk:
         return Verdict(self._forget(now_ms), alerts)
 
     def orders(self, idle: Collection[str], *, now_ms: int) -> list[Order]:
-        """Say what is to be sent now on the channels that are idle, and take it as on its way until it is settled."""
+        """Say what is to be sent now on the channels that are idle, and take it as ordered until it is confirmed."""
         self._decide(now_ms)
         names = [channel.name for channel in self._channels if channel.name in idle]
         orders = [order for name in names if (order := self._next(name, now_ms))]
-        self._on_their_way |= {order.channel: order for order in orders}
+        self._ordered |= {order.channel: order for order in orders}
         return orders
 
-    def withdraw(self, orders: Iterable[Order]) -> None:
-        """Take orders back that were not given to anybody."""
-        for order in orders:
-            self._on_their_way.pop(order.channel, None)
+    def begin(self, orders: Iterable[Order]) -> Verdict:
+        """Take what may arrive from now on as told, perhaps; this must be kept before anything is sent."""
+        begun = [order for order in orders if not (order.is_end or order.again)]
+        sent = [Sent(fate="begun", at_ms=order.begun_ms) for order in begun]
+        return Verdict([self._told_of(order, one) for order, one in zip(begun, sent, strict=True)])
+
+    def confirm(self, *, held: bool, now_ms: int) -> tuple[list[Order], Verdict]:
+        """Say what of the orders is to be sent still, and what must be kept of the others.
+
+        ``held``: whether the partition is ours still; nothing is to be sent else.
+        """
+        self._decide(now_ms)
+        ordered = list(self._ordered.values())
+        self._ordered.clear()
+        good = [order for order in ordered if held and self._is_due(order)]
+        self._on_their_way |= {order.channel: replace(order, begun_ms=now_ms) for order in good}
+        idle = [order for order in ordered if order not in good]
+        return good, Verdict([entry for order in idle for entry in self._never_begun(order)])
+
+    def settle(self, order: Order, outcome: Outcome, *, now_ms: int, chance: float) -> Verdict:
+        """Take in how an attempt ended."""
+        self._on_their_way.pop(order.channel, None)
+        severity = order.message.notification.data.severity
+        known = order.channel in {channel.name for channel in self._channels}
+        alerts = self._failing.note(order.channel, outcome, severity=severity, now_ms=now_ms) if known else []
+        message = order.incident_id, order.step
+        failed_ms = self._patience[order.channel].note(message, outcome, now_ms=now_ms, chance=chance)
+        if outcome.fate == "failed" and not (order.is_end and failed_ms > GIVE_UP_MS):
+            return Verdict([] if outcome.perhaps else self._never_begun(order), alerts)
+        refused = outcome.fate != "sent" and not order.again  # who refuses a repetition may have the first
+        fate: Fate = "refused" if refused else "sent"
+        return Verdict([self._told_of(order, Sent(fate=fate, at_ms=now_ms, reason=outcome.reason[:500]))], alerts)
+
+    def _told_of(self, order: Order, sent: Sent) -> Entry:
+        self._told[order.place][order.step] = sent
+        self._changed.add(order.incident_id)
+        return sent_key(*order.place, order.step), value_of(sent)
+
+    def _never_begun(self, order: Order) -> list[Entry]:
+        """Take back that a message may have arrived, where it cannot have."""
+        if order.is_end or order.again or self._told[order.place].pop(order.step, None) is None:
+            return []
+        self._changed.add(order.incident_id)
+        return [(sent_key(*order.place, order.step), None)]
 
     def _decide(self, now_ms: int) -> None:
         """Look again at the incidents that changed, or at all of them where the world did."""
@@ -196,20 +229,30 @@ class Desk:
         )
 
     def _next(self, channel: str, now_ms: int) -> Order | None:
-        """Choose for one channel: pages first, then what was tried least, then what is oldest."""
-        if channel in self._on_their_way or now_ms < self._held_until_ms.get(channel, 0):
+        """Choose for one channel, where it may be tried: as its patience says, then what is oldest."""
+        due, patience = self._due[channel], self._patience[channel]
+        if not due:
+            patience.rest()
+        if channel in self._on_their_way or channel in self._ordered or patience.waits(now_ms):
             return None
-        ready: list[tuple[tuple[bool, int, int, str], Wanted, Incident]] = []
-        for incident_id, found in self._due[channel].items():
-            tried, incident = self._tries.get((incident_id, channel)), self._incidents.get(incident_id)
-            if incident is not None and (tried is None or now_ms >= tried.not_before_ms):
-                attempts = tried.attempts if tried else 0
-                ready.append(((found.step != "page", attempts, incident.begun_ms, incident_id), found, incident))
-        if not ready:
+        ready: list[tuple[tuple[int, int], int, str]] = []
+        for incident_id, found in due.items():
+            incident, rank = self._incidents.get(incident_id), patience.rank((incident_id, found.step), now_ms=now_ms)
+            if incident is not None and rank is not None:
+                ready.append((rank, incident.begun_ms, incident_id))
+        return self._order(channel, min(ready)[2], now_ms) if ready else None
+
+    def _order(self, channel: str, incident_id: str, now_ms: int) -> Order | None:
+        found, incident = self._due[channel][incident_id], self._incidents.get(incident_id)
+        if incident is None:
             return None
-        _, found, incident = min(ready, key=lambda one: one[0])
         message = compose(incident, found, channel=channel, stream=self._stream)
-        return Order(channel, incident.incident_id, found.step, message, now_ms)
+        again = not found.is_end and found.step in self._told.get((incident_id, channel), {})
+        return Order(channel, incident_id, found.step, message, now_ms, again=again)
+
+    def _is_due(self, order: Order) -> bool:
+        found = self._due.get(order.channel, {}).get(order.incident_id)
+        return found is not None and found.step == order.step
 
     def _forget(self, now_ms: int) -> list[Entry]:
         if now_ms < self._forget_at_ms:

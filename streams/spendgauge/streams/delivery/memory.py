@@ -6,7 +6,8 @@ A key is compact JSON, a list with the kind first:
 * ``["sent", "<incident_id>", "<channel>", "<step>"]``: a ``Sent``, what became of one message. There is a key for each,
   so whoever writes late adds to what is known and replaces nothing.
 
-An alert is kept before the offset of its line is committed, a message once it was sent.
+An alert is kept before the offset of its line is committed. That something is up is kept before it is sent, and again
+once it was; that it is over, once it was sent.
 """
 
 import json
@@ -29,8 +30,8 @@ Step = Literal["warn", "page", "warn_resolved", "page_resolved"]
 """What is told of an incident on a channel, each at most once: that it is up, with which severity, and that it is over,
 after the gravest that was told."""
 
-Fate = Literal["sent", "refused"]
-"""What became of a message for good; until then it is tried again."""
+Fate = Literal["begun", "sent", "refused"]
+"""What became of a message: for good, or ``begun``, that it may have arrived, for it was about to be sent."""
 
 
 class KeptAlert(WireModel):

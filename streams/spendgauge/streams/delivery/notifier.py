@@ -3,12 +3,14 @@
 The order is the guarantee:
 
 1. lines of ``cost.alerts``, words of ``cost.silences`` and the outcomes of attempts change what is known;
-2. what must not be forgotten of that is written to ``cost.deliveries`` and acknowledged;
-3. the offset of what was read is committed: by that the group says, too, that nobody has taken over;
-4. what is to be sent now is handed to the channels' threads.
+2. what is to be sent now follows from that;
+3. what must not be forgotten of both is written to ``cost.deliveries`` and acknowledged;
+4. the offset of what was read is committed: by that the group says, too, that nobody has taken over;
+5. what is to be sent still is handed to the channels' threads.
 
-Killed before 3, the lines are read again, and change nothing that is kept. Killed after 4 and before the outcome is
-kept, the message is sent again: nobody can tell whether it arrived. It has the same key, by which a receiver can tell.
+Killed before 4, the lines are read again, and change nothing that is kept. Killed after 3 and before the outcome is
+kept, nobody can tell whether a message arrived. Where the incident is up it is sent again, with the same key, by which
+a receiver can tell; where it is over it is told that it is over.
 """
 
 import os
@@ -106,6 +108,8 @@ class _Notifier:
         self._heard_words: dict[bytes, bytes | None] = {}
         self._undecided: list[Verdict] = []
         """What is not yet being written."""
+        self._planned: list[Order] = []
+        """What is sent once all that is decided is kept."""
         self._writing_to: int | None = None
         """Up to which offset all is kept once what is being written is acknowledged."""
         self._keeper = Keeper(parts.settings)
@@ -117,6 +121,7 @@ class _Notifier:
         while not stop.is_set():
             self._parts.heartbeat.beat(self._parts.channels.error)
             self._hear(stop)
+            self._plan()
             self._keep(wait_seconds=_POLL_SECONDS)
             self._send()
             if self._clock.monotonic() >= self._look_at:
@@ -126,6 +131,7 @@ class _Notifier:
     def finish(self, seconds: float) -> None:
         """Wait for what is on its way, and keep what came of it, as far as the time allows."""
         deadline = self._clock.monotonic() + seconds
+        self._drop_plans()
         while (left := deadline - self._clock.monotonic()) > 0:
             self._settle(wait_seconds=min(left, _POLL_SECONDS) if self._senders.busy else 0)
             self._keep(wait_seconds=min(left, _POLL_SECONDS))
@@ -209,17 +215,29 @@ class _Notifier:
         if self._keeper.settle(wait_seconds=wait_seconds):
             self._alerts.kept(self._writing_to)
 
+    def _plan(self) -> None:
+        """Decide what is to be sent now, once all that there was is read and what was decided before is kept."""
+        if self._desk is None or self._planned or self._keeper.busy:
+            return
+        if self._alerts.at_end and self._words.at_end:
+            self._planned = self._desk.orders(self._senders.idle, now_ms=self._clock.now_ms())
+            self._add(self._desk.begin(self._planned))
+
     def _send(self) -> None:
-        """Hand out what is to be sent, once all that there was is read, kept and committed."""
-        ready = self._alerts.at_end and self._words.at_end and not self._undecided and not self._keeper.busy
-        if self._desk is None or not ready:
+        """Hand out what was planned, once all is kept and committed."""
+        if self._desk is None or not self._planned or self._undecided or self._keeper.busy:
             return
-        orders = self._desk.orders(self._senders.idle, now_ms=self._clock.now_ms())
-        if orders and not self._alerts.holds():
-            self._desk.withdraw(orders)
-            return
+        self._planned = []
+        orders, verdict = self._desk.confirm(held=self._alerts.holds(), now_ms=self._clock.now_ms())
+        self._add(verdict)
         for order in orders:
             self._senders.send(order)
+
+    def _drop_plans(self) -> None:
+        """Take back what will not be sent."""
+        self._planned.clear()
+        if self._desk is not None:
+            self._add(self._desk.confirm(held=False, now_ms=self._clock.now_ms())[1])
 
     def _report(self, order: Order, outcome: Outcome) -> None:
         self._metrics.attempts[order.channel, outcome.fate] += 1
@@ -236,3 +254,4 @@ class _Notifier:
             self.finish(_HANDOVER_SECONDS)
         self._desk = None
         self._undecided.clear()
+        self._planned.clear()
