@@ -8,14 +8,15 @@ from tests.notifications import BEGIN, SECRET, alert
 from spendgauge.schemas import Alert, Contributor
 from spendgauge.schemas.incidents import short_id
 from spendgauge.schemas.notifications import Notification
+from spendgauge.streams.delivery.answers import judge_answer
 from spendgauge.streams.delivery.deciding import Wanted
 from spendgauge.streams.delivery.incidents import Incident
 from spendgauge.streams.delivery.memory import KeptAlert, Step
 from spendgauge.streams.delivery.messages import compose, idempotency_key
 from spendgauge.streams.delivery.signing import read_secrets, signature
 from spendgauge.streams.delivery.tries import Outcome, pause_ms
-from spendgauge.streams.delivery.webhooks import judge_answer
 
+MOVED = "no redirect is followed, so write the address that it names as its url, if that is yours too"
 NOTHING = "0.000000000000"
 NO_MONEY = dict.fromkeys(("usual_usd", "seen_usd", "excess_usd", "excess_usd_per_hour", "since_onset_usd"), NOTHING)
 
@@ -188,10 +189,12 @@ def test_a_weak_secret_is_refused(text: str) -> None:
     [
         (200, {}, Outcome("sent")),
         (204, {"retry-after": "5"}, Outcome("sent")),
-        (301, {}, Outcome("refused", "it answers 301 Moved Permanently")),
+        (301, {}, Outcome("failed", f"it answers 301 Moved Permanently; {MOVED}")),
         (400, {"retry-after": "5"}, Outcome("refused", "it answers 400 Bad Request")),
+        (401, {}, Outcome("failed", "it answers 401 Unauthorized; check its secret and its url")),
+        (404, {}, Outcome("failed", "it answers 404 Not Found; check its url")),
         (408, {}, Outcome("failed", "it answers 408 Request Timeout")),
-        (410, {}, Outcome("refused", "it answers 410 Gone")),
+        (409, {}, Outcome("refused", "it answers 409 Conflict")),
         (429, {"retry-after": "120"}, Outcome("failed", "it answers 429 Too Many Requests", 120.0)),
         (
             503,
@@ -203,12 +206,13 @@ def test_a_weak_secret_is_refused(text: str) -> None:
             {"retry-after": "Mon, 21 Sep 2026 14:00:00 GMT"},
             Outcome("failed", "it answers 503 Service Unavailable", 0.0),
         ),
-        (500, {"retry-after": "soon"}, Outcome("failed", "it answers 500 Internal Server Error")),
+        (500, {"retry-after": "soon"}, Outcome("failed", "it answers 500 Internal Server Error", perhaps=True)),
+        (504, {}, Outcome("failed", "it answers 504 Gateway Timeout", perhaps=True)),
         (599, {"retry-after": "-1"}, Outcome("failed", "it answers 599")),
     ],
 )
 def test_an_answer_means_sent_later_or_never(status: int, headers: dict[str, str], outcome: Outcome) -> None:
-    """2xx is sent; 408, 429 and 5xx are tried again, after the time that they ask for; all else is final."""
+    """2xx is sent; what is wrong with the message is final; all else is tried again, after the time it asks for."""
     assert judge_answer(status, headers, now_ms=BEGIN * 1000) == outcome
 
 

@@ -6,7 +6,8 @@
     memory      what is kept on cost.deliveries
     incidents   how the alerts stand that belong together
     deciding    what is to be told of an incident on a channel now
-    tries       when something is tried again
+    tries       what comes of an attempt, and how long is waited after a failure
+    patience    when a channel is tried again, and with which messages
     failing     which channels cannot be reached, and the alert that says so
     messages    what a message says
     desk        all of that together: lines, words and outcomes in, orders out
@@ -14,6 +15,8 @@
 Up to here it is pure. Around it:
 
     signing, webhooks    signed POSTs, as Standard Webhooks has them
+    deadlines            an answer that drips is cut off
+    answers              what a webhook's answer means, or that there is none
     services             Slack, e-mail and the rest, by the apprise library
     senders              a thread for each channel
     files                the file is read again when it changes

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
+from traceback import extract_tb
 from typing import Final, Protocol
 
 import structlog
@@ -130,5 +132,7 @@ class _Thread(Thread):
         try:
             return self._sender.send(order.message)
         except Exception as error:  # noqa: BLE001 - the thread's outermost edge: it must answer whatever happens
-            _log.exception("a channel fails in an unexpected way", channel=order.channel)
-            return Outcome("failed", f"it fails in an unexpected way ({type(error).__name__})")
+            places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in extract_tb(error.__traceback__)]
+            kind = type(error).__name__  # its text may show the address
+            _log.error("a channel fails in an unexpected way", channel=order.channel, error=kind, places=places)
+            return Outcome("failed", f"it fails in an unexpected way ({kind})", perhaps=True)

@@ -1,9 +1,11 @@
 """What is needed to reach a channel, beside what the file says? Its address and its secrets, from where it says."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretBytes, SecretStr
 
@@ -13,6 +15,10 @@ from spendgauge.streams.delivery.signing import read_secrets
 
 __all__ = ["Target", "read_targets"]
 
+_PARTS: Final = re.compile(r"[/:@?&=#]+")
+_SHORTEST: Final = 5
+"""Of a part of an address that is a secret; shorter ones are words that stand anywhere."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -21,6 +27,15 @@ class Target:
     channel: Channel
     url: SecretStr
     secrets: tuple[SecretBytes, ...] = ()
+
+    def hide(self, text: str) -> str:
+        """Take out of a text whatever stands in the address, for any part of it may be the secret."""
+        url = self.url.get_secret_value().partition("://")[2]
+        written = [url, *_PARTS.split(url)]
+        parts = {part for part in (*written, *map(unquote, written)) if len(part) >= _SHORTEST}
+        for part in sorted(parts, key=len, reverse=True):
+            text = text.replace(part, "***")
+        return text
 
 
 def read_targets(path: Path, environment: Mapping[str, str]) -> tuple[Target, ...]:
