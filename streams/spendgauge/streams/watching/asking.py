@@ -1,5 +1,6 @@
 """How far have the rates workers come? The broker knows: what their group has committed, and where the topic ends."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
@@ -28,8 +29,8 @@ class RatesStanding:
         self._admin: AdminClient | None = None
 
     def ask(self) -> dict[int, tuple[int, int]] | None:
-        """Say of each partition of ``usage.events`` what is committed (0: nothing) and where it ends; None where the
-        broker does not answer."""
+        """Say of each partition of ``usage.events`` up to where all is rated and where it ends; None where the broker
+        does not answer."""
         try:
             self._admin = self._admin or connect_admin(self._settings, timeout_seconds=_ANSWER_SECONDS)
             return self._ask(self._admin)
@@ -41,10 +42,16 @@ class RatesStanding:
         topic = self._settings.topics.usage
         numbers = admin.list_topics(topic, timeout=_ANSWER_SECONDS).topics[topic].partitions
         places = [TopicPartition(topic, number) for number in numbers]
-        ends = admin.list_offsets(dict.fromkeys(places, _OFFSET_SPEC.latest()), request_timeout=_ANSWER_SECONDS)
+        ends = _offsets(admin, places, _OFFSET_SPEC.latest())
         asked = admin.list_consumer_group_offsets(
             [ConsumerGroupTopicPartitions(self._group, places)], request_timeout=_ANSWER_SECONDS
         )
-        found = {at.partition: future.result().offset for at, future in ends.items()}
-        committed = {at.partition: at.offset for at in asked[self._group].result().topic_partitions or ()}
-        return {number: (max(committed.get(number, 0), 0), end) for number, end in found.items()}
+        rated = {at.partition: max(at.offset, 0) for at in asked[self._group].result().topic_partitions or ()}
+        behind = [place for place in places if rated.get(place.partition, 0) < ends[place.partition]]
+        starts = _offsets(admin, behind, _OFFSET_SPEC.earliest())  # what retention has removed waits for nobody
+        return {number: (max(rated.get(number, 0), starts.get(number, 0)), end) for number, end in ends.items()}
+
+
+def _offsets(admin: AdminClient, places: Sequence[TopicPartition], spec: Any) -> dict[int, int]:
+    found = admin.list_offsets(dict.fromkeys(places, spec), request_timeout=_ANSWER_SECONDS) if places else {}
+    return {at.partition: future.result().offset for at, future in found.items()}
