@@ -43,10 +43,11 @@ def test_a_file_is_read_together_with_what_is_built_in() -> None:
     found = parse_rules(FILE)
     assert [(rule.name, rule.kind) for rule in found.rules] == [
         ("price_age", "price_age"),
+        ("metering_stalled", "metering_stalled"),
         ("an agent's hour", "threshold"),
         ("unpriced", "unpriced"),
     ]
-    hour = found.rules[1]
+    hour = found.rules[2]
     assert isinstance(hour, Threshold)
     assert (hour.pattern, hour.window_minutes) == (("*",), 60)
     assert hour.lines == (20 * 10**12, 100_500_000_000_000)
@@ -55,9 +56,14 @@ def test_a_file_is_read_together_with_what_is_built_in() -> None:
 
 
 def test_without_a_file_there_are_the_built_in_rules_and_usual_spikes() -> None:
-    """Models without a price and old price data are told of without being asked; spikes can be turned off."""
+    """Models without a price, old price data and a metering that stands still are told of without being asked; spikes
+    can be turned off."""
     found = parse_rules("")
-    assert [(rule.name, rule.lines) for rule in found.rules] == [("unpriced", (1, None)), ("price_age", (60, None))]
+    assert [(rule.name, rule.lines) for rule in found.rules] == [
+        ("unpriced", (1, None)),
+        ("price_age", (60, None)),
+        ("metering_stalled", (None, 50)),  # tenths of minutes
+    ]
     assert found.spikes == SpikeParameters()
     assert parse_rules("[spikes]\nenabled = false").spikes is None
 
@@ -65,7 +71,7 @@ def test_without_a_file_there_are_the_built_in_rules_and_usual_spikes() -> None:
 def test_each_kind_is_named_as_it_is_registered() -> None:
     """The registry's names are those that the classes declare."""
     assert {name: rule.kind for name, rule in KINDS.items()} == dict(zip(KINDS, KINDS, strict=True))
-    assert set(KINDS) == {"threshold", "error_rate", "unpriced", "no_data", "price_age"}
+    assert set(KINDS) == {"threshold", "error_rate", "unpriced", "no_data", "price_age", "metering_stalled"}
 
 
 def test_a_series_that_is_not_usual_is_noted() -> None:
@@ -82,7 +88,7 @@ def test_the_pages_file_can_be_used() -> None:
     page = next(page for page in pages() if page.name == "docs/rules.md")
     (text,) = (block.text for block in page.blocks() if block.language == "toml")
     found = parse_rules(text)
-    assert {rule.kind for rule in found.rules} == {"threshold", "error_rate", "unpriced", "no_data", "price_age"}
+    assert {rule.kind for rule in found.rules} == set(KINDS)
     assert (found.spikes, found.notes) == (SpikeParameters(), ())
 
 

@@ -6,7 +6,7 @@ series   whether anybody rates what people name
 models   how is written what is kept
 """
 
-from spendgauge.streams.judging.judge import Configuration, Entry, Judge, KeptEntries, Moment, Verdict
+from spendgauge.streams.judging.judge import Configuration, Entry, Judge, KeptEntries, Moment, Rating, Verdict
 from spendgauge.streams.judging.lines import LINES_SCHEMA, read_lines
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Judge",
     "KeptEntries",
     "Moment",
+    "Rating",
     "Verdict",
     "read_lines",
 ]

@@ -20,7 +20,7 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 
-__all__ = ["Configuration", "Entry", "Judge", "KeptEntries", "Moment", "Verdict"]
+__all__ = ["Configuration", "Entry", "Judge", "KeptEntries", "Moment", "Rating", "Verdict"]
 
 Entry = tuple[bytes, bytes | None]
 """A record's key (compact JSON, a list whose first element names the kind) and value; none removes it."""
@@ -44,6 +44,16 @@ class Configuration:
 
 
 @dataclass(frozen=True)
+class Rating:
+    """How far the broker said that the rates workers are."""
+
+    at_ms: int
+    """When it said so, by this machine's clock: milliseconds since 1970 UTC."""
+    partitions: Mapping[int, tuple[int, int]]
+    """Of each partition of ``usage.events`` the offset up to which all is rated, and its end."""
+
+
+@dataclass(frozen=True)
 class Moment:
     """When judges are asked, and up to when they can know everything."""
 
@@ -52,6 +62,8 @@ class Moment:
     known_ms: Mapping[int, int] = field(default_factory=dict)
     """By partition: all that was on ``usage.events`` then (milliseconds since 1970 UTC) is rated, read and absorbed. It
     never goes back; it stands still while the rates workers do. Missing: that was never so since ``assign``."""
+    rating: Rating | None = None
+    """What the broker said last, which may be a while ago; None: it has not said anything yet."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +102,8 @@ class Judge(Protocol):
     def close(self, until: Mapping[int, int], moment: Moment) -> Sequence[Verdict]:
         """Judge; of each partition all minutes up to ``until[partition]`` are over.
 
-        Called about once a second, mostly with minutes that were closed before.
+        Called about once a second, mostly with minutes that were closed before, and without those partitions of which
+        it is not known yet which minutes are over: what goes by the clock alone is judged all the same.
         """
         ...
 

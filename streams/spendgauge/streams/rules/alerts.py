@@ -17,25 +17,25 @@ _SEVERITIES: Final[dict[int, Literal["warn", "page"]]] = {WARN: "warn", PAGE: "p
 _MOST: Final = 1000
 
 
-def rule_alert(rule: Rule, place: Place, step: Step, *, minute: int, row: Mapping[str, Any] | None) -> Alert:
-    """Write what happened at the end of a minute; ``row``: of the rule's ``judge``, None where the key is not there."""
+def rule_alert(rule: Rule, place: Place, step: Step, *, at: int, row: Mapping[str, Any] | None) -> Alert:
+    """Write what happened at a second; ``row``: of the rule's ``judge``, None where the key is not there."""
     row = row or {}
     name = named_key((place[0], _values(place)))
     message = rule.over(name) if step.state == "resolved" else rule.say(name, row)
     usual, seen = row.get("usual_picodollars", 0), row.get("seen_picodollars", 0)
     window = rule.window_minutes or rule.gap_minutes or 1
-    return _alert(rule.name, place, step, minute=minute, window=window, amounts=(usual, seen), message=message)
+    return _alert(rule.name, place, step, at=at, window=window, amounts=(usual, seen), message=message)
 
 
-def withdrawn_alert(rule: str, place: Place, step: Step, *, minute: int) -> Alert:
+def withdrawn_alert(rule: str, place: Place, step: Step, *, at: int) -> Alert:
     """Write that an alarm is over because its rule is gone."""
     who = named_key((place[0], _values(place)))
     message = f"{who}: the rule {rule!r} does not hold any more, for rules.toml was changed."
-    return _alert(rule, place, step, minute=minute, window=1, amounts=(0, 0), message=message)
+    return _alert(rule, place, step, at=at, window=1, amounts=(0, 0), message=message)
 
 
 def _alert(
-    rule: str, place: Place, step: Step, *, minute: int, window: int, amounts: tuple[int, int], message: str
+    rule: str, place: Place, step: Step, *, at: int, window: int, amounts: tuple[int, int], message: str
 ) -> Alert:
     usual, seen = amounts
     key = place[0], _values(place)
@@ -50,7 +50,7 @@ def _alert(
         series=key[0],
         key=key[1],
         onset=step.onset * 60,
-        evaluated_at=(minute + 1) * 60,
+        evaluated_at=at,
         window_seconds=window * 60,
         usual_usd=usd_text(usual),
         seen_usd=usd_text(seen),

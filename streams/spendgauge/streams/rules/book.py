@@ -24,10 +24,11 @@ _Name = tuple[str, Place]
 
 
 class AlarmBook:
-    """The alarms of all rules."""
+    """The alarms of all rules that go by events, or of all that go by the clock."""
 
-    def __init__(self, kept: KeptEntries) -> None:
-        """Go on from what is kept."""
+    def __init__(self, head: str, kept: KeptEntries) -> None:
+        """Go on from what is kept; ``head``: ``BY_EVENTS`` or ``BY_CLOCK``."""
+        self._head = head
         self._alarms: dict[str, dict[Place, Alarm]] = {}
         self._kinds: dict[str, str] = {}
         self._absorbed: dict[_Name, int] = {}
@@ -37,7 +38,7 @@ class AlarmBook:
         self._said: dict[_Name, list[Alert]] = {}
         self.unsent: list[Alert] = []
         """What was kept and may not have been sent, the first one first."""
-        for rule, place, state in read_alarms(kept):
+        for rule, place, state in read_alarms(head, kept):
             self._alarms.setdefault(rule, {})[place] = state.alarm
             if state.kind:
                 self._kinds[rule] = state.kind
@@ -48,8 +49,11 @@ class AlarmBook:
                 self.unsent += state.alerts
         self.unsent.sort(key=lambda alert: alert.evaluated_at)
 
-    def judge(self, rule: Rule, levels: pl.DataFrame, minute: int) -> list[Alert]:
-        """Move a rule's alarms on by a minute; ``levels``: of its ``judge``."""
+    def judge(self, rule: Rule, levels: pl.DataFrame, minute: int, *, at: int | None = None) -> list[Alert]:
+        """Move a rule's alarms on to a minute; ``levels``: of its ``judge``, ``at``: the second that is told.
+
+        By default that is the minute's end.
+        """
         self._kinds.setdefault(rule.name, rule.kind)
         if self._kinds[rule.name] != rule.kind:
             return []  # those of its namesake are withdrawn first
@@ -64,21 +68,21 @@ class AlarmBook:
             alarm, step = advance(alarms.get(place, QUIET), rule, minute, level=level, onset=onset)
             self._put((rule.name, place), alarm, minute)
             if step is not None:
-                alerts.append(rule_alert(rule, place, step, minute=minute, row=row))
+                alerts.append(rule_alert(rule, place, step, at=at or _end(minute), row=row))
                 self._said.setdefault((rule.name, place), []).append(alerts[-1])
         return alerts
 
-    def withdraw(self, rules: Sequence[Rule], minute: int) -> list[Alert]:
-        """End what rules have raised that are not there any more, or are others."""
+    def withdraw(self, rules: Sequence[Rule], minute: int, *, at: int | None = None) -> list[Alert]:
+        """End what rules have raised that are not there any more, or are others; ``at``: as for ``judge``."""
         kinds = {rule.name: rule.kind for rule in rules}
         alerts = []
         for rule in sorted(name for name, kind in self._kinds.items() if kinds.get(name) != kind):
             for place, alarm in sorted(self._alarms.get(rule, {}).items()):
-                at = max(minute, self._absorbed.get((rule, place), minute))
-                ended, step = withdraw(alarm, at, quiet_until=0)
+                last = max(minute, self._absorbed.get((rule, place), minute))
+                ended, step = withdraw(alarm, last, quiet_until=0)
                 self._put((rule, place), ended, minute)
                 if alarm.severity != CALM:
-                    alerts.append(withdrawn_alert(rule, place, step, minute=at))
+                    alerts.append(withdrawn_alert(rule, place, step, at=max(at or 0, _end(last))))
                     self._said.setdefault((rule, place), []).append(alerts[-1])
             del self._kinds[rule]
         return alerts
@@ -101,7 +105,7 @@ class AlarmBook:
             if before is not None and self._alarms[rule][place].is_idle(before):
                 del self._alarms[rule][place]
                 self._kept.discard((rule, place))
-                entries.append(alarm_entry(rule, place, None))
+                entries.append(alarm_entry(self._head, rule, place, None))
         self._absorbed = {name: until for name, until in self._absorbed.items() if until > minute}
         return entries
 
@@ -121,7 +125,11 @@ class AlarmBook:
         state = KeptAlarm(
             kind=self._kinds.get(rule, ""), minute=absorbed, alarm=self._alarms[rule][place], alerts=tuple(alerts)
         )
-        return alarm_entry(rule, place, state)
+        return alarm_entry(self._head, rule, place, state)
+
+
+def _end(minute: int) -> int:
+    return (minute + 1) * 60
 
 
 def _of_interest(levels: pl.DataFrame, alarms: Collection[Place]) -> Iterator[dict[str, Any]]:

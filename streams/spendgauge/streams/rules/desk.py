@@ -18,7 +18,7 @@ from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.prices.freshness import PriceData
 from spendgauge.streams.judging.judge import Entry, KeptEntries, Verdict
 from spendgauge.streams.rules.book import AlarmBook
-from spendgauge.streams.rules.kept import read_saved, read_stretches, saved_entry, stretches_entries
+from spendgauge.streams.rules.kept import BY_EVENTS, read_saved, read_stretches, saved_entry, stretches_entries
 from spendgauge.streams.rules.minutes import SUMS_SCHEMA, Minutes
 from spendgauge.streams.rules.rule import LEVELS_SCHEMA, Rule, Seen
 from spendgauge.streams.rules.stretches import Stretches
@@ -49,7 +49,7 @@ class Desk:
         self._minutes = Minutes()
         self._dirty: set[int] = set()
         """Minutes that lines came for since they were summed."""
-        self._book = AlarmBook(kept)
+        self._book = AlarmBook(BY_EVENTS, kept)
         self._stretches = {name: Stretches(0, rows) for name, rows in read_stretches(kept).items()}
         self._nothing = SUMS_SCHEMA.to_frame(), Stretches(0).rows
         self._removed: list[Entry] = []
@@ -68,6 +68,7 @@ class Desk:
 
     def reload(self, rules: Sequence[Rule]) -> None:
         """Go by these rules from the next minute on; what others had raised is over with the next closing."""
+        rules = [rule for rule in rules if not rule.by_clock]
         before, self._stretches = self._stretches, {}
         for rule in rules:
             if rule.gap_minutes:

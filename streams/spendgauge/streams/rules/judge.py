@@ -1,6 +1,7 @@
 """Who judges a worker's partitions by the rules of ``rules.toml``?"""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
 
 import polars as pl
 import structlog
@@ -8,12 +9,16 @@ import structlog
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.prices.freshness import PriceData
 from spendgauge.streams.judging.judge import Configuration, Entry, KeptEntries, Moment, Verdict
+from spendgauge.streams.rules.clock_desk import ClockDesk
 from spendgauge.streams.rules.desk import Desk
 from spendgauge.streams.rules.file import parse_rules
 from spendgauge.streams.rules.kinds import KINDS
 from spendgauge.streams.rules.rule import Rule
 
 __all__ = ["RuleJudge"]
+
+_CLOCK_PARTITION: Final = 0
+"""Of ``cost.rates``: who has it judges by the clock, for the whole deployment."""
 
 _log = structlog.get_logger(__name__)
 
@@ -26,6 +31,8 @@ class RuleJudge:
         self._prices = prices
         self._kinds = kinds
         self._desks: dict[int, Desk] = {}
+        self._clock_desk: ClockDesk | None = None
+        """There is one for all partitions of the topic: whoever has this one judges by the clock."""
         self._file = parse_rules("", kinds=kinds)
 
     @property
@@ -40,30 +47,38 @@ class RuleJudge:
         if self._file.rules != before:
             for note in self._file.notes:
                 _log.warning("a rule may see nothing", note=note)
-            for desk in self._desks.values():
+            for desk in self._all:
                 desk.reload(self._file.rules)
 
     def assign(self, partition: int, kept: KeptEntries) -> Sequence[Alert]:
         """Take a partition over."""
         desk = self._desks[partition] = Desk(partition, kept, rules=self._file.rules, prices=self._prices)
-        return desk.unsent
+        if partition != _CLOCK_PARTITION:
+            return desk.unsent
+        self._clock_desk = ClockDesk(partition, kept, rules=self._file.rules)
+        return [*desk.unsent, *self._clock_desk.unsent]
 
     def revoke(self, partition: int) -> None:
         """Forget a partition."""
         self._desks.pop(partition, None)
+        if partition == _CLOCK_PARTITION:
+            self._clock_desk = None
 
     def absorb(self, partition: int, lines: pl.DataFrame) -> None:
         """Take in lines of a partition that is assigned."""
         self._desks[partition].absorb(lines)
 
     def close(self, until: Mapping[int, int], moment: Moment) -> Sequence[Verdict]:
-        """Judge the minutes that are over."""
-        verdicts = (self._desks[partition].close(minute, moment.now) for partition, minute in until.items())
+        """Judge the minutes that are over, and what goes by the clock."""
+        verdicts = [self._desks[partition].close(minute, moment.now) for partition, minute in until.items()]
+        verdicts += [self._clock_desk.close(moment)] if self._clock_desk else []
         return [verdict for verdict in verdicts if verdict is not None]
 
     def save(self) -> Mapping[int, Sequence[Entry]]:
         """Say what must be kept, every five minutes."""
         saved = {partition: desk.save() for partition, desk in self._desks.items()}
+        if self._clock_desk:
+            saved[_CLOCK_PARTITION] += self._clock_desk.save()
         return {partition: entries for partition, entries in saved.items() if entries}
 
     def read_from(self, partition: int) -> int | None:
@@ -72,3 +87,9 @@ class RuleJudge:
 
     def heard(self, alert: Alert) -> None:
         """Do nothing: an alert of a rule is its own incident."""
+
+    @property
+    def _all(self) -> Iterator[Desk | ClockDesk]:
+        yield from self._desks.values()
+        if self._clock_desk:
+            yield self._clock_desk

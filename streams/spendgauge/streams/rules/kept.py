@@ -1,9 +1,11 @@
 """What do the rules keep of a partition of ``cost.rates``? Entries of ``cost.watch``, in the partition of that number.
 
-Three kinds, a key being compact JSON:
+A key is compact JSON:
 
 * ``["rule", "<rule>", "<series>", [<key>]]``: a ``KeptAlarm``, where one key stands and, in the same record, **the
   alerts of the steps that led there**: neither is ever kept without the other.
+* ``["clock", "<rule>", "<series>", [<key>]]``: the same of a rule that goes by the clock.
+* ``["standstills"]``: which partitions of ``usage.events`` stand still (``standstills``).
 * ``["stretch", "<rule>", "<series>", [<key>]]``: ``[first, last]``, since when a key comes, and when it came last.
 * ``["rules"]``: ``{"saved": minute}``, up to where all of that is complete.
 """
@@ -22,6 +24,8 @@ from spendgauge.streams.rules.alarms import Alarm
 from spendgauge.streams.rules.stretches import STRETCHES_SCHEMA
 
 __all__ = [
+    "BY_CLOCK",
+    "BY_EVENTS",
     "KeptAlarm",
     "Place",
     "alarm_entry",
@@ -34,6 +38,11 @@ __all__ = [
 
 Place = tuple[str, str]
 """A series, and a key as JSON."""
+
+BY_EVENTS: Final = "rule"
+"""Begins the keys of alarms whose minutes are those of events."""
+BY_CLOCK: Final = "clock"
+"""Begins the keys of alarms whose minutes are the clock's."""
 
 _SAVED_KEY: Final = b'["rules"]'
 _KEY: Final[TypeAdapter[tuple[str, str, str, tuple[str, ...]]]] = TypeAdapter(tuple[str, str, str, tuple[str, ...]])
@@ -53,9 +62,9 @@ class _Saved(WireModel):
     saved: int
 
 
-def alarm_entry(rule: str, place: Place, kept: KeptAlarm | None) -> Entry:
-    """Write where a key stands; None: it is as good as new."""
-    return _key("rule", rule, place), None if kept is None else kept.encode()
+def alarm_entry(head: str, rule: str, place: Place, kept: KeptAlarm | None) -> Entry:
+    """Write where a key stands; None: it is as good as new. ``head``: ``BY_EVENTS`` or ``BY_CLOCK``."""
+    return _key(head, rule, place), None if kept is None else kept.encode()
 
 
 def saved_entry(minute: int) -> Entry:
@@ -82,9 +91,9 @@ def read_saved(kept: KeptEntries) -> int | None:
         return None
 
 
-def read_alarms(kept: KeptEntries) -> Iterator[tuple[str, Place, KeptAlarm]]:
+def read_alarms(head: str, kept: KeptEntries) -> Iterator[tuple[str, Place, KeptAlarm]]:
     """Give rule, place and state of each key; what another version wrote begins anew."""
-    for rule, place, value in _entries("rule", kept):
+    for rule, place, value in _entries(head, kept):
         try:
             yield rule, place, KeptAlarm.model_validate_json(value)
         except ValidationError:

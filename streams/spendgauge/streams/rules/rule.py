@@ -4,7 +4,7 @@ A rule is one frozen class: its fields are its table in ``rules.toml``, ``judge`
 says it to a person. Everything else (when it is raised, escalated and over, once whoever dies) is the same for all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from spendgauge.schemas.prices.freshness import PriceData
 from spendgauge.schemas.wire import compact_json
+from spendgauge.streams.rules.standstills import Standstill
 
 __all__ = ["CALM", "LEVELS_SCHEMA", "NEAR", "PAGE", "WARN", "Count", "Line", "Rule", "Seen", "in_words", "level"]
 
@@ -52,7 +53,7 @@ Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
 
 @dataclass(frozen=True)
 class Seen:
-    """What a rule is shown of a partition at the end of a minute; only keys that it covers."""
+    """What a rule is shown of a partition at the end of a minute, or now; only keys that it covers."""
 
     partition: int
     minute: int
@@ -67,6 +68,8 @@ class Seen:
     ``gap_minutes``."""
     prices: PriceData | None
     """What is known of the price data; None: nothing."""
+    standstills: Sequence[Standstill] = ()
+    """The partitions of ``usage.events`` in which records wait and none is rated; of a rule that goes by the clock."""
 
 
 class Rule(BaseModel):
@@ -90,6 +93,11 @@ class Rule(BaseModel):
     """So many minutes in a row it must be below 90 % of its lowest line to be over."""
     cooldown_minutes: Annotated[int, Field(ge=0, le=10_080, strict=True)] = 30
     """So long after that only something more severe is raised."""
+
+    @property
+    def by_clock(self) -> bool:
+        """Whether it is judged every second by the clock, and not at the end of each minute of events."""
+        return False
 
     @property
     def window_minutes(self) -> int:

@@ -252,10 +252,8 @@ class WatchAgent:
         """Judge, keep, tell; then save and settle, where minutes were closed."""
         self._closed_at = self._clock.monotonic()
         over = {h.partition: h.horizon.until for h in self.holdings if h.horizon.until is not None}
-        if not over:
-            return
         known = {h.partition: h.horizon.known_ms for h in self.holdings if h.horizon.known_ms is not None}
-        moment = Moment(self._clock.now_ms() // 1000, known)
+        moment = Moment(self._clock.now_ms() // 1000, known, self._rated.last)
         verdicts = await self._in(self._judging, self._bench.close, over, moment)
         ours = {holding.partition for holding in self.holdings}
         sent, kept = await self._in(self._writing, self._herald.tell, [v for v in verdicts if v.partition in ours])

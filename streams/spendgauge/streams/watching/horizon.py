@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from spendgauge.schemas.progress import End, Mark
+from spendgauge.streams.judging import Rating
 
 __all__ = ["MOST_LINES", "Horizon", "Rated"]
 
@@ -34,6 +35,8 @@ class Rated:
     def __init__(self) -> None:
         self._marks: dict[int, Mark] = {}
         self._found: deque[tuple[int, int | None]] = deque(maxlen=_REMEMBERED)
+        self.last: Rating | None = None
+        """What was taken in last."""
 
     def look(self, standing: Mapping[int, tuple[int, int]], *, asked_at_ms: int, answered_at_ms: int) -> None:
         """Take in of each partition what the rates workers have committed, and its end."""
@@ -44,6 +47,7 @@ class Rated:
         known = [at for at in done if at is not None]
         rated = min(known, default=asked_at_ms) if len(known) == len(done) else None
         self._found.append((answered_at_ms, rated))
+        self.last = Rating(answered_at_ms, standing)
 
     def rated_at_ms(self, read_at_ms: int) -> int | None:
         """Say up to when all is rated, and read by whoever has read all that ``cost.rates`` held at a time.
