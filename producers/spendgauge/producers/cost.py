@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from spendgauge.producers.invalid import InvalidEventError, reason_for
 from spendgauge.producers.tariffs import load_tariff
 from spendgauge.schemas import SystemClock, UsageEvent
+from spendgauge.schemas.moments import utc_time
 from spendgauge.schemas.money import usd
 from spendgauge.schemas.prices import Billable
 from spendgauge.schemas.settings import EnvironmentSettings
@@ -25,7 +26,6 @@ Usage = Mapping[str, Any] | UsageEvent
 """Fields of a ``UsageEvent``, as ``emit`` takes them and adapters give them; or an event."""
 
 _ANY_ID: Final = "00000000-0000-7000-8000-000000000001"
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Environment(EnvironmentSettings):
@@ -93,7 +93,7 @@ def _parts(usage: Usage | Sequence[Usage]) -> list[Usage]:
 
 def _event(usage: Usage, given: dict[str, Any], tariff: "Tariff") -> UsageEvent:
     own = _known(usage.model_dump(exclude_defaults=True) if isinstance(usage, UsageEvent) else usage)
-    fields = {"event_id": _ANY_ID, "occurred_at": _now()} | own | given
+    fields = {"event_id": _ANY_ID, "occurred_at": utc_time(SystemClock().now_ms())} | own | given
     if given.keys() >= {"model"} and own.get("model", given["model"]) != given["model"]:
         fields["provider"] = given.get("provider")  # another model than the usage's own: its provider says nothing
     if not fields.get("provider"):
@@ -108,7 +108,3 @@ def _event(usage: Usage, given: dict[str, Any], tariff: "Tariff") -> UsageEvent:
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what is None, which SDKs write where they do not know."""
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _now() -> datetime:
-    return _EPOCH + timedelta(milliseconds=SystemClock().now_ms())

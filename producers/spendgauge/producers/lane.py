@@ -5,7 +5,6 @@ Pure: no clock, no thread, no broker. An invalid event uses up no ``seq``; a los
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from json import dumps
 from typing import Any, Final
 
@@ -19,12 +18,12 @@ from spendgauge.schemas.ends import END_SCHEMA, SourceEnd
 from spendgauge.schemas.events import MAX_EVENT_BYTES
 from spendgauge.schemas.fields import EARLIEST, LATEST
 from spendgauge.schemas.lines import event_line
+from spendgauge.schemas.moments import milliseconds_of, utc_time
 
 __all__ = ["Draft", "Lane", "Record", "end_line"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_MS: Final = (EARLIEST - _EPOCH) // timedelta(milliseconds=1)
-_LATEST_MS: Final = (LATEST - _EPOCH) // timedelta(milliseconds=1) - 1
+_EARLIEST_MS: Final = milliseconds_of(EARLIEST)
+_LATEST_MS: Final = milliseconds_of(LATEST) - 1
 _validate: Final[Callable[[dict[str, Any]], UsageEvent]] = UsageEvent.__pydantic_validator__.validate_python
 
 
@@ -92,7 +91,7 @@ class Lane:
         values = self._defaults | {name: value for name, value in fields.items() if value is not None}
         values.setdefault("event_id", event_id)
         if "occurred_at" not in values:
-            values["occurred_at"] = _EPOCH + timedelta(milliseconds=now_ms)
+            values["occurred_at"] = utc_time(now_ms)
         values["source"] = self.source
         values["seq"] = self.next_seq
         if self._pseudonyms is not None:
@@ -182,7 +181,7 @@ def end_line(source: bytes, next_seq: int, *, now_ms: int) -> bytes:
 
     A clock beyond what the schema holds must not cost the end: the nearest time that it holds stands in it.
     """
-    closed_at = _EPOCH + timedelta(milliseconds=min(max(now_ms, _EARLIEST_MS), _LATEST_MS))
+    closed_at = utc_time(min(max(now_ms, _EARLIEST_MS), _LATEST_MS))
     end = SourceEnd(schema=END_SCHEMA, source=source.decode(), next_seq=next_seq, closed_at=closed_at)
     return end.model_dump_json().encode()
 

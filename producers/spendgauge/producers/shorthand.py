@@ -19,10 +19,10 @@ from pydantic_core import CoreConfig, SchemaSerializer, SchemaValidator, core_sc
 from spendgauge.schemas import UsageEvent
 from spendgauge.schemas.events import MAX_EVENT_BYTES
 from spendgauge.schemas.fields import EARLIEST, LATEST
+from spendgauge.schemas.moments import EPOCH
 
 __all__ = ["Shorthand"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _UUID: Final = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}").fullmatch
 _NIL: Final = "00000000-0000-0000-0000-000000000000"
 
@@ -120,5 +120,5 @@ def _text_now(now_ms: int) -> str | None:
 
 @lru_cache(maxsize=4)
 def _text_of_second(seconds: int) -> str | None:
-    moment = _EPOCH + timedelta(seconds=seconds)
+    moment = EPOCH + timedelta(seconds=seconds)
     return moment.isoformat()[: -len("+00:00")] if EARLIEST <= moment < LATEST else None

@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from spendgauge.producers.tariffs import load_tariff
 from spendgauge.schemas import SpendgaugeError
 from spendgauge.schemas.events import LEAVES
+from spendgauge.schemas.moments import milliseconds_of
 from spendgauge.schemas.money import usd
 from spendgauge.schemas.prices import Billable, Key
 
@@ -42,8 +43,6 @@ _MAX_MODELS: Final = 1_000
 
 _OTHER: Final = ("other", "other")
 _CLASSES: Final = tuple(leaf for leaf in LEAVES if leaf.endswith("_tokens"))
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ class _Entry(NamedTuple):
         is_usage, failed = get("kind", "usage") == "usage", get("status", "ok") == "error"
         billable = Billable(
             Key(fields["provider"], fields["model"], get("service_tier", "standard")),
-            (datetime.fromisoformat(fields["occurred_at"]) - _EPOCH) // _MS,
+            milliseconds_of(datetime.fromisoformat(fields["occurred_at"])),
             tuple([get(leaf, 0) for leaf in LEAVES]),
             get("reasoning_tokens", 0),
             int(is_usage and not failed),

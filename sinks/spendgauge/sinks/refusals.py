@@ -1,12 +1,12 @@
 """How do lines of ``cost.refusals`` become rows? One a line: a call that a quota refused, or only warned of."""
 
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import polars as pl
 
 from spendgauge.schemas import RecordChunk
+from spendgauge.schemas.moments import milliseconds_of
 from spendgauge.schemas.refusals import QuotaRefusal
 from spendgauge.sinks.lines import Position, Row, milliseconds, read_models
 
@@ -15,8 +15,6 @@ __all__ = ["REFUSALS_FRAME", "REFUSAL_AMOUNTS", "read_refusals"]
 REFUSAL_AMOUNTS: Final = ("quota_limit", "spent", "reserved", "estimate")
 """The columns that are USD or tokens, as ``unit`` says. (``limit`` is a word of SQL.)"""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
 _TEXTS: Final = ("refusal_id", "action", "reason", "quota", "series", "unit", "source", "stream")
 _NUMBERS: Final = ("refused_at_ms", "resets_at_ms", "partition", "offset", "line", "received_at_ms")
 
@@ -42,7 +40,7 @@ def _row(chunk: RecordChunk, at: Position, line: QuotaRefusal) -> dict[str, Any]
     return {
         **line.model_dump(exclude={"refused_at", "resets_at", "limit", "spent", "reserved", "estimate"}),
         **{name: text and Decimal(text) for name, text in zip(REFUSAL_AMOUNTS, amounts, strict=True)},
-        "refused_at_ms": (line.refused_at - _EPOCH) // _MILLISECOND,
+        "refused_at_ms": milliseconds_of(line.refused_at),
         "resets_at_ms": None if line.resets_at is None else milliseconds(line.resets_at),
         **at.columns(chunk),
     }

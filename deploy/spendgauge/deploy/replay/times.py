@@ -4,10 +4,12 @@ A number's unit is a guess, so the rule is simple and told: the column's name sa
 ``_s``), else the size of the largest value: seconds until the year 5138.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
+
+from spendgauge.schemas.moments import milliseconds_of
 
 __all__ = ["duration_ms_per_unit", "is_number", "ms_from_iso", "ms_per_unit"]
 
@@ -22,7 +24,6 @@ _MS_PER_UNIT: Final = {
     "_milliseconds": 1.0,
 }
 _LARGEST_SECONDS: Final = 1e11
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def is_number(text: str) -> bool:
@@ -63,6 +64,6 @@ def _one(text: str | None) -> int | None:
     try:
         time = datetime.fromisoformat(text or "")
         aware = time if time.tzinfo else time.replace(tzinfo=UTC)
-        return (aware - _EPOCH) // timedelta(milliseconds=1)
+        return milliseconds_of(aware)
     except (ValueError, OverflowError):
         return None

@@ -6,7 +6,7 @@ nothing is copied that is not asked for by name: what a provider adds tomorrow, 
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from json import dumps
@@ -14,6 +14,7 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from spendgauge.schemas.fields import EARLIEST, LATEST, MAX_TOKENS
+from spendgauge.schemas.moments import utc_time
 
 __all__ = [
     "Counts",
@@ -31,7 +32,6 @@ _IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/@+=~\-\[\]]{0,255}")
 _DIGITS: Final = re.compile(r"-?[0-9]{1,20}")
 _MAX_LABEL: Final = 256
 _MAX_USD: Final = 1_000_000
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAMESPACE: Final = UUID("5d0f6b1e-6c1b-5f0e-9a53-0c2a7b1f4e90")
 
 
@@ -89,7 +89,7 @@ def moment(value: object, *, per_second: int) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        at = _EPOCH + timedelta(milliseconds=int(value * 1000 // per_second))
+        at = utc_time(int(value * 1000 // per_second))
     except (OverflowError, ValueError):
         return None
     return at if EARLIEST <= at < LATEST else None

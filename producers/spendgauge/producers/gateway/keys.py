@@ -14,7 +14,7 @@ import secrets
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from spendgauge.producers.invalid import InvalidEventError
 from spendgauge.schemas import DIMENSIONS, ConfigurationError
+from spendgauge.schemas.moments import utc_time
 
 __all__ = ["Key", "KeyFile", "KeyRing", "add_key", "read_keys"]
 
@@ -138,7 +139,7 @@ def add_key(
     token = _PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     entry = {
         "sha256": sha256(token.encode()).hexdigest(),
-        "created": datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=now_ms),
+        "created": utc_time(now_ms),
         "set": dict(fixed),
         "allow": {dimension: list(values) for dimension, values in allowed.items()},
     }

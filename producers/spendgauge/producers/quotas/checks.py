@@ -10,8 +10,9 @@ from spendgauge.producers.quotas.board import Board
 from spendgauge.producers.quotas.call import QuotaCall
 from spendgauge.producers.quotas.ledger import Hold, Ledger, Seen
 from spendgauge.producers.quotas.settings import QuotaSettings
-from spendgauge.producers.quotas.verdict import FINE, Number, QuotaVerdict, Reason, number, utc_time
+from spendgauge.producers.quotas.verdict import FINE, Number, QuotaVerdict, Reason, number
 from spendgauge.schemas import DIMENSIONS, Clock, SystemClock
+from spendgauge.schemas.moments import utc_time
 
 __all__ = ["QuotaChecks", "QuotaState"]
 
@@ -174,7 +175,7 @@ class QuotaChecks:
             spent=number(seen.spent, unit),
             reserved=number(seen.held, unit),
             estimate=number(usd if unit == "usd" else tokens, unit),
-            resets_at=utc_time(seen.resets_at_ms),
+            resets_at=None if seen.resets_at_ms is None else utc_time(seen.resets_at_ms),
             processes=self._processes,
         )
 

@@ -4,8 +4,8 @@ No network, no thread, no file.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from spendgauge.producers.quotas.amounts import Money, picodollars_up
 from spendgauge.producers.quotas.board import Board
@@ -13,11 +13,10 @@ from spendgauge.producers.quotas.checks import QuotaChecks
 from spendgauge.producers.quotas.settings import QuotaSettings
 from spendgauge.producers.quotas.verdict import QuotaVerdict
 from spendgauge.schemas import Clock, QuotaLimit, QuotaStanding
+from spendgauge.schemas.moments import milliseconds_of
 from spendgauge.schemas.quotas import Unit, amount_text
 
 __all__ = ["FakeQuotaGuard", "NullQuotaGuard"]
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _OwnBoard(Board):
@@ -88,7 +87,7 @@ class FakeQuotaGuard(NullQuotaGuard):
             unit=limit.unit,
             spent=_text(spent, limit.unit),
             period_start=0,
-            resets_at=None if resets_at is None else int((resets_at - _EPOCH).total_seconds()),
+            resets_at=None if resets_at is None else milliseconds_of(resets_at) // 1000,
             as_of_ms=0,
             state="ok",
             partition=0,

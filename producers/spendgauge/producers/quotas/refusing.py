@@ -6,7 +6,6 @@ away, is counted and logged, and lost: a call was refused all the same.
 
 from collections import Counter, deque
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
@@ -21,6 +20,7 @@ from spendgauge.producers.quotas.verdict import Number, QuotaVerdict
 from spendgauge.producers.tally import Tally
 from spendgauge.schemas import REFUSALS_SCHEMA, Clock, QuotaRefusal
 from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas.moments import milliseconds_of, utc_time
 from spendgauge.schemas.money import picodollars
 from spendgauge.schemas.quotas import Unit, amount_text
 from spendgauge.schemas.topics import CONTENT_TYPE, CONTENT_TYPE_HEADER, SCHEMA_HEADER
@@ -38,7 +38,6 @@ _HEADERS: Final[list[tuple[str, str | bytes | None]]] = [
     (CONTENT_TYPE_HEADER, CONTENT_TYPE.encode()),
     (SCHEMA_HEADER, REFUSALS_SCHEMA.encode()),
 ]
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MANY: Final = ("refuses calls of more keys than are named here", "")
 
 
@@ -180,7 +179,7 @@ def refusal_of(verdict: QuotaVerdict, refusal_id: str, now_ms: int, *, source: s
     """Write a verdict as a line of ``cost.refusals``."""
     return QuotaRefusal(
         refusal_id=refusal_id,
-        refused_at=_EPOCH + timedelta(milliseconds=now_ms),
+        refused_at=utc_time(now_ms),
         action="warned" if verdict.allowed else "refused",
         reason="unknown" if verdict.reason == "ok" else verdict.reason,
         quota=verdict.quota,
@@ -191,7 +190,7 @@ def refusal_of(verdict: QuotaVerdict, refusal_id: str, now_ms: int, *, source: s
         spent=_text(verdict.spent, verdict.unit),
         reserved=_text(verdict.reserved, verdict.unit),
         estimate=_text(verdict.estimate, verdict.unit),
-        resets_at=None if verdict.resets_at is None else (verdict.resets_at - _EPOCH) // timedelta(seconds=1),
+        resets_at=None if verdict.resets_at is None else milliseconds_of(verdict.resets_at) // 1000,
         source=source,
     )
 

@@ -1,7 +1,7 @@
 """What does a guard say of a call?"""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -9,15 +9,13 @@ from spendgauge.producers.quotas.errors import QuotaExceeded, QuotaUnknown
 from spendgauge.schemas.money import usd
 from spendgauge.schemas.quotas import Unit
 
-__all__ = ["FINE", "Number", "QuotaVerdict", "Reason", "number", "utc_time"]
+__all__ = ["FINE", "Number", "QuotaVerdict", "Reason", "number"]
 
 Number = Decimal | int
 """USD as a decimal, tokens as a whole number."""
 
 Reason = Literal["ok", "soft", "hard", "unknown"]
 """Which limit is reached; ``unknown``: nobody knows, and that is refused."""
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +79,3 @@ FINE: Final = QuotaVerdict()
 def number(amount: int, unit: Unit) -> Number:
     """Give picodollars or tokens as people read them."""
     return usd(amount) if unit == "usd" else amount
-
-
-def utc_time(ms: int | None) -> datetime | None:
-    """Give milliseconds since 1970 UTC as a time."""
-    return None if ms is None else _EPOCH + timedelta(milliseconds=ms)

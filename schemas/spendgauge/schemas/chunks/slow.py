@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
 
 import orjson
@@ -12,12 +12,12 @@ from pydantic_core import ErrorDetails
 
 from spendgauge.schemas.ends import END_SCHEMA, SourceEnd
 from spendgauge.schemas.events import MAX_EVENT_BYTES, MAX_FUTURE, MAX_PAST, UsageEvent
+from spendgauge.schemas.moments import milliseconds_of
 from spendgauge.schemas.money import picodollars
 from spendgauge.schemas.rejects import MAX_DETAIL_CHARACTERS, RejectReason
 
 __all__ = ["MAX_FUTURE_MS", "MAX_PAST_MS", "Refusal", "read_line", "tags_text"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _SHOWN_ERRORS: Final = 3
 _SHOWN_CHARACTERS: Final = 40
@@ -49,7 +49,7 @@ def read_line(line: bytes, received_at_ms: int) -> tuple[Any, ...] | SourceEnd |
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False)
         return _read_end(line) if _names_an_end(found) else _refusal(found, "a usage event")
-    occurred_at_ms = _milliseconds(event.occurred_at)
+    occurred_at_ms = milliseconds_of(event.occurred_at)
     return _untimely(occurred_at_ms, received_at_ms) or _row(event, occurred_at_ms)
 
 
@@ -75,15 +75,11 @@ def _row(event: UsageEvent, occurred_at_ms: int) -> tuple[Any, ...]:
     values = dict(event)
     values["occurred_at"] = occurred_at_ms
     if event.started_at is not None:
-        values["started_at"] = _milliseconds(event.started_at)
+        values["started_at"] = milliseconds_of(event.started_at)
     if event.reported_cost_usd is not None:
         values["reported_cost_usd"] = picodollars(event.reported_cost_usd)
     values["tags"] = tags_text(event.tags)
     return tuple(values.values())
-
-
-def _milliseconds(time: datetime) -> int:
-    return (time - _EPOCH) // _MILLISECOND
 
 
 def _untimely(occurred_at_ms: int, received_at_ms: int) -> Refusal | None:

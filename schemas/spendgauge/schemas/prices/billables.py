@@ -3,17 +3,15 @@
 The one place where a single event's cost is summed; ``columns`` does the same for whole frames.
 """
 
-from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from spendgauge.schemas.events import LEAVES, UsageEvent
+from spendgauge.schemas.moments import milliseconds_of
 from spendgauge.schemas.prices.units import INPUT_LEAVES, Rates, round_half_even
 
 __all__ = ["Billable", "Key"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
 _counts_of: Final = attrgetter(*LEAVES)
 _INPUTS: Final = tuple(LEAVES.index(leaf) for leaf in INPUT_LEAVES)
 
@@ -42,7 +40,7 @@ class Billable(NamedTuple):
         """Take it from an event."""
         return cls(
             Key(event.provider, event.model, event.service_tier),
-            (event.occurred_at - _EPOCH) // _MS,
+            milliseconds_of(event.occurred_at),
             _counts_of(event),
             event.reasoning_tokens,
             int(event.kind == "usage" and event.status != "error"),

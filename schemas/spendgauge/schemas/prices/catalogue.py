@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -26,10 +26,10 @@ if TYPE_CHECKING:  # its import costs 0.2 s, so it happens in Catalogue.load
         TimeOfDateConstraint,
     )
 
+from spendgauge.schemas.moments import EPOCH, milliseconds_of, utc_time
+
 __all__ = ["Catalogue", "Offer", "date_ms"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
 
 _NAMES: Final[Mapping[str, str]] = {
     "input_mtok": "input",
@@ -57,7 +57,7 @@ _CONTEXTS: Final[Mapping[str, Mapping[str, str]]] = {
 
 def date_ms(day: date) -> int:
     """Return the start of a UTC day as milliseconds since 1970-01-01 UTC."""
-    return (datetime.combine(day, time(), UTC) - _EPOCH) // _MS
+    return milliseconds_of(datetime.combine(day, time(), UTC))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Offer:
         None where the catalogue has none for this tier. An empty dict: the model is listed, without any price that
         an event's leaves can use.
         """
-        at = _EPOCH + at_ms * _MS
+        at = utc_time(at_ms)
         context = _CONTEXTS.get(service_tier)
         if context is not None and not (self.own and any(True for _ in self._variants(at, context))):
             return None
@@ -201,6 +201,6 @@ def _at_size(price: Decimal | TieredPrices, size: int) -> Decimal:
 
 
 def _time_of_day_ms(edge: time) -> int:
-    moment = datetime.combine(_EPOCH.date(), edge)
+    moment = datetime.combine(EPOCH.date(), edge)
     utc = moment.replace(tzinfo=UTC) if edge.tzinfo is None else moment.astimezone(UTC)
-    return (utc - _EPOCH) // _MS % 86_400_000
+    return milliseconds_of(utc) % 86_400_000
