@@ -15,7 +15,7 @@ from tests.quotas import Answering, limit, standing, ticked
 
 from spendgauge.producers.notices import Notices
 from spendgauge.producers.quotas import QuotaExceeded, call
-from spendgauge.producers.quotas.accounts import Account
+from spendgauge.producers.quotas.pending import Pending
 from spendgauge.schemas import UsageEvent
 from spendgauge.schemas.quotas import limit_key
 
@@ -37,7 +37,7 @@ def guard(clock: FakeClock) -> Iterator[Answering]:
     answering.take(limit("a user", hard=5), ticked(NOW))
     yield answering
     assert [
-        account.open for quota in answering.board.quotas for account in quota.accounts.values() if account.open
+        pending.open for quota in answering.board.quotas for pending in quota.pending.values() if pending.open
     ] == []
 
 
@@ -265,12 +265,12 @@ def test_keys_that_nobody_asks_for_are_forgotten(guard: Answering) -> None:
         with guard.reserve(user_id=f"u{user}", estimate_usd=1):
             pass
     guard.take(ticked(NOW + SETTLE_MS + 1000))
-    guard._ledger.sweep()
-    assert [len(quota.accounts) for quota in guard.board.quotas] == [0]
+    guard._balances.sweep()
+    assert [len(quota.pending) for quota in guard.board.quotas] == [0]
 
 
 def test_keys_of_past_days_take_no_memory(guard: Answering, clock: FakeClock) -> None:
-    """Sessions that come for a day and never again leave nothing: neither standings, nor accounts, nor warnings."""
+    """Sessions that come for a day and never again leave nothing: neither standings, nor holds, nor warnings."""
     guard.take(limit("a day", soft=1, hard=5, period="day"))
     guard.take(limit("a week", "session_id", soft=1, hard=5, period="rolling", days=7))
     week = partial(standing, "a week", series="session_id")
@@ -284,25 +284,25 @@ def test_keys_of_past_days_take_no_memory(guard: Answering, clock: FakeClock) ->
             with guard.reserve(user_id=key[0], estimate_usd=1), guard.reserve(session_id=key[0], estimate_usd=1):
                 pass
         clock.wall_ms += 1_000_000
-        guard._ledger.sweep()
+        guard._balances.sweep()
     days, weeks = (quota for quota in guard.board.quotas if quota.limit.name != "a user")
     assert (len(days.standings), len(days.warned)) == (20, 20)
     assert (len(weeks.standings), len(weeks.warned)) == (7 * 20, 7 * 20)
-    assert [len(quota.accounts) for quota in guard.board.quotas] == [0, 0, 0]
+    assert [len(quota.pending) for quota in guard.board.quotas] == [0, 0, 0]
 
 
 def test_a_period_is_forgotten_when_its_costs_are(guard: Answering, clock: FakeClock) -> None:
     """A standing is dropped when its period is over for as long as costs are held: verdicts are as before."""
     guard.take(standing("a user", 5, resets_at=NOW // 1000 + 100, as_of_ms=NOW))
     clock.wall_ms += 99_999
-    guard._ledger.sweep()
+    guard._balances.sweep()
     assert not guard.verdict(user_id="u1").allowed
     with guard.reserve(user_id="u2", estimate_usd=5):
         clock.wall_ms += 900_000
-        guard._ledger.sweep()
+        guard._balances.sweep()
         assert len(guard.board.quotas[0].standings) == 1
         clock.wall_ms += 1
-        guard._ledger.sweep()
+        guard._balances.sweep()
         assert len(guard.board.quotas[0].standings) == 0
         assert guard.verdict(user_id="u1", estimate_usd=5).allowed
         assert not guard.verdict(user_id="u2").allowed
@@ -313,16 +313,16 @@ def test_a_removed_quota_takes_no_memory(guard: Answering) -> None:
     guard.take(standing("a user", 5), standing("before its limit", 5))
     for _ in range(2):
         guard.board.apply(limit_key("a user"), None)
-        guard._ledger.sweep()
+        guard._balances.sweep()
         guard.take(limit("a user", hard=5))
-        guard._ledger.sweep()
+        guard._balances.sweep()
         assert not guard.verdict(user_id="u1").allowed
     assert guard.board._standings.keys() == {("a user", "user_id", "usd")}
     guard.board.apply(limit_key("a user"), None)
-    guard._ledger.sweep()
-    guard._ledger.sweep()
+    guard._balances.sweep()
+    guard._balances.sweep()
     assert not guard.board._standings
-    assert not guard.board._accounts
+    assert not guard.board._pending
 
 
 def test_standings_may_be_read_before_their_limits(clock: FakeClock) -> None:
@@ -331,7 +331,7 @@ def test_standings_may_be_read_before_their_limits(clock: FakeClock) -> None:
     for line in (ticked(NOW), standing("a user", 5)):
         guard.board.apply(*line.entry())
     for _ in range(3):
-        guard._ledger.sweep()
+        guard._balances.sweep()
     guard.take(limit("a user", hard=5))
     assert not guard.verdict(user_id="u1").allowed
 
@@ -340,11 +340,11 @@ def test_standings_may_be_read_before_their_limits(clock: FakeClock) -> None:
 @given(st.lists(st.tuples(st.integers(-5_000, 5_000), st.integers(1, 9)), max_size=30), st.integers(0, 100_000))
 def test_an_account_releases_what_ended_before(steps: list[tuple[int, int]], until_ms: int) -> None:
     """What ended after a moment is held, what ended more than a second before it is not, told in whatever order."""
-    account, now_ms, ended = Account(), 0, []
+    pending, now_ms, ended = Pending(), 0, []
     for step_ms, amount in steps:
         now_ms += step_ms
-        account.settle(amount, now_ms)
+        pending.settle(amount, now_ms)
         ended.append((now_ms, amount))
-    held = account.held(until_ms)
+    held = pending.held(until_ms)
     assert sum(amount for at, amount in ended if at >= until_ms) <= held
     assert held <= sum(amount for at, amount in ended if at > until_ms - 1000)

@@ -3,8 +3,8 @@
     settings    what a guard is told
     amounts     USD and usage as picodollars and tokens
     board       what is known of limits and standings; ``follower`` reads it from ``cost.quotas``
-    accounts    what this process holds that is not known to be spent yet
-    ledger      both together: how a quota stands for a call
+    pending     what this process holds that is not known to be spent yet
+    balances    both together: how a quota stands for a call
     verdict     what is said of a call, and ``errors``: how it is refused
     checks      check, reserve, standings; ``call``: a reservation
     refusing    the log, and ``cost.refusals``

@@ -6,14 +6,14 @@ The guard's thread writes and callers read, each under the lock, for a few micro
 import threading
 from collections.abc import Mapping
 
-from spendgauge.producers.quotas.accounts import Account
 from spendgauge.producers.quotas.index import Index, Matches, Quota, Standing
+from spendgauge.producers.quotas.pending import Pending
 from spendgauge.schemas.quotas import QuotaClock, QuotaLimit, QuotaStanding, amount_of, read_quota, read_quota_key
 
 __all__ = ["Board"]
 
 _Key = tuple[str, ...]
-_Ledger = tuple[str, str, str]
+_Identity = tuple[str, str, str]
 """Name, series and unit: a quota that is given another series or unit begins with nothing."""
 
 
@@ -27,10 +27,10 @@ class Board:
         self._oldest_ms = 0  # of the clocks the one that is furthest behind
         self._clocks: dict[int, int] = {}
         self._quotas: dict[str, Quota] = {}
-        self._standings: dict[_Ledger, dict[_Key, Standing]] = {}
-        self._accounts: dict[_Ledger, dict[_Key, Account]] = {}
+        self._standings: dict[_Identity, dict[_Key, Standing]] = {}
+        self._pending: dict[_Identity, dict[_Key, Pending]] = {}
         self._index: Index | None = Index(())
-        self._unlimited: set[_Ledger] = set()
+        self._unlimited: set[_Identity] = set()
         """Those without a limit at the last sweep."""
 
     def apply(self, key: bytes | None, value: bytes | None) -> bool:
@@ -60,7 +60,7 @@ class Board:
     def sweep(self, over_ms: int) -> None:
         """Drop what nobody asks for any more: standings of periods that ended up to ``over_ms``, and removed quotas.
 
-        A ledger that has no limit is kept until the next sweep: a quota may be removed and come back meanwhile, and
+        What has no limit is kept until the next sweep: a quota may be removed and come back meanwhile, and
         while the topic is read for the first time a limit may come after its standings.
         """
         for standings in self._standings.values():
@@ -69,17 +69,17 @@ class Board:
                 with self.lock:
                     standings.pop(key, None)
         with self.lock:
-            unlimited = self._standings.keys() - {_ledger_of(quota.limit) for quota in self._quotas.values()}
-            for ledger in unlimited & self._unlimited:
-                del self._standings[ledger]
-                self._accounts.pop(ledger, None)
+            unlimited = self._standings.keys() - {_identity_of(quota.limit) for quota in self._quotas.values()}
+            for identity in unlimited & self._unlimited:
+                del self._standings[identity]
+                self._pending.pop(identity, None)
             self._unlimited = unlimited if self.complete else set()
 
     def on_fork(self) -> None:
         """Hold nothing any more: this process is a child, and the calls under way are its parent's."""
         self.lock = threading.RLock()
-        for accounts in self._accounts.values():
-            accounts.clear()
+        for pending in self._pending.values():
+            pending.clear()
 
     def matching(self, who: Mapping[str, str]) -> Matches:
         """Find the limits that a call falls under, each with the key that it falls under it as."""
@@ -105,8 +105,8 @@ class Board:
         return max(standing.as_of_ms, self._clocks.get(standing.partition, 0))
 
     def _set_standing(self, line: QuotaStanding) -> None:
-        ledger = self._standings.setdefault(_ledger_of(line), {})
-        ledger[line.key] = Standing(
+        standings = self._standings.setdefault(_identity_of(line), {})
+        standings[line.key] = Standing(
             amount_of(line.spent, line.unit),
             line.period_start * 1000,
             None if line.resets_at is None else line.resets_at * 1000,
@@ -117,9 +117,9 @@ class Board:
     def _set_limit(self, limit: QuotaLimit) -> None:
         known = self._quotas.get(limit.name)
         if known is None or known.limit != limit:
-            ledger = _ledger_of(limit)
-            standings, accounts = self._standings.setdefault(ledger, {}), self._accounts.setdefault(ledger, {})
-            self._quotas[limit.name] = Quota(limit, standings, accounts)
+            identity = _identity_of(limit)
+            standings, pending = self._standings.setdefault(identity, {}), self._pending.setdefault(identity, {})
+            self._quotas[limit.name] = Quota(limit, standings, pending)
             self._index = None
 
     def _set_clock(self, partition: int, as_of_ms: int | None) -> None:
@@ -137,13 +137,13 @@ class Board:
                     if self._quotas.pop(name, None) is not None:
                         self._index = None
                 case ("standing", str(name), tuple(values)):
-                    for ledger, standings in self._standings.items():
-                        if ledger[0] == name:
+                    for identity, standings in self._standings.items():
+                        if identity[0] == name:
                             standings.pop(values, None)
                 case ("clock", int(partition)):
                     self._set_clock(partition, None)
         return read is not None
 
 
-def _ledger_of(line: QuotaLimit | QuotaStanding) -> _Ledger:
+def _identity_of(line: QuotaLimit | QuotaStanding) -> _Identity:
     return line.name, line.series, line.unit

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from spendgauge.producers.notices import Notices
 from spendgauge.producers.quotas.amounts import Money, Usages, cost_of, picodollars_up, whole_tokens
-from spendgauge.producers.quotas.ledger import Hold
+from spendgauge.producers.quotas.balances import Hold
 from spendgauge.producers.quotas.verdict import FINE, QuotaVerdict
 from spendgauge.schemas import SystemClock
 

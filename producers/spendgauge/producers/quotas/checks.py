@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple, Self
 
 from spendgauge.producers.context import as_written, within
 from spendgauge.producers.quotas.amounts import Money, milliseconds, picodollars_up, whole_tokens
+from spendgauge.producers.quotas.balances import Balances, Hold, Seen
 from spendgauge.producers.quotas.board import Board
 from spendgauge.producers.quotas.call import QuotaCall
-from spendgauge.producers.quotas.ledger import Hold, Ledger, Seen
 from spendgauge.producers.quotas.settings import QuotaSettings
 from spendgauge.producers.quotas.verdict import FINE, Number, QuotaVerdict, Reason, number
 from spendgauge.schemas import DIMENSIONS, Clock, SystemClock
@@ -39,7 +39,7 @@ class QuotaChecks:
         self._clock = clock or SystemClock()
         self._now_ms = self._clock.now_ms
         self._board = board or Board()
-        self._ledger = Ledger(self._board, settings, self._now_ms)
+        self._balances = Balances(self._board, settings, self._now_ms)
         self._defaults: Mapping[str, str] = settings.defaults
         self._pseudonyms = settings.pseudonyms
         self._refuses = settings.quota_mode == "refuse"
@@ -49,7 +49,7 @@ class QuotaChecks:
     @property
     def known(self) -> bool:
         """Whether it is known what is spent: all was read, and no clock of the watcher is older than allowed."""
-        return self._ledger.is_known(self._now_ms())
+        return self._balances.is_known(self._now_ms())
 
     def check(self, *, estimate_usd: Money = 0, estimate_tokens: int = 0, **dimensions: str | None) -> QuotaVerdict:
         """Say whether a call may be made that is expected to cost so much; nothing is held for it.
@@ -90,14 +90,14 @@ class QuotaChecks:
         """
         usd, tokens, after_ms = picodollars_up(estimate_usd), whole_tokens(estimate_tokens), milliseconds(seconds)
         verdict, holds = self.begin(self._who(dimensions), usd, tokens)
-        self._ledger.end(holds, usd, tokens, after_ms=after_ms)
+        self._balances.end(holds, usd, tokens, after_ms=after_ms)
         return verdict
 
     def standings(self, **dimensions: str | None) -> list[QuotaState]:
         """Say how each quota stands that such a call falls under: to show it, not to decide by it."""
         who = self._who(dimensions)
         with self._board.lock:
-            return [self._state(seen) for seen in self._ledger.look(self._board.matching(who), self._now_ms())]
+            return [self._state(seen) for seen in self._balances.look(self._board.matching(who), self._now_ms())]
 
     def begin(self, who: Mapping[str, str], picodollars: int, tokens: int) -> tuple[QuotaVerdict, list[Hold]]:
         """Check a call and, where it may be made, hold what it may cost, in one step; ``end`` must follow."""
@@ -106,7 +106,7 @@ class QuotaChecks:
 
     def end(self, holds: Iterable[Hold], picodollars: int | None, tokens: int | None) -> None:
         """Hold, from now on, what the call has cost; where that is not known, its estimate."""
-        self._ledger.end(holds, picodollars, tokens)
+        self._balances.end(holds, picodollars, tokens)
 
     def wait_until_known(self, timeout_seconds: float = 10.0) -> bool:  # noqa: ARG002 - for those who wait
         """Say whether it is known what is spent."""
@@ -127,13 +127,13 @@ class QuotaChecks:
 
     def _judge(self, who: Mapping[str, str], usd: int, tokens: int, holds: list[Hold] | None = None) -> QuotaVerdict:
         now_ms = self._now_ms()
-        if self._must_know and not self._ledger.is_known(now_ms):
+        if self._must_know and not self._balances.is_known(now_ms):
             return self._told(QuotaVerdict(allowed=not self._refuses, reason="unknown"), now_ms)
         hard: Seen | None = None
         soft: Seen | None = None
         with self._board.lock:
             matches = self._board.matching(who)
-            for seen in self._ledger.look_near(matches, usd, tokens, now_ms):
+            for seen in self._balances.look_near(matches, usd, tokens, now_ms):
                 quota = seen.quota
                 estimate = usd if quota.unit == "usd" else tokens
                 if seen.is_beyond(quota.hard, estimate, self._processes):
@@ -141,7 +141,7 @@ class QuotaChecks:
                 elif seen.is_beyond(quota.soft, estimate):
                     soft = soft or seen
             if holds is not None and (hard is None or not self._refuses):
-                holds += self._ledger.hold_all(matches, usd, tokens)
+                holds += self._balances.hold_all(matches, usd, tokens)
             if hard is not None:
                 return self._told(self._verdict(hard, "hard", usd, tokens), now_ms)
             return FINE if soft is None else self._warned(soft, usd, tokens, now_ms)

@@ -16,9 +16,9 @@ from typing import Any, Final
 from spendgauge.producers.identity import boot_id, source_names
 from spendgauge.producers.lifecycle import unwatch, watch
 from spendgauge.producers.notices import Notices
+from spendgauge.producers.quotas.balances import Hold
 from spendgauge.producers.quotas.checks import QuotaChecks
 from spendgauge.producers.quotas.follower import Follower
-from spendgauge.producers.quotas.ledger import Hold
 from spendgauge.producers.quotas.refusing import Refusals, connect_outlet
 from spendgauge.producers.quotas.settings import QuotaSettings
 from spendgauge.producers.quotas.verdict import QuotaVerdict
@@ -126,7 +126,7 @@ class QuotaGuard(QuotaChecks):
                 self._notices.say_due()
                 if self._clock.monotonic() >= sweep_at:
                     sweep_at += _SWEEP_SECONDS
-                    self._ledger.sweep()
+                    self._balances.sweep()
             except Exception as error:  # noqa: BLE001 - the thread's outermost edge: it must not die
                 self._notices.report("the guard's thread met an error and goes on", error=repr(error)[:400])
                 stopping.wait(_TROUBLE_SECONDS)

@@ -7,7 +7,7 @@ each series, by each set of places for which limits name a value.
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from spendgauge.producers.quotas.accounts import Account
+from spendgauge.producers.quotas.pending import Pending
 from spendgauge.schemas.quotas import QuotaLimit, amount_of
 
 __all__ = ["Index", "Matches", "Quota", "Standing"]
@@ -34,16 +34,16 @@ class Standing(NamedTuple):
 class Quota:
     """One limit, with what is spent and held of it."""
 
-    __slots__ = ("accounts", "hard", "limit", "lowest", "soft", "standings", "unit", "warned")
+    __slots__ = ("hard", "limit", "lowest", "pending", "soft", "standings", "unit", "warned")
 
-    def __init__(self, limit: QuotaLimit, standings: dict[_Key, Standing], accounts: dict[_Key, Account]) -> None:
+    def __init__(self, limit: QuotaLimit, standings: dict[_Key, Standing], pending: dict[_Key, Pending]) -> None:
         self.limit, self.unit = limit, limit.unit
         self.soft = None if limit.soft is None else amount_of(limit.soft, limit.unit)
         self.hard = None if limit.hard is None else amount_of(limit.hard, limit.unit)
         self.lowest = min(amount for amount in (self.soft, self.hard) if amount is not None)
         """Of its limits: below it nothing is to be said."""
         self.standings = standings
-        self.accounts = accounts
+        self.pending = pending
         self.warned: dict[_Key, int] = {}
         """Until when nobody is told again that a key is beyond the soft limit."""
 

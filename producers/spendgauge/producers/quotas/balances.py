@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from spendgauge.producers.quotas.accounts import Account
 from spendgauge.producers.quotas.board import Board
 from spendgauge.producers.quotas.index import Matches, Quota, Standing
+from spendgauge.producers.quotas.pending import Pending
 from spendgauge.producers.quotas.settings import QuotaSettings
 
-__all__ = ["Hold", "Ledger", "Seen"]
+__all__ = ["Balances", "Hold", "Seen"]
 
 
 class Seen(NamedTuple):
@@ -34,7 +34,7 @@ class Hold(NamedTuple):
     amount: int
 
 
-class Ledger:
+class Balances:
     """A board, and the time that makes it old. ``look`` and ``hold_all`` belong under ``board.lock``."""
 
     def __init__(self, board: Board, settings: QuotaSettings, now_ms: Callable[[], int]) -> None:
@@ -58,10 +58,10 @@ class Ledger:
         near, processes = [], self._processes
         for quota, key in matches:
             most = usd if quota.unit == "usd" else tokens
-            if quota.accounts:
-                account = quota.accounts.get(key)
-                if account is not None:
-                    most += account.open + account.settled
+            if quota.pending:
+                pending = quota.pending.get(key)
+                if pending is not None:
+                    most += pending.open + pending.settled
             standing = quota.standings.get(key)
             if most * processes + (0 if standing is None else standing.spent) >= quota.lowest:
                 near.append(self._seen(quota, key, now_ms))
@@ -73,7 +73,7 @@ class Ledger:
         for quota, key in matches:
             amount = usd if quota.unit == "usd" else tokens
             if amount:
-                _account(quota, key).open += amount
+                _pending_of(quota, key).open += amount
             holds.append(Hold(quota, key, amount))
         return holds
 
@@ -86,10 +86,10 @@ class Ledger:
                 cost = amount if cost is None else cost
                 if not (amount or cost):
                     continue
-                account = _account(quota, key)
-                account.open = max(0, account.open - amount)  # below 0 where a fork has forgotten the hold
+                pending = _pending_of(quota, key)
+                pending.open = max(0, pending.open - amount)  # below 0 where a fork has forgotten the hold
                 if cost:
-                    account.settle(cost, ended_ms)
+                    pending.settle(cost, ended_ms)
 
     def sweep(self) -> None:
         """Let go of what is held no more, and of what was said of periods that are over, key after key.
@@ -99,7 +99,7 @@ class Ledger:
         """
         now_ms = self._now_ms()
         for quota in self._board.quotas:
-            for key in list(quota.accounts):
+            for key in list(quota.pending):
                 with self._board.lock:
                     self._seen(quota, key, now_ms)
             for key in [key for key, until_ms in list(quota.warned.items()) if until_ms <= now_ms]:
@@ -108,9 +108,9 @@ class Ledger:
 
     def _seen(self, quota: Quota, key: tuple[str, ...], now_ms: int) -> Seen:
         standing = quota.standings.get(key)
-        account = quota.accounts.get(key)
+        pending = quota.pending.get(key)
         if standing is None:
-            held = 0 if account is None else self._held(quota, key, account, now_ms)
+            held = 0 if pending is None else self._held(quota, key, pending, now_ms)
             return Seen(quota, key, 0, held, None)
         spent, since_ms, resets_at_ms = standing.spent, standing.period_start_ms, standing.resets_at_ms
         if resets_at_ms is None:
@@ -118,28 +118,28 @@ class Ledger:
                 spent = 0  # what a rolling period has forgotten meanwhile, only the watcher knows
         elif resets_at_ms <= now_ms:
             spent, since_ms, resets_at_ms = 0, resets_at_ms, None
-        held = 0 if account is None else self._held(quota, key, account, now_ms, since_ms, standing)
+        held = 0 if pending is None else self._held(quota, key, pending, now_ms, since_ms, standing)
         return Seen(quota, key, spent, held, resets_at_ms)
 
     def _held(
         self,
         quota: Quota,
         key: tuple[str, ...],
-        account: Account,
+        pending: Pending,
         now_ms: int,
         since_ms: int = 0,
         standing: Standing | None = None,
     ) -> int:
         """Say what is held of this period that the standing does not have yet."""
         included_ms = self._board.fresh_ms(standing) - self._settle_ms
-        held = account.held(max(since_ms, included_ms, now_ms - self._hold_ms))
-        if account.empty:
-            del quota.accounts[key]
+        held = pending.held(max(since_ms, included_ms, now_ms - self._hold_ms))
+        if pending.empty:
+            del quota.pending[key]
         return held
 
 
-def _account(quota: Quota, key: tuple[str, ...]) -> Account:
-    account = quota.accounts.get(key)
-    if account is None:
-        account = quota.accounts[key] = Account()
-    return account
+def _pending_of(quota: Quota, key: tuple[str, ...]) -> Pending:
+    pending = quota.pending.get(key)
+    if pending is None:
+        pending = quota.pending[key] = Pending()
+    return pending

@@ -12,13 +12,13 @@ All amounts are whole picodollars, or tokens. Used under the guard's lock.
 from collections import deque
 from typing import Final
 
-__all__ = ["Account"]
+__all__ = ["Pending"]
 
 _BUCKET_MS: Final = 1_000
 """Costs that ended within a second are one entry: a key takes as much memory as it has seconds, not calls."""
 
 
-class Account:
+class Pending:
     """What is held for one key of one quota."""
 
     __slots__ = ("_settling", "open", "settled")
