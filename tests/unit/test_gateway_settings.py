@@ -11,7 +11,7 @@ from spendgauge.producers.emitter import ProducerStats
 from spendgauge.producers.gateway.document import event_schema
 from spendgauge.producers.gateway.figures import Figures
 from spendgauge.producers.gateway.settings import GatewaySettings
-from spendgauge.producers.gateway.taking import Verdict
+from spendgauge.producers.gateway.taking import Outcome
 from spendgauge.producers.quotas import QuotaVerdict
 from spendgauge.schemas import ConfigurationError, UsageEvent
 
@@ -55,7 +55,7 @@ def test_the_page_lists_every_figure() -> None:
     """The table of figures is what ``/metrics`` gives, labels and words too."""
     figures = Figures(ProducerStats, list)
     figures.on_reply("/v1/usage", 202)
-    figures.on_verdicts("key", [Verdict("taken")])
+    figures.on_outcomes("key", [Outcome("taken")])
     figures.on_check("key", QuotaVerdict())
     rows = re.findall(r"^\| `(spendgauge_gateway_\w+)` \|(.*)\| (.+) \|$", TEXT, re.MULTILINE)
     told = [

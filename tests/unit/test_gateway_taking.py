@@ -10,8 +10,8 @@ from tests.producers import CALL, FakeBroker, FakeClock
 
 from spendgauge.producers import RecordingProducer, UsageProducer
 from spendgauge.producers.gateway.keys import Key
-from spendgauge.producers.gateway.replies import RefusedError, refusal_reply, verdicts_reply
-from spendgauge.producers.gateway.taking import Taker, Verdict, judge_like
+from spendgauge.producers.gateway.replies import RefusedError, outcomes_reply, refusal_reply
+from spendgauge.producers.gateway.taking import Outcome, Taker, judge_like
 
 
 class Doubtful(RecordingProducer):
@@ -33,7 +33,7 @@ def taker(producer: RecordingProducer | None = None, clock: FakeClock | None = N
 def test_each_item_is_judged_by_itself() -> None:
     """Valid items are taken, invalid ones named with field and rule, in their order; text is not repeated."""
     producer, secret = RecordingProducer("gateway"), "please summarise " * 50
-    verdicts = taker(producer).take(
+    outcomes = taker(producer).take(
         [
             CALL,
             CALL | {"input_tokens": -1},
@@ -44,14 +44,14 @@ def test_each_item_is_judged_by_itself() -> None:
         ],
         None,
     )
-    assert [verdict.fate for verdict in verdicts] == ["taken", "refused", "refused", "refused", "refused", "taken"]
-    assert [verdict.reason for verdict in verdicts[1:4]] == [
+    assert [outcome.fate for outcome in outcomes] == ["taken", "refused", "refused", "refused", "refused", "taken"]
+    assert [outcome.reason for outcome in outcomes[1:4]] == [
         "the event: input_tokens -1 must be >= 0; only an adjustment may be negative",
         "it is not a JSON object",
         "prompt is not a field of a usage event",
     ]
-    assert [event.event_id for event in producer.events] == [verdicts[0].event_id, verdicts[5].event_id]
-    assert secret[:20] not in str(verdicts)
+    assert [event.event_id for event in producer.events] == [outcomes[0].event_id, outcomes[5].event_id]
+    assert secret[:20] not in str(outcomes)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_a_reason_names_the_field(fields: dict[str, Any], reason: str, tmp_path:
     with UsageProducer(
         service="g", spool_dir=str(tmp_path), durability="process", connect=FakeBroker().connect
     ) as producer:
-        (verdict,) = Taker(producer, clock=FakeClock()).take([CALL | fields], None)
-    assert verdict.fate == "refused"
-    assert reason in verdict.reason
+        (outcome,) = Taker(producer, clock=FakeClock()).take([CALL | fields], None)
+    assert outcome.fate == "refused"
+    assert reason in outcome.reason
 
 
 def test_what_is_too_large_for_the_producer_is_no_trouble(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_is_too_large_for_the_producer_is_no_trouble(tmp_path: Path) -> Non
     ) as producer:
         ours = Taker(producer, clock=FakeClock(), judge=judge_like(producer))
         sizes = [large | {"feature": "f" * min(n, 256), "agent": "a" * max(n - 256, 0)} for n in range(0, 450, 3)]
-        fates = [verdict.fate for verdict in ours.take(sizes, None)]
+        fates = [outcome.fate for outcome in ours.take(sizes, None)]
     assert not ours.troubled
     assert (set(fates), fates[0], fates[-1]) == ({"taken", "refused"}, "taken", "refused")
 
@@ -100,10 +100,10 @@ def test_times_that_consumers_reject_are_refused_here() -> None:
     clock = FakeClock()
     now = datetime.fromtimestamp(clock.wall_ms / 1000, UTC)
     times = [now - timedelta(days=30), now + timedelta(minutes=5), now - timedelta(days=31), now + timedelta(minutes=6)]
-    verdicts = taker(clock=clock).take([CALL | {"occurred_at": at.isoformat()} for at in times], None)
-    assert [verdict.fate for verdict in verdicts] == ["taken", "taken", "refused", "refused"]
-    assert "31 days ago" in verdicts[2].reason
-    assert "seconds ahead of now" in verdicts[3].reason
+    outcomes = taker(clock=clock).take([CALL | {"occurred_at": at.isoformat()} for at in times], None)
+    assert [outcome.fate for outcome in outcomes] == ["taken", "taken", "refused", "refused"]
+    assert "31 days ago" in outcomes[2].reason
+    assert "seconds ahead of now" in outcomes[3].reason
 
 
 def test_an_id_that_comes_twice_at_once_is_emitted_once() -> None:
@@ -115,11 +115,11 @@ def test_an_id_that_comes_twice_at_once_is_emitted_once() -> None:
             meanwhile.extend(ours.take([event], None))
             return super().emit(**fields)
 
-    meanwhile: list[Verdict] = []
+    meanwhile: list[Outcome] = []
     producer, event = Busy("gateway"), CALL | {"event_id": uuid(3)}
     ours = taker(producer)
-    assert [verdict.fate for verdict in ours.take([event], None)] == ["taken"]
-    assert ([verdict.fate for verdict in meanwhile], len(producer.events)) == (["unsafe"], 1)
+    assert [outcome.fate for outcome in ours.take([event], None)] == ["taken"]
+    assert ([outcome.fate for outcome in meanwhile], len(producer.events)) == (["unsafe"], 1)
     assert not ours.troubled
     assert ours.take([event], None)[0].fate == "known"
 
@@ -129,9 +129,9 @@ def test_an_id_that_comes_again_is_known() -> None:
     producer = RecordingProducer("gateway")
     ours, other, key = taker(producer), CALL | {"event_id": uuid(2)}, Key("k", {}, {})
     again = [CALL | {"event_id": uuid(10).upper()}, CALL | {"event_id": uuid(10)}]
-    assert [verdict.fate for verdict in ours.take([*again, other], None)] == ["taken", "known", "taken"]
-    assert ours.take(again, None) == [Verdict("known", uuid(10))] * 2
-    assert [verdict.fate for verdict in ours.take(again, key)] == ["taken", "known"]
+    assert [outcome.fate for outcome in ours.take([*again, other], None)] == ["taken", "known", "taken"]
+    assert ours.take(again, None) == [Outcome("known", uuid(10))] * 2
+    assert [outcome.fate for outcome in ours.take(again, key)] == ["taken", "known"]
     assert ours.take([again[0] | {"input_tokens": -1}], None)[0].fate == "refused"
     assert len(producer.events) == 3
 
@@ -145,7 +145,7 @@ def test_only_what_is_safe_is_remembered() -> None:
     assert ours.take([event], None)[0].fate == "unsafe"
     producer.safe = True
     clock.seconds += 1.1
-    assert ours.take([event], None) == [Verdict("taken", uuid(1))]
+    assert ours.take([event], None) == [Outcome("taken", uuid(1))]
 
 
 def test_in_trouble_one_event_a_second_is_tried() -> None:
@@ -153,8 +153,8 @@ def test_in_trouble_one_event_a_second_is_tried() -> None:
     clock, producer = FakeClock(), Doubtful("gateway")
     ours = taker(producer, clock)
     producer.safe = False
-    verdicts = ours.take([CALL] * 100 + [CALL | {"input_tokens": -1}], None)
-    assert [verdict.fate for verdict in verdicts] == ["unsafe"] * 100 + ["refused"]
+    outcomes = ours.take([CALL] * 100 + [CALL | {"input_tokens": -1}], None)
+    assert [outcome.fate for outcome in outcomes] == ["unsafe"] * 100 + ["refused"]
     assert (len(producer.events), ours.troubled) == (1, True)
     clock.seconds += 1.1
     assert not ours.troubled
@@ -175,7 +175,7 @@ def test_in_trouble_one_event_a_second_is_tried() -> None:
 )
 def test_a_status_says_what_a_sender_must_do(fates: list[Any], status: int) -> None:
     """202: nothing; 422: mend it; 503, with a time: send what is marked again."""
-    reply = verdicts_reply([Verdict(fate, "id", "reason") for fate in fates])
+    reply = outcomes_reply([Outcome(fate, "id", "reason") for fate in fates])
     assert reply.status_code == status
     assert ("retry-after" in reply.headers) == (status == 503)
     assert bytes(reply.body).count(b'"retry":true') == fates.count("unsafe")

@@ -112,7 +112,7 @@ _EXCEEDED: Final = {
         "estimate": {"type": "string"},
     },
 }
-_VERDICTS: Final = {
+_OUTCOMES: Final = {
     "type": "object",
     "required": ["accepted", "rejected", "items"],
     "properties": {
@@ -175,7 +175,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
             "QuotaAllowed": _ALLOWED,
             "QuotaExceeded": _EXCEEDED,
             "QuotaQuestion": QUESTION.model_json_schema(),
-            "Verdicts": _VERDICTS,
+            "Outcomes": _OUTCOMES,
         },
         "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
     }
@@ -197,7 +197,7 @@ def _usage() -> dict[str, Any]:
         },
     }
     some = {"anyOf": [event, {"type": "array", "items": event, "minItems": 1}]}
-    verdicts = {"application/json": {"schema": {"$ref": "#/components/schemas/Verdicts"}}}
+    outcomes = {"application/json": {"schema": {"$ref": "#/components/schemas/Outcomes"}}}
     return {
         "summary": "Send usage events.",
         "description": "Each event is judged by itself. Give event_id where you may send again: it then counts once.",
@@ -213,8 +213,8 @@ def _usage() -> dict[str, Any]:
             },
         },
         "responses": {
-            "202": {"description": "All or some are safe; the items say which.", "content": verdicts},
-            "422": {"description": "None is a usage event; the items say why.", "content": verdicts},
+            "202": {"description": "All or some are safe; the items say which.", "content": outcomes},
+            "422": {"description": "None is a usage event; the items say why.", "content": outcomes},
             **_refusals(),
         },
     }

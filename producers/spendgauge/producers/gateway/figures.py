@@ -7,7 +7,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from spendgauge.producers.emitter import ProducerStats
-from spendgauge.producers.gateway.taking import Verdict
+from spendgauge.producers.gateway.taking import Outcome
 from spendgauge.producers.quotas import QuotaVerdict
 from spendgauge.schemas.monitor_metrics import counter, gauge, new_registry
 
@@ -32,9 +32,9 @@ class Figures(Collector):
         """Count a request that was answered."""
         self._requests[route, str(status)] += 1
 
-    def on_verdicts(self, key: str, verdicts: Sequence[Verdict]) -> None:
+    def on_outcomes(self, key: str, outcomes: Sequence[Outcome]) -> None:
         """Count what became of a request's items."""
-        for fate, count in Counter(verdict.fate for verdict in verdicts).items():
+        for fate, count in Counter(outcome.fate for outcome in outcomes).items():
             self._events[key, fate] += count
 
     def on_check(self, key: str, verdict: QuotaVerdict) -> None:
@@ -51,7 +51,7 @@ class Figures(Collector):
         )
         yield counter(
             f"{prefix}_events_total",
-            "Items of requests, by their verdicts.",
+            "Items of requests, by what became of them.",
             dict(self._events),
             labels=("key", "fate"),
         )

@@ -1,4 +1,4 @@
-"""What does a sender hear? Verdicts, or one sentence on why nothing was taken, in the form that it speaks.
+"""What does a sender hear? Outcomes, or one sentence on why nothing was taken, in the form that it speaks.
 
 A refusal is ``{"message": "..."}``; who sends OTLP's protobuf gets the same as its ``Status`` message.
 """
@@ -10,10 +10,10 @@ from typing import Any, Final
 import orjson
 from starlette.responses import Response
 
-from spendgauge.producers.gateway.taking import Verdict
+from spendgauge.producers.gateway.taking import Outcome
 from spendgauge.schemas import SpendgaugeError
 
-__all__ = ["PROTOBUF", "RETRY_SECONDS", "RefusedError", "json_reply", "refusal_reply", "verdicts_reply"]
+__all__ = ["PROTOBUF", "RETRY_SECONDS", "RefusedError", "json_reply", "outcomes_reply", "refusal_reply"]
 
 PROTOBUF: Final = "application/x-protobuf"
 
@@ -47,33 +47,33 @@ def refusal_reply(refusal: RefusedError, content_type: str) -> Response:
     return json_reply(refusal.status, {"message": str(refusal)}, headers)
 
 
-def verdicts_reply(verdicts: Sequence[Verdict]) -> Response:
+def outcomes_reply(outcomes: Sequence[Outcome]) -> Response:
     """Answer item by item.
 
     202: what has an id is safe. 422: no item is an event. 503: an item could not be made safe; those with ``retry``
     are to be sent again, and the others were taken or are no events.
     """
-    fates = [verdict.fate for verdict in verdicts]
+    fates = [outcome.fate for outcome in outcomes]
     refused, unsafe = fates.count("refused"), fates.count("unsafe")
     accepted = len(fates) - refused - unsafe
     body: dict[str, Any] = {"accepted": accepted, "rejected": refused}
     if unsafe:
         body["message"] = f"{unsafe} events could not be stored safely; send those with retry again later"
-    body["items"] = [_item(index, verdict) for index, verdict in enumerate(verdicts)]
+    body["items"] = [_item(index, outcome) for index, outcome in enumerate(outcomes)]
     if unsafe:
         return json_reply(503, body, {"Retry-After": str(RETRY_SECONDS)})
     return json_reply(202 if accepted else 422, body)
 
 
-def _item(index: int, verdict: Verdict) -> dict[str, Any]:
-    match verdict.fate:
+def _item(index: int, outcome: Outcome) -> dict[str, Any]:
+    match outcome.fate:
         case "taken":
-            return {"index": index, "event_id": verdict.event_id}
+            return {"index": index, "event_id": outcome.event_id}
         case "known":
-            return {"index": index, "event_id": verdict.event_id, "duplicate": True}
+            return {"index": index, "event_id": outcome.event_id, "duplicate": True}
         case "unsafe":
-            return {"index": index, "error": verdict.reason, "retry": True}
-    return {"index": index, "error": verdict.reason}
+            return {"index": index, "error": outcome.reason, "retry": True}
+    return {"index": index, "error": outcome.reason}
 
 
 def _status_message(text: str) -> bytes:

@@ -14,9 +14,9 @@ from spendgauge.producers.gateway.formats import media_type, read_items
 from spendgauge.producers.gateway.guard import KEY
 from spendgauge.producers.gateway.keys import Key
 from spendgauge.producers.gateway.quota_checks import read_question, verdict_reply
-from spendgauge.producers.gateway.replies import RETRY_SECONDS, RefusedError, refusal_reply, verdicts_reply
+from spendgauge.producers.gateway.replies import RETRY_SECONDS, RefusedError, outcomes_reply, refusal_reply
 from spendgauge.producers.gateway.settings import GatewaySettings
-from spendgauge.producers.gateway.taking import Item, Taker, Verdict
+from spendgauge.producers.gateway.taking import Item, Outcome, Taker
 from spendgauge.producers.gateway.traces import export_reply, read_traces
 from spendgauge.producers.quotas import QuotaChecks
 from spendgauge.schemas import Clock
@@ -47,17 +47,17 @@ def create_app(gateway: Gateway) -> FastAPI:
 
     async def usage(request: Request) -> Response:
         body = await _body(gateway, request)
-        verdicts = await _take(gateway, request, read_items(request.headers, body, most=gateway.settings.gateway_items))
-        return verdicts_reply(verdicts)
+        outcomes = await _take(gateway, request, read_items(request.headers, body, most=gateway.settings.gateway_items))
+        return outcomes_reply(outcomes)
 
     async def traces(request: Request) -> Response:
         body, kind = await _body(gateway, request), media_type(request.headers)
         found = read_traces(kind, body)
         gateway.figures.ignored_spans += found.ignored
-        verdicts = await _take(gateway, request, found.items)
-        if any(verdict.fate == "unsafe" for verdict in verdicts):
+        outcomes = await _take(gateway, request, found.items)
+        if any(outcome.fate == "unsafe" for outcome in outcomes):
             raise RefusedError(503, "not all could be stored safely; send it again", retry_seconds=RETRY_SECONDS)
-        reasons = [verdict.reason for verdict in verdicts if verdict.fate == "refused"]
+        reasons = [outcome.reason for outcome in outcomes if outcome.fate == "refused"]
         return export_reply(kind, len(reasons), reasons[0] if reasons else "")
 
     async def quota_check(request: Request) -> Response:
@@ -95,7 +95,7 @@ async def _body(gateway: Gateway, request: Request) -> bytes:
     return await read_body(request, most=settings.gateway_body_bytes, most_unpacked=settings.gateway_unpacked_bytes)
 
 
-async def _take(gateway: Gateway, request: Request, items: Sequence[Item]) -> list[Verdict]:
+async def _take(gateway: Gateway, request: Request, items: Sequence[Item]) -> list[Outcome]:
     """Take items within the sender's limits."""
     key: Key | None = request.scope[KEY]
     name = key.name if key else ""
@@ -105,8 +105,8 @@ async def _take(gateway: Gateway, request: Request, items: Sequence[Item]) -> li
     if wait:
         raise RefusedError(429, "too many events", retry_seconds=wait)
     if gateway.settings.durability == "disk" or len(items) > _INLINE_ITEMS:
-        verdicts = await asyncio.to_thread(gateway.taker.take, items, key)
+        outcomes = await asyncio.to_thread(gateway.taker.take, items, key)
     else:
-        verdicts = gateway.taker.take(items, key)
-    gateway.figures.on_verdicts(name, verdicts)
-    return verdicts
+        outcomes = gateway.taker.take(items, key)
+    gateway.figures.on_outcomes(name, outcomes)
+    return outcomes

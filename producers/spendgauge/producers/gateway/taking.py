@@ -14,7 +14,7 @@ from spendgauge.producers.producer import UsageProducer
 from spendgauge.producers.timely import untimely
 from spendgauge.schemas import Clock
 
-__all__ = ["Fate", "Item", "Taker", "Verdict", "judge_like"]
+__all__ = ["Fate", "Item", "Outcome", "Taker", "judge_like"]
 
 Fate = Literal["taken", "known", "refused", "unsafe"]
 """Safe now; safe before, under the same id; no valid event; valid, and not safe: to be sent again."""
@@ -33,7 +33,7 @@ _UNSAFE: Final = "it could not be stored safely now; send it again"
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Outcome:
     """What became of an item."""
 
     fate: Fate
@@ -74,24 +74,24 @@ class Taker:
         """Whether an event could not be made safe a moment ago."""
         return self._clock.monotonic() < self._trouble_until
 
-    def take(self, items: Iterable[Item], key: Key | None) -> list[Verdict]:
+    def take(self, items: Iterable[Item], key: Key | None) -> list[Outcome]:
         """Take what is valid, each item by itself, in order."""
-        return [Verdict("refused", reason=item) if isinstance(item, str) else self._one(item, key) for item in items]
+        return [Outcome("refused", reason=item) if isinstance(item, str) else self._one(item, key) for item in items]
 
-    def _one(self, given: Mapping[str, Any], key: Key | None) -> Verdict:
+    def _one(self, given: Mapping[str, Any], key: Key | None) -> Outcome:
         now_ms = self._clock.now_ms()
         try:
             fields = given if key is None else key.applied(given)
         except InvalidEventError as error:
-            return Verdict("refused", reason=str(error))
+            return Outcome("refused", reason=str(error))
         late = untimely(fields.get("occurred_at"), now_ms)
         if late is not None:
-            return Verdict("refused", reason=late)
+            return Outcome("refused", reason=late)
         own = fields.get("event_id")
         mark = (key.name if key else "", own.lower() if isinstance(own, str) else "")
         with self._lock:
             if mark in self._under_way:
-                return Verdict("unsafe", reason=_UNDER_WAY)
+                return Outcome("unsafe", reason=_UNDER_WAY)
             if mark[1]:
                 self._under_way.add(mark)
         try:
@@ -99,15 +99,15 @@ class Taker:
         finally:
             self._under_way.discard(mark)
 
-    def _judged(self, fields: Mapping[str, Any], mark: tuple[str, str], now_ms: int) -> Verdict:
+    def _judged(self, fields: Mapping[str, Any], mark: tuple[str, str], now_ms: int) -> Outcome:
         known = mark in self._known
         event_id = None if known or self.troubled else self._producer.emit(**fields)
         if event_id is not None:
             self._remember(mark)
-            return Verdict("taken", event_id.lower())
+            return Outcome("taken", event_id.lower())
         if fault := self._fault(fields, now_ms):
-            return Verdict("refused", reason=fault)
-        return Verdict("known", mark[1]) if known else self._unsafe()
+            return Outcome("refused", reason=fault)
+        return Outcome("known", mark[1]) if known else self._unsafe()
 
     def _fault(self, fields: Mapping[str, Any], now_ms: int) -> str:
         """Say what is wrong with an event that the producer did not take; nothing where it is valid."""
@@ -119,10 +119,10 @@ class Taker:
             return f"it cannot be read: {type(error).__name__}"
         return ""
 
-    def _unsafe(self) -> Verdict:
+    def _unsafe(self) -> Outcome:
         if not self.troubled:
             self._trouble_until = self._clock.monotonic() + _TROUBLE_SECONDS
-        return Verdict("unsafe", reason=_UNSAFE)
+        return Outcome("unsafe", reason=_UNSAFE)
 
     def _remember(self, mark: tuple[str, str]) -> None:
         if not mark[1]:
