@@ -13,7 +13,7 @@ from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.quotas import QuotaClock, QuotaLimit, QuotaStanding, read_quota
 from spendgauge.schemas.rates import RateContribution
 from spendgauge.streams.budgets import BudgetJudge
-from spendgauge.streams.judging.judge import Configuration, Entry, Moment
+from spendgauge.streams.judging.judge import Configuration, Entry, History, Moment
 from spendgauge.streams.judging.lines import read_lines
 from spendgauge.streams.ledger import AccountKey
 
@@ -47,6 +47,10 @@ class BudgetWorld:
     judge: BudgetJudge | None = None
     read: int = 0
     reads_history: bool = False
+    """Whether the log is read from its beginning for keys that are new, and joins with the next work."""
+    waits: bool = False
+    """Whether that takes longer: what is read does not join yet."""
+    past: History | None = None
 
     def spend(self, *lines: RateContribution) -> None:
         """Let lines come."""
@@ -60,6 +64,7 @@ class BudgetWorld:
         judge = self.judge or self._begin()
         judge.absorb(self.partition, read_lines(self.log[self.read :], series=judge.series))
         self.read = len(self.log)
+        self._join()
         for verdict in judge.close(
             {self.partition: now // 60 - 1}, Moment(now, {self.partition: (now if known is None else known) * 1000})
         ):
@@ -83,8 +88,7 @@ class BudgetWorld:
         self.toml = toml
         if self.judge:
             self.judge.reload(Configuration(budgets=toml))
-            if self.reads_history and self.judge.needs_history(self.partition):
-                self.judge = None
+            self._ask(self.judge)
 
     def standings(self) -> dict[tuple[str, tuple[str, ...]], QuotaStanding]:
         """Read what quotas stand at."""
@@ -108,10 +112,22 @@ class BudgetWorld:
         self.judge = judge = BudgetJudge()
         judge.reload(Configuration(budgets=self.toml))
         unsent = judge.assign(self.partition, dict(self.kept))
-        self.read = 0 if self.reads_history and judge.needs_history(self.partition) else self.committed
+        self.read, self.past = self.committed, None
+        if self.committed:
+            self._ask(judge)
         known = {said(alert) for alert in self.sent}
         self._send([alert for alert in unsent if said(alert) not in known])
         return judge
+
+    def _ask(self, judge: BudgetJudge) -> None:
+        if self.reads_history:
+            self.past = judge.history(self.partition) or self.past
+
+    def _join(self) -> None:
+        if self.past and not self.waits:
+            self.past.absorb(read_lines(self.log[: self.read], series=self.past.series), 0.0)
+            self.past.join()
+            self.past = None
 
     def _keep(self, entries: Iterable[Entry]) -> None:
         for key, value in entries:

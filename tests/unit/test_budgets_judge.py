@@ -390,7 +390,8 @@ def test_what_was_told_is_not_told_by_who_takes_over_later() -> None:
 
 
 def test_a_new_budget_counts_what_the_log_still_holds() -> None:
-    """Where the log is read again a key that is new is counted from its beginning; what was known stays as it is."""
+    """Where the log is read again a key that is new is counted from its beginning; what was known stays as it is. The
+    lines that it is over are told at once, by the highest, and once, whoever takes over."""
     for history in (True, False):
         world, start = BudgetWorld(_budget(), reads_history=history), _second("2026-11-20")
         for hour in range(12):
@@ -408,3 +409,6 @@ def test_a_new_budget_counts_what_the_log_still_holds() -> None:
         spent = {a.key: a.spent(0, 2**40).cost for a in world.judge._desks[0]._books.accounts()}
         seen = sum(b'"user_id"' in line for line in world.log[:-1])
         assert spent == {_TOTAL: 12 * USD, _U1: seen * USD + USD // 2 if history else USD // 2}
+        crossed = [(alert.key, alert.seen_usd, alert.evaluated_at) for alert in world.sent if alert.rule == "budget"]
+        over = 12 * _HOUR + 60
+        assert crossed == ([(("u1",), "9.500000000000", start + over)] if history else [])

@@ -202,6 +202,30 @@ def test_whoever_takes_over_says_all_again_and_no_less() -> None:
     assert world.standings()["users", ("u1",)].spent == "5.000000000000"
 
 
+def test_a_quota_that_is_new_stands_at_what_was_spent_before() -> None:
+    """Its limit is said at once, of its keys nothing while their past is read, and then all, never a part of it. What
+    is spent meanwhile is in it, also where the worker is killed amid it."""
+    world, start = BudgetWorld(_TOKENS, reads_history=True, waits=True), _second("2026-11-20T09:00")
+    for minute in range(10):
+        world.spend(spending(_U1, start + minute * 60, 0.5), spending(_TOTAL, start + minute * 60, 0.5, tokens=9))
+        world.work(start + minute * 60 + 61)
+    world.reload(_TOKENS + _USERS)
+    for minute in range(10, 14):
+        world.spend(spending(_U1, start + minute * 60, 0.1))
+        world.work(start + minute * 60 + 61)
+        assert (set(world.limits()), set(world.standings())) == ({"tokens", "users"}, {("tokens", ())})
+        if minute == 11:
+            world.die()
+    world.waits = False
+    world.work(start + 14 * 60 + 2)
+    standing = world.standings()["users", ("u1",)]
+    assert (standing.spent, standing.state) == ("5.400000000000", "soft")
+    assert world.standings()["tokens", ()].spent == "90"
+    world.spend(spending(_U1, start + 14 * 60, 0.1))
+    world.work(start + 14 * 60 + 3)
+    assert world.standings()["users", ("u1",)].state == "hard"
+
+
 def test_a_quota_that_is_gone_is_removed() -> None:
     """Limit and standings; so is a limit that went while nobody was there."""
     for away in (False, True):

@@ -15,9 +15,11 @@ from spendgauge.streams.judging.lines import read_lines
 from spendgauge.streams.ledger import Account, AccountKey, Amounts, Books, Patterns, read_ledger
 from spendgauge.streams.ledger.covers import Covers
 from spendgauge.streams.ledger.entries import hour_key
+from spendgauge.streams.ledger.recall import Recall
 
 _DAY = 86_400
 _PATTERNS = [("user_id", ("*",)), ("total", ())]
+_EDITS: tuple[list[AccountKey], ...] = ([], [("total", ())], [("user_id", ("u1",))], [("user_id", ("*",))], _PATTERNS)
 _law = settings(deadline=None, max_examples=12)
 _seeds = st.integers(0, 10**9)
 
@@ -25,33 +27,80 @@ _seeds = st.integers(0, 10**9)
 class World:
     """A partition of ``cost.rates``, what is kept of it, and a reader who is killed and comes again."""
 
-    def __init__(self, random: Random, *, kills: float) -> None:
+    def __init__(self, random: Random, *, kills: float, patterns: Sequence[AccountKey] = _PATTERNS) -> None:
         self.log: list[bytes] = []
+        self.patterns = patterns
+        self.joined = 0
+        """How many accounts have come with their past."""
+        self._times: list[int] = []
+        self._recall: Recall | None = None
+        self._recalled = 0
         self.committed = 0
         self.kept: dict[bytes, bytes] = {}
         self.heard: Counter[tuple[object, ...]] = Counter()
         self._random = random
         self._kills = kills
-        self.books = self._begin()
+        self.begin()
 
-    def write(self, lines: Sequence[RateContribution]) -> None:
+    @property
+    def recalls(self) -> bool:
+        """Whether the past is still read for keys that are new."""
+        return self._recall is not None
+
+    def write(self, lines: Sequence[RateContribution], second: int) -> None:
         """Let lines come."""
         self.log += [line.model_dump_json().encode() for line in lines]
+        self._times += [second] * len(lines)
 
     def work(self, second: int) -> None:
         """Read what is there and save it; or die before any write, and let the next one do it."""
         while not self._work(second):
-            self.books = self._begin()
+            self.begin()
 
-    def _begin(self) -> Books:
-        self._next = self.committed
-        return Books(_PATTERNS, read_ledger(self.kept))
+    def cover(self, patterns: Sequence[AccountKey]) -> None:
+        """Ask for other keys."""
+        self.patterns = patterns
+        self.books.cover(patterns)
+        self._ask()
+
+    def begin(self) -> None:
+        """Be killed, and come again."""
+        self._next, self._recall = self.committed, None
+        self.books = Books(self.patterns, read_ledger(self.kept))
+        if self.committed:
+            self._ask()
+
+    def _ask(self) -> None:
+        recall = self.books.recall(self._on_joined)
+        if recall is not None:
+            self._recall, self._recalled = recall, 0
+
+    def _read_past(self) -> None:
+        """Read on in the past for a while; where that is as far as the others are, join them, or do so later."""
+        if self._recall is None:
+            return
+        if not self._recall.wanted:
+            self._recall = None
+            return
+        end = min(self._next, self._recalled + self._random.choice([30, 100, 1000]))
+        if end > self._recalled:
+            lines = read_lines(self.log[self._recalled : end], series=self._recall.series)
+            self._recall.absorb(lines, self._times[end - 1])
+            self._recalled = end
+        if self._recalled == self._next and self._random.random() < 0.5:
+            self._recall.join()
+
+    def _on_joined(self, accounts: Sequence[Account]) -> None:
+        self._recall = None
+        self.joined += len(accounts)
 
     def _work(self, second: int) -> bool:
         while self._next < len(self.log):
             end = self._next + self._random.randrange(20, 200)
             self.books.absorb(read_lines(self.log[self._next : end], series={"user_id", "total"}), self._hear)
             self._next = min(end, len(self.log))
+            self._read_past()
+        self._read_past()
         self.books.complete()
         self.books.forget(second // _DAY - 35)
         entries = self.books.save(second // 60 - 1)
@@ -88,7 +137,7 @@ def _run(seed: int, *, kills: float, days: int = 3, steps: int = 20, sources: in
     ]
     for upto in sorted({count, *(random.randrange(1, count) for _ in range(steps))}):
         now = FIRST_SECOND + days * _DAY * upto // count
-        world.write([line for one in rates for line in one.advance(upto)])
+        world.write([line for one in rates for line in one.advance(upto)], now)
         world.work(now)
         amounts = [told for one in rates for told in one.amounts(upto)]
         for key in KEYS:
@@ -112,6 +161,36 @@ def test_a_balance_is_the_sum_of_the_events(seed: int) -> None:
 def test_a_balance_survives_kills_between_any_two_writes(seed: int) -> None:
     """Whoever goes on from what was kept, wherever the last one died, has the balance of one that lived."""
     _run(seed, kills=0.4)
+
+
+@settings(deadline=None, max_examples=8)
+@given(seed=_seeds, kills=st.sampled_from([0, 0.3]))
+def test_a_key_that_is_added_later_has_the_balance_of_one_that_was_there(seed: int, kills: float) -> None:
+    """Wherever its past joins the present: in the middle of blocks, versions, editions, zombies, after kills, after the
+    file has changed again, and with days that were packed meanwhile."""
+    random, count, days = Random(seed), 240, 3
+    world = World(random, kills=kills, patterns=random.choice(_EDITS))
+    rates = [Rates(draw_events(random, count, seconds=days * _DAY), random, partition=number) for number in range(2)]
+    for upto in sorted({count, *(random.randrange(1, count) for _ in range(30))}):
+        now = FIRST_SECOND + days * _DAY * upto // count
+        world.write([line for one in rates for line in one.advance(upto)], now)
+        if random.random() < 0.3:
+            world.cover(random.choice(_EDITS))
+        world.work(now)
+    world.cover(_PATTERNS)
+    while world.recalls:
+        world.work(now)
+    amounts = [told for one in rates for told in one.amounts(count)]
+    for _ in range(3):
+        for key in KEYS:
+            for start in range(FIRST_SECOND // _DAY * _DAY - 2 * _DAY, FIRST_SECOND + 3 * _DAY, 6 * 3600 + 900):
+                assert _spent(world.books, key, start, start + _DAY) == _expected(amounts, key, start, start + _DAY)
+            assert _spent(world.books, key, 0, 2**40) == _expected(amounts, key, 0, 2**40)
+        world.committed = max(world.committed - 400, 0)  # it dies, and reads again what it did
+        world.begin()
+        world.work(now)
+        while world.recalls:
+            world.work(now)
 
 
 def _books(lines: Sequence[RateContribution], books: Books | None = None) -> Books:

@@ -106,6 +106,9 @@ class SpikeJudge:
         """Name the first minute whose lines must be read again after a restart; None: all that were read."""
         return self._desks[partition].read_from
 
+    def history(self, partition: int) -> None:
+        """Ask for nothing: what was long ago changes no judgement here."""
+
     def reload(self, configuration: Configuration) -> None:
         """Go by these budgets and ``[spikes]`` from now on: what is worth a message, what a page, and whether at all.
 

@@ -19,7 +19,7 @@ from spendgauge.streams.budgets.judging import BudgetBench
 from spendgauge.streams.budgets.quota import Quota
 from spendgauge.streams.budgets.standings import Standings
 from spendgauge.streams.budgets.states import QUOTAS_KEY, KeptQuotas, read_quotas, read_states
-from spendgauge.streams.judging.judge import Entry, KeptEntries, Verdict
+from spendgauge.streams.judging.judge import Entry, History, KeptEntries, Verdict
 from spendgauge.streams.ledger import Account, Books, read_ledger
 
 __all__ = ["KEPT_DAYS", "SAVED_EVERY_SECONDS", "BudgetDesk"]
@@ -61,11 +61,6 @@ class BudgetDesk:
     def unsent(self) -> list[Alert]:
         """The alerts that may not have been sent, the first one first."""
         return self._bench.unsent
-
-    @property
-    def needs_history(self) -> bool:
-        """Whether there are keys of which the log should be read from its beginning."""
-        return self._books.needs_history
 
     @property
     def read_from(self) -> int:
@@ -125,6 +120,16 @@ class BudgetDesk:
         self._bench.look_at(self._books.accounts())
         self._standings = self._standings.follow(quotas)
 
+    def history(self) -> History | None:
+        """Give what must hear the log from its beginning, for keys that are new; None: none is, or it was given."""
+        return self._books.recall(self._on_joined)
+
+    def _on_joined(self, accounts: Sequence[Account]) -> None:
+        """Go on with accounts of which all is known now; where no minute was closed yet, all are looked at anyhow."""
+        if self._begun:
+            self._look_at(accounts)
+        self._standings.look_at(accounts)
+
     def _on_change(self, account: Account, minute: int, cost: int, tokens: int) -> None:
         self._standings.on_change(account, minute, cost, tokens)
         if not self._begun:
@@ -140,10 +145,15 @@ class BudgetDesk:
         self._begun = True
         if self._closed is None:
             self._closed = until - 1
-        for account in self._books.accounts():
-            for minute, cost in account.minutes_from(self._closed + 1):
+        self._look_at(self._books.accounts())
+
+    def _look_at(self, accounts: Iterable[Account]) -> None:
+        """Judge accounts with the next minute that is over, and with those in which they have spent."""
+        closed = -1 if self._closed is None else self._closed
+        for account in accounts:
+            self._bench.look_at([account])
+            for minute, cost in account.minutes_from(closed + 1):
                 self._due.setdefault(minute, {})[account] = cost
-        self._bench.look_at(self._books.accounts())
 
     def _close(self, minute: int) -> None:
         added = self._due.pop(minute, {})

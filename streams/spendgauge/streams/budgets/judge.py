@@ -13,7 +13,7 @@ from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.desk import BudgetDesk
 from spendgauge.streams.budgets.file import notes_on, parse_budgets, parse_quotas
 from spendgauge.streams.budgets.quota import Quota
-from spendgauge.streams.judging.judge import Configuration, Entry, KeptEntries, Moment, Verdict
+from spendgauge.streams.judging.judge import Configuration, Entry, History, KeptEntries, Moment, Verdict
 
 __all__ = ["BudgetJudge"]
 
@@ -65,13 +65,9 @@ class BudgetJudge:
         """Name the first minute whose lines must be read again after a restart."""
         return self._desks[partition].read_from
 
-    def needs_history(self, partition: int) -> bool:
-        """Whether the partition's log should be read from its beginning: keys are counted that were not before.
-
-        To be asked after ``assign`` and after ``reload``, before the next closing; where it is so, the partition may be
-        let go, taken over again, and read from the beginning. Else such keys begin with what is read from now on.
-        """
-        return self._desks[partition].needs_history
+    def history(self, partition: int) -> History | None:
+        """Give what must hear the partition's log from its beginning: keys are counted that were not before."""
+        return self._desks[partition].history()
 
     def reload(self, configuration: Configuration) -> None:
         """Go by these budgets and quotas from now on; what was spent stays known.

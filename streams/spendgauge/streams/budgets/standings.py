@@ -52,6 +52,11 @@ class Standings:
             if track.add(minute * 60, cost, tokens):
                 self._changed[track] = None
 
+    def look_at(self, accounts: Iterable[Account]) -> None:
+        """Say next what these have spent: accounts that come with all that was read of them."""
+        for account in accounts if self._periods else ():
+            self._tracks_of(account)
+
     def follow(self, quotas: Iterable[Quota]) -> "Standings":
         """Go by other quotas from now on: what was said of keys that they do not limit is removed."""
         new = Standings(self._partition, self._books, quotas, told=(*self.names, *self._gone))

@@ -6,13 +6,23 @@ series   whether anybody rates what people name
 models   how is written what is kept
 """
 
-from spendgauge.streams.judging.judge import Configuration, Entry, Judge, KeptEntries, Moment, Rating, Verdict
+from spendgauge.streams.judging.judge import (
+    Configuration,
+    Entry,
+    History,
+    Judge,
+    KeptEntries,
+    Moment,
+    Rating,
+    Verdict,
+)
 from spendgauge.streams.judging.lines import LINES_SCHEMA, read_lines
 
 __all__ = [
     "LINES_SCHEMA",
     "Configuration",
     "Entry",
+    "History",
     "Judge",
     "KeptEntries",
     "Moment",

@@ -20,7 +20,7 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 
-__all__ = ["Configuration", "Entry", "Judge", "KeptEntries", "Moment", "Rating", "Verdict"]
+__all__ = ["Configuration", "Entry", "History", "Judge", "KeptEntries", "Moment", "Rating", "Verdict"]
 
 Entry = tuple[bytes, bytes | None]
 """A record's key (compact JSON, a list whose first element names the kind) and value; none removes it."""
@@ -79,6 +79,38 @@ class Verdict:
     """For ``cost.quotas``: its keys and values. May be lost in a crash, so after ``assign`` all are said again."""
 
 
+class History(Protocol):
+    """What a judge must hear of a partition's log from its beginning, beside the lines that it is told."""
+
+    @property
+    def series(self) -> Collection[str]:
+        """The series whose lines it wants."""
+        ...
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the judge still waits for it; asked by any thread."""
+        ...
+
+    def begin(self) -> None:
+        """Forget what was taken in: the log that is read from now on is another."""
+        ...
+
+    def absorb(self, lines: pl.DataFrame, logged_at: float) -> None:
+        """Take in lines (``LINES_SCHEMA``) in the order of the log, written up to this second of the log's time.
+
+        Called by one thread at a time, which need not be the judge's.
+        """
+        ...
+
+    def join(self) -> None:
+        """Take it that all lines were told that the judge was told, and those before, up to the same one.
+
+        Called by the judge's thread.
+        """
+        ...
+
+
 class Judge(Protocol):
     """Judges the partitions of one worker; used by one thread at a time."""
 
@@ -113,6 +145,14 @@ class Judge(Protocol):
 
     def read_from(self, partition: int) -> int | None:
         """Name the first minute whose lines must be read again after a restart; None: all that were read."""
+        ...
+
+    def history(self, partition: int) -> History | None:
+        """Give what must hear the partition's log from its beginning; None: nothing must, or it was given before.
+
+        Asked after ``assign``, where the partition is not read from its log's beginning anyhow, and after ``reload``,
+        both before the next closing. Where nobody asks, lines count from those on that are told from now on.
+        """
         ...
 
     def reload(self, configuration: Configuration) -> None:

@@ -7,6 +7,7 @@
     covers     which keys have an account
     folding    which contributions need not be held any more
     ledger     accounts of one partition: lines in, entries out
+    recall     what the log says of keys that are new
     books      all of them, also those of keys that are new
 
 Pure: no clock, no I/O. See ``docs/budgets.md``.

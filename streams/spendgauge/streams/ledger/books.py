@@ -1,11 +1,13 @@
 """Where does a key that is new to the configuration begin? With what ``cost.rates`` still holds of it.
 
 The keys that were counted before are in one ledger, with what is kept of it. Those that were not are in another, which
-knows of no block that it might leave out: where the log is read from its beginning it counts all that is there. Once
-that is read (at the first closing) it joins the first, and only then is it kept. Killed before, it begins anew.
+knows of no block that it might leave out. Where the log is read from its beginning anyhow that one counts along, and
+joins the first at the first closing. Where it is not a ``Recall`` reads it once more for them, and joins when it is as
+far. Only then are the new keys kept: killed before, they begin anew.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 
 import polars as pl
 
@@ -13,8 +15,11 @@ from spendgauge.streams.ledger.account import Account, AccountKey
 from spendgauge.streams.ledger.covers import Covers
 from spendgauge.streams.ledger.entries import LEDGER_KEY, KeptLedger, LedgerEntries
 from spendgauge.streams.ledger.ledger import Change, Entry, Ledger
+from spendgauge.streams.ledger.recall import Recall
 
 __all__ = ["Books"]
+
+OnAccounts = Callable[[Sequence[Account]], None]
 
 _HELD = 100_000
 """So many contributions of new keys are held before what is complete is dropped, while a log is read."""
@@ -30,13 +35,9 @@ class Books:
         before = Covers(kept.ledger.covers if kept.ledger else ()).meet(wanted)
         self._ledger = Ledger(before, kept)
         self._fresh: Ledger | None = None
+        self._recall: Recall | None = None
         self._fold_at: int = _HELD
         self._begin(wanted, before)
-
-    @property
-    def needs_history(self) -> bool:
-        """Whether there are keys of which the log should be read from its beginning."""
-        return self._fresh is not None
 
     @property
     def read_from(self) -> int | None:
@@ -63,15 +64,28 @@ class Books:
             self._fold_at = 2 * self._fresh.places + _HELD
 
     def complete(self) -> None:
-        """Take it that the log was read to its end."""
+        """Take it that the log was read from its beginning, where no recall reads it."""
         if self._fresh:
             self._ledger.merge(self._fresh)
             self._fresh = None
 
+    def recall(self, on_accounts: OnAccounts) -> Recall | None:
+        """Give what must hear the log from its beginning; None: no key is new, or one was given that goes on.
+
+        The new keys are counted only when it has joined; ``on_accounts`` hears of their accounts then.
+        """
+        if self._fresh is None:
+            return None
+        covers, self._fresh = self._fresh.covers, None
+        self._recall = Recall(covers, partial(self._join, on_accounts))
+        return self._recall
+
     def cover(self, patterns: Iterable[AccountKey]) -> list[Account]:
         """Go by other patterns from now on; give the accounts that nobody asks for any more."""
-        self.complete()
         wanted = Covers(patterns)
+        if wanted.patterns == self._wanted.patterns:
+            return []
+        self.complete()
         before = wanted.meet(self._ledger.covers)
         gone = self._ledger.narrow(before)
         self._begin(wanted, before)
@@ -90,7 +104,17 @@ class Books:
         kept = KeptLedger(closed=closed, covers=covers, folded=self._ledger.folding.kept)
         return [*entries, (LEDGER_KEY, kept.encode())]
 
+    def _join(self, on_accounts: OnAccounts, recall: Recall) -> None:
+        if recall is self._recall:
+            self._recall = None
+            self._ledger.merge(recall.ledger)
+            on_accounts(list(recall.ledger.accounts.values()))
+
     def _begin(self, wanted: Covers, before: Covers) -> None:
+        self._wanted = wanted
+        if self._recall:
+            self._recall.wanted = False
+            self._recall = None
         new = wanted.beyond(before)
         self._fresh = Ledger(new) if new.patterns else None
         self._fold_at = _HELD

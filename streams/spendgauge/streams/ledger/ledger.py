@@ -16,7 +16,7 @@ word that their lines need not be counted.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -63,6 +63,8 @@ class Ledger:
         self._packed_before = 0
         self._known: dict[tuple[str, str], Account | None] = {}
         self._changed: dict[tuple[Account, int], None] = {}
+        self._packed: dict[tuple[Account, int], None] = {}
+        """The days that were packed and are to be written."""
         self._open: dict[tuple[Account, int], Hour] = {}
         self._obsolete = list(kept.obsolete)
         self._restore(kept)
@@ -89,17 +91,21 @@ class Ledger:
         entries: list[Entry] = [(key, None) for key in self._obsolete]
         self._obsolete = []
         self._drop(self.folding.advance())
-        entries += self._pack((closed + 1) // 60 - SETTLED_HOURS)
+        self._pack((closed + 1) // 60 - SETTLED_HOURS)
+        entries += [_day_entry(account, day) for account, day in self._packed if day in account.days]
         entries += [
             _hour_entry(account, number, self.folding) for account, number in self._changed if number in account.hours
         ]
-        self._changed = {}
+        self._packed, self._changed = {}, {}
         self.read_from = None
         return entries
 
-    def fold(self) -> None:
-        """Drop what is complete, without a word to anybody: of a ledger that is not kept."""
+    def fold(self, before: int = 0) -> None:
+        """Drop what is complete and pack the hours before this one, without a word to anybody: of a ledger that is not
+        kept."""
         self._drop(self.folding.advance())
+        self._pack(before)
+        self._obsolete = []
 
     def forget(self, before: int) -> list[Account]:
         """Remove the days before this one, with the next saving; drop the accounts that nothing is left of, and give
@@ -129,18 +135,25 @@ class Ledger:
             for number in account.hours:
                 self.places -= len(self._open.pop((account, number), Hour()).places)
                 self._changed.pop((account, number), None)
+            for day in account.days:
+                self._packed.pop((account, day), None)
         self.covers = covers
         self._known = {}
         return gone
 
     def merge(self, other: "Ledger") -> None:
-        """Take over the accounts of a ledger that has read the same log; they are to be saved."""
+        """Take over the accounts of a ledger that has read the same log as far; they are to be saved.
+
+        What the other has folded is left out from now on, for all: it holds nothing to tell by what comes again.
+        """
         for hour in other._open.values():
             told = [(self.folding.number(other.folding.block(at >> _SECOND_BITS)), at) for at in hour.places]
             kept = {n << _SECOND_BITS | at & _SECONDS: hour.places[at] for n, at in told if n is not None}
             hour.places = kept
             self.places += len(kept)
+        self.folding.adopt(other.folding)
         self.accounts |= other.accounts
+        self._packed |= other._packed
         self._open |= other._open
         self._changed |= {(account, number): None for account in other.accounts.values() for number in account.hours}
         self.covers = Covers(self.covers.patterns | other.covers.patterns)
@@ -186,7 +199,7 @@ class Ledger:
             self.places -= len(hour.places) - len(left)
             hour.places = left
 
-    def _pack(self, before: int) -> Iterator[Entry]:
+    def _pack(self, before: int) -> None:
         """Pack what is settled, once an hour; what was kept of a day's hours is removed with the next saving."""
         if before <= self._packed_before:
             return
@@ -194,7 +207,7 @@ class Ledger:
         for account in self.accounts.values():
             for day in account.settle(before):
                 self._obsolete += [hour_key(account.key, number) for number in account.pack(day)]
-                yield _day_entry(account, day)
+                self._packed[account, day] = None
         self._open = {at: hour for at, hour in self._open.items() if at[0].hours.get(at[1]) is hour}
 
     def _restore(self, kept: LedgerEntries) -> None:

@@ -85,6 +85,9 @@ class RuleJudge:
         """Name the first minute whose lines must be read again."""
         return self._desks[partition].read_from
 
+    def history(self, partition: int) -> None:
+        """Ask for nothing: what was long ago changes no judgement here."""
+
     def heard(self, alert: Alert) -> None:
         """Do nothing: an alert of a rule is its own incident."""
 
