@@ -27,6 +27,7 @@ from spendgauge.streams.emitter import Emitter
 from spendgauge.streams.judging import Configuration, Entry, KeptEntries, Moment, Verdict
 from spendgauge.streams.records import Record
 from spendgauge.streams.watching.keeping import Keeper
+from spendgauge.streams.watching.past import Past
 
 __all__ = ["CapJudge", "running_watcher"]
 
@@ -95,6 +96,9 @@ class CapJudge:
         """Name the minute after the last that was saved."""
         saved = self._held[partition].saved
         return None if saved is None else saved + 1
+
+    def history(self, partition: int) -> None:
+        """What was before changes nothing."""
 
     def reload(self, configuration: Configuration) -> None:
         """Nothing can be configured."""
@@ -173,8 +177,9 @@ def _alert(user: str, state: str, onset: int, minute: int) -> Alert:
 
 
 def _break(moment: str) -> None:
-    """Make this process end, or sleep, at a moment: in the middle of its first entries, or around its first alerts."""
-    emit, prove = Emitter.emit, Keeper.prove
+    """Make this process end, or sleep, at a moment: in the middle of its first entries, around its first alerts, or
+    when it has read some of the past."""
+    emit, prove, take = Emitter.emit, Keeper.prove, Past.take
     number = signal.SIGSTOP if moment == "asleep" else signal.SIGKILL
 
     def emit_and_die(self: Emitter, topic: str, schema: str, records: Sequence[Record], **named: Any) -> bool:
@@ -193,7 +198,14 @@ def _break(moment: str) -> None:
             sleep(0.5)  # the signal stops a process a moment later
         return prove(self, partitions)
 
+    def take_and_die(self: Past, up_to: int) -> bool:
+        done = take(self, up_to)
+        if self.lines and moment == "amid the past":
+            os.kill(os.getpid(), number)
+        return done
+
     Emitter.emit, Keeper.prove = emit_and_die, sleep_and_prove  # type: ignore[method-assign]  # that is the accident
+    Past.take = take_and_die  # type: ignore[method-assign]  # as above
 
 
 @contextmanager

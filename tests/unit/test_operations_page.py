@@ -62,7 +62,7 @@ def _watcher() -> CollectorRegistry:
     holding = SimpleNamespace(
         partition=0, closed=1, reading=0, horizon=SimpleNamespace(position=0, waits_for_rates=False)
     )
-    agent = SimpleNamespace(lines=0, minutes=0, holdings=[holding])
+    agent = SimpleNamespace(lines=0, minutes=0, recalled=0, holdings=[holding])
     metrics.look(cast(WatchAgent, agent), cast(Consumer, consumer), rebalances=1)
     metrics.on_told([alert()], 0)
     metrics.watch.look(_standing())

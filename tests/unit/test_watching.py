@@ -225,6 +225,9 @@ class Note:
         """As told."""
         return self._read_from
 
+    def history(self, partition: int) -> None:
+        """Ask for nothing."""
+
     def reload(self, configuration: Configuration) -> None:
         """Refuse one file."""
         if self.refuses in configuration.budgets:

@@ -13,7 +13,7 @@ for the rest of that block. The name travels with each committed offset, as its 
 begins at the same place.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = ["Origin", "resume"]
 
@@ -29,6 +29,8 @@ class Origin:
     """The first offset to read and count."""
     acknowledged: int
     """Below this offset all is on ``cost.rates``: it is read again to rebuild the state, not to be written again."""
+    whole: bool = field(default=False, compare=False)
+    """Whether the log had nothing before the base when this was decided."""
 
     @property
     def topic_id(self) -> str:
@@ -52,10 +54,10 @@ def resume(*, stream: str, block_offsets: int, committed: int | None, metadata: 
     """
     named, _, begun = metadata.partition("@")
     if committed is None or named.partition(":")[0] not in {"", stream.partition(":")[0]}:
-        return Origin(stream, block_offsets, log_start, log_start)
+        return Origin(stream, block_offsets, log_start, log_start, whole=True)
     block_start = committed // block_offsets * block_offsets
     base = max(block_start, int(begun)) if begun else block_start
     if named in {"", stream} and log_start <= base <= committed:
-        return Origin(stream, block_offsets, base, committed)
+        return Origin(stream, block_offsets, base, committed, whole=base <= log_start)
     base = max(committed, log_start)
-    return Origin(stream, block_offsets, base, base)
+    return Origin(stream, block_offsets, base, base, whole=base <= log_start)

@@ -7,6 +7,8 @@
     hearing    what ``cost.alerts`` has said
     telling    what is written, in which order
     holdings   what is held of a partition, and what may be committed
+    past       what a partition's log has said before
+    recalling  for whom it is read, one partition after another
     agent      all of it, in one event loop
     files      what people configured
     metrics    what a watcher tells of itself

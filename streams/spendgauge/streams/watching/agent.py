@@ -23,13 +23,14 @@ from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.clock import Clock
 from spendgauge.schemas.errors import UnavailableError
 from spendgauge.schemas.progress import End
-from spendgauge.streams.judging.judge import KeptEntries, Moment
+from spendgauge.streams.judging.judge import Configuration, KeptEntries, Moment
 from spendgauge.streams.judging.lines import read_lines
 from spendgauge.streams.reading.readings import Delivery, Reading
 from spendgauge.streams.watching.bench import Bench, Saved
 from spendgauge.streams.watching.files import ConfigurationFiles
 from spendgauge.streams.watching.holdings import Holding
 from spendgauge.streams.watching.horizon import MOST_LINES, Horizon, Rated
+from spendgauge.streams.watching.recalling import Recaller
 from spendgauge.streams.watching.settings import WatcherSettings
 from spendgauge.streams.watching.telling import Herald
 
@@ -92,6 +93,11 @@ class WatchAgent:
         # One thread each: judges are no place for two at once, and every thread more keeps memory of its own.
         self._judging = ThreadPoolExecutor(1, "watch-judge")
         self._writing = ThreadPoolExecutor(1, "watch-write")
+        self._recaller = Recaller(settings, judging=self._judging, position=self._position, clock=clock)
+        self._assigned: dict[int, Reading] = {}
+        """The judges' partitions; their thread's alone, as the next is."""
+        self._absorbed: dict[Reading, int] = {}
+        """The offset before which all lines were told to the judges."""
         self._holdings: dict[Reading, Holding] = {}
         self._taken = asyncio.Condition()
         self._turn = asyncio.Lock()
@@ -105,6 +111,11 @@ class WatchAgent:
     def holdings(self) -> list[Holding]:
         """The partitions that are taken over."""
         return [holding for holding in self._holdings.values() if holding.is_ours]
+
+    @property
+    def recalled(self) -> int:
+        """Of how many partitions the past is still read, for keys that are new."""
+        return self._recaller.partitions
 
     async def on_chunk(self, delivery: Delivery) -> None:
         """Take a chunk's lines in, once its partition is taken over."""
@@ -132,14 +143,18 @@ class WatchAgent:
 
     async def reload(self, files: ConfigurationFiles) -> None:
         """Go by what is in the files now, where that has changed."""
-        await self._in(self._judging, files.read_again, self._bench.reload)
+        await self._in(self._judging, files.read_again, self._reload)
+
+    async def recall(self) -> None:
+        """Read the past of partitions for keys that are new, until nothing is left to be read."""
+        await self._recaller.work()
 
     def on_partitions_revoked(self) -> None:
         """Forget at once what belongs to other workers now."""
         for reading, holding in list(self._holdings.items()):
             if reading.closed:
                 del self._holdings[reading]
-                self._judging.submit(self._bench.revoke, holding.partition)
+                self._judging.submit(self._revoke, holding.partition, reading)
                 self._writing.submit(self._herald.drop, holding.partition)
 
     async def on_stop(self, patience_seconds: float) -> None:
@@ -148,6 +163,7 @@ class WatchAgent:
         try:
             async with self._turn:
                 self._herald.stop()
+                await self._recaller.stop()
                 await self._in(self._writing, self._herald.close)
         finally:
             hopeless.cancel()
@@ -209,7 +225,7 @@ class WatchAgent:
 
     async def _begin(self, partition: int, reading: Reading, kept: KeptEntries) -> None:
         """Go on from what is kept, and say what was not said."""
-        unsent = await self._in(self._judging, self._bench.assign, partition, kept)
+        unsent = await self._in(self._judging, self._assign, partition, reading, kept)
         horizon = Horizon(
             self._rated,
             begun_at_ms=self._clock.now_ms(),
@@ -223,6 +239,33 @@ class WatchAgent:
         self._told(sent)
         await self._lose({partition} - kept_ours)
 
+    def _assign(self, partition: int, reading: Reading, kept: KeptEntries) -> list[Alert]:
+        unsent = self._bench.assign(partition, kept)
+        self._assigned[partition] = reading
+        if not reading.origin.whole:
+            self._recall(partition, reading)
+        return unsent
+
+    def _revoke(self, partition: int, reading: Reading) -> None:
+        self._bench.revoke(partition)
+        self._absorbed.pop(reading, None)
+        if self._assigned.get(partition) is reading:
+            del self._assigned[partition]
+
+    def _reload(self, configuration: Configuration) -> None:
+        try:
+            self._bench.reload(configuration)
+        finally:
+            for partition, reading in self._assigned.items():
+                self._recall(partition, reading)
+
+    def _recall(self, partition: int, reading: Reading) -> None:
+        for history in self._bench.histories(partition):
+            self._recaller.want(partition, reading, history)
+
+    def _position(self, reading: Reading) -> int:
+        return self._absorbed.get(reading, reading.origin.base)
+
     async def _hear(self) -> None:
         alerts = await self._in(self._writing, self._herald.listen)
         if alerts:
@@ -233,6 +276,7 @@ class WatchAgent:
             return 0, None
         lines = read_lines(delivery.values, series=self._bench.series)
         self._bench.absorb(delivery.partition, lines)
+        self._absorbed[delivery.reading] = delivery.next_offset
         newest = lines["minute"].max()
         return len(lines), None if newest is None else int(str(newest))
 

@@ -167,6 +167,10 @@ def create_watcher(settings: WatcherSettings, judges: Sequence[Judge] | None = N
         await regularly(app, _ASK_SECONDS, app.ask)
 
     @app.task  # type: ignore[untyped-decorator]  # as Faust has it
+    async def recall() -> None:
+        await regularly(app, settings.tick_seconds, app.watching.recall)
+
+    @app.task  # type: ignore[untyped-decorator]  # as Faust has it
     async def read_files() -> None:
         await regularly(app, _READ_SECONDS, partial(app.watching.reload, app.files))
 

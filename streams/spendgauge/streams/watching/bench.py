@@ -7,7 +7,7 @@ import polars as pl
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.errors import ConfigurationError
-from spendgauge.streams.judging.judge import Configuration, Entry, Judge, KeptEntries, Moment, Verdict
+from spendgauge.streams.judging.judge import Configuration, Entry, History, Judge, KeptEntries, Moment, Verdict
 
 __all__ = ["Bench", "Saved"]
 
@@ -49,6 +49,11 @@ class Bench:
         """Take a partition over; say which alerts may not have been sent, the first one first."""
         self._partitions.add(partition)
         return _in_order(alert for judge in self._judges for alert in judge.assign(partition, kept))
+
+    def histories(self, partition: int) -> list[History]:
+        """Give all that must hear the partition's log from its beginning."""
+        asked = [judge.history(partition) for judge in self._judges]
+        return [one for one in asked if one is not None]
 
     def revoke(self, partition: int) -> None:
         """Forget a partition."""

@@ -76,6 +76,11 @@ class WatcherMetrics:
             closed,
             labels=["partition"],
         )
+        yield gauge(
+            f"{_PREFIX}_history_partitions",
+            "Partitions whose past is still read for keys that are new to budgets and quotas.",
+            self._agent.recalled,
+        )
         yield counter(
             f"{_PREFIX}_alerts_total",
             "Steps of alerts written to cost.alerts.",

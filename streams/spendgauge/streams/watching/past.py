@@ -1,0 +1,112 @@
+"""What has one partition of ``cost.rates`` said before? Its log, from the beginning up to a line, without a group.
+
+What was fetched and lies behind that line is held, for the line moves on: so the last step, up to exactly where the
+others are, asks nothing of the broker. Where retention is faster than the reading, what is left is read; where the
+broker is away, nothing comes for a while.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas.settings import KafkaSettings
+from spendgauge.streams.judging import History, read_lines
+
+__all__ = ["Past"]
+
+_AT_ONCE: Final = 1_000
+_HELD: Final = 2 * _AT_ONCE
+"""So many records may wait for the others to come as far."""
+_POLL_SECONDS: Final = 0.05
+
+_OPTIONS: Final = {
+    "group.id": "spendgauge-past",  # librdkafka wants one; none is joined, nothing is committed
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "earliest",
+    "fetch.wait.max.ms": 50,
+    "queued.max.messages.kbytes": 8 * 1024,
+    "log_level": 0,
+}
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    offset: int
+    logged_at: float
+    value: bytes
+
+
+class Past:
+    """Reads one partition for one judge; for one thread at a time."""
+
+    def __init__(self, settings: KafkaSettings, partition: int, history: History) -> None:
+        """Begin at the log's beginning."""
+        self._partition = partition
+        self._history = history
+        self.first: int | None = None
+        """The first offset that the log still held."""
+        self.lines = 0
+        self._next = 0
+        self._held: deque[_Record] = deque()
+        self._consumer = Consumer(client_options(settings, **_OPTIONS))
+        # Offset 0, for to ask where a log begins takes librdkafka half a second; where that is later, it begins there.
+        self._consumer.assign([TopicPartition(settings.topics.rates, partition, 0)])
+
+    def read(self, up_to: int) -> bool:
+        """Read on for a moment, and take in what lies before an offset; say whether that is all of it."""
+        if len(self._held) < _HELD:
+            for message in self._consumer.consume(_AT_ONCE, _POLL_SECONDS):
+                self._hear(message)
+        return self.take(up_to)
+
+    def take(self, up_to: int) -> bool:
+        """Take in what is held and lies before an offset; say whether that is all of it."""
+        ready = []
+        while self._held and self._held[0].offset < up_to:
+            ready.append(self._held.popleft())
+        if ready:
+            self._absorb(ready)
+        return self._next >= up_to
+
+    def close(self) -> None:
+        """Leave the topic."""
+        self._consumer.close()
+
+    def _hear(self, message: Message) -> None:
+        error, offset = message.error(), int(message.offset() or 0)
+        if error is None:
+            self._put(offset, message)
+        elif error.code() == KafkaError._PARTITION_EOF and offset >= self._next:  # others mend themselves
+            self._next = offset
+
+    def _put(self, offset: int, message: Message) -> None:
+        if offset < self._next:
+            self._begin(offset)
+        elif self.first is not None and offset > self._next:
+            _log.warning(
+                "the log was shortened while it was read", partition=self._partition, missing=offset - self._next
+            )
+        self.first = offset if self.first is None else self.first
+        self._next = offset + 1
+        self._held.append(_Record(offset, message.timestamp()[1] / 1000, message.value() or b""))
+
+    def _begin(self, offset: int) -> None:
+        """Begin anew: offsets that come again are those of another log of that name."""
+        _log.warning("the topic was created again while it was read: beginning anew", partition=self._partition)
+        self._history.begin()
+        self._held.clear()
+        self.first, self._next, self.lines = None, offset, 0
+
+    def _absorb(self, records: Iterable[_Record]) -> None:
+        records = list(records)
+        lines = read_lines([record.value for record in records], series=self._history.series)
+        self._history.absorb(lines, max(record.logged_at for record in records))
+        self.lines += len(lines)
