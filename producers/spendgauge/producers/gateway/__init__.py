@@ -3,7 +3,7 @@
     settings    what it is told
     keys        who may send, and for whom
     buckets     how fast
-    guard       who is turned away before a body is read
+    admission   who is turned away before a body is read
     protocol    how long and how much a connection may send
     bodies      a body, read and unpacked within limits
     formats     JSON, NDJSON and CloudEvents as items (``cloudevents``: what an envelope says)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI, Request, Response
 
+from spendgauge.producers.gateway.admission import KEY
 from spendgauge.producers.gateway.bodies import read_body
 from spendgauge.producers.gateway.buckets import Buckets
 from spendgauge.producers.gateway.document import describe
 from spendgauge.producers.gateway.figures import Figures
 from spendgauge.producers.gateway.formats import media_type, read_items
-from spendgauge.producers.gateway.guard import KEY
 from spendgauge.producers.gateway.keys import Key
 from spendgauge.producers.gateway.quota_checks import read_question, verdict_reply
 from spendgauge.producers.gateway.replies import RETRY_SECONDS, RefusedError, outcomes_reply, refusal_reply
@@ -42,7 +42,7 @@ class Gateway:
 
 
 def create_app(gateway: Gateway) -> FastAPI:
-    """Make the application; it is to stand behind a ``Guard``."""
+    """Make the application; it is to stand behind an ``Admission``."""
     app = FastAPI(docs_url=None, redoc_url=None)
 
     async def usage(request: Request) -> Response:

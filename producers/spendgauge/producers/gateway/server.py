@@ -16,9 +16,9 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
+from spendgauge.producers.gateway.admission import Admission
 from spendgauge.producers.gateway.buckets import Buckets
 from spendgauge.producers.gateway.figures import Figures
-from spendgauge.producers.gateway.guard import Guard
 from spendgauge.producers.gateway.keys import KeyFile
 from spendgauge.producers.gateway.protocol import bounded_protocol
 from spendgauge.producers.gateway.routes import Gateway, create_app
@@ -86,7 +86,7 @@ class _Process:
             )
         )
         app.router.lifespan_context = self._living
-        self._app = Guard(app, settings, keys=keys, figures=figures, clock=clock)
+        self._app = Admission(app, settings, keys=keys, figures=figures, clock=clock)
 
     def run(self, listener: socket.socket) -> None:
         """Serve until a signal."""

@@ -15,7 +15,7 @@ from spendgauge.producers.gateway.replies import RETRY_SECONDS, RefusedError, re
 from spendgauge.producers.gateway.settings import LOOPBACK, GatewaySettings
 from spendgauge.schemas import Clock
 
-__all__ = ["KEY", "Guard"]
+__all__ = ["KEY", "Admission"]
 
 KEY: Final = "spendgauge.key"
 """Where a request's scope holds its key; None where the gateway is open."""
@@ -27,7 +27,7 @@ _BEARER: Final = b"bearer "
 _Headers = dict[bytes, bytes]
 
 
-class Guard:
+class Admission:
     """Stands before the application."""
 
     def __init__(
