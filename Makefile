@@ -9,9 +9,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 EXAMPLES ?= 1000
+SEED ?= $(shell date +%s)
 
 # What the worker is measured beside has versions of its own, which must not touch ours.
 PEERS := .venv-bench
+
+# Tests start hundreds of processes, and without its bytecode each would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The stamp holds the checkout's path: one that was moved is set up again.
 STAMP := $(VENV)/.installed
@@ -32,9 +36,9 @@ demo: $(STAMP)  ## see it work: a day of usage through the embedded stack, the b
 setup: $(STAMP)  ## make .venv with the pinned versions, and spendgauge in it
 
 .PHONY: test
-test: lint types  ## check all: format, lint, types, tests, two files at a time (says what it skipped, and why)
+test: lint types  ## check all: format, lint, types, tests, three files at a time (says what it skipped, and why)
 	@$(BIN)/python -c "from tests.apache_kafka import fetch_jars, missing_tool; missing_tool() or fetch_jars()"
-	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: failures
 failures: $(STAMP)  ## kill, freeze and cut off what can be, again and again (ARGS="--times 10 --broker kafka|embedded|both")
@@ -50,8 +54,8 @@ types: $(STAMP)  ## check types (mypy, strict)
 	@$(BIN)/python -m mypy
 
 .PHONY: fuzz
-fuzz: $(STAMP)  ## let Schemathesis make up requests to a gateway for some minutes (EXAMPLES=1000)
-	@SPENDGAUGE_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract/test_gateway_openapi.py --timeout=1800 $(ARGS)
+fuzz: $(STAMP)  ## let Schemathesis make up requests to a gateway for some minutes (EXAMPLES=1000 SEED=...)
+	@SPENDGAUGE_EXAMPLES=$(EXAMPLES) SPENDGAUGE_FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/contract/test_gateway_openapi.py --timeout=1800 $(ARGS)
 
 .PHONY: up
 up: $(STAMP)  ## run broker, worker, sink and ClickHouse on this machine until Ctrl-C (ARGS=--detach: go on behind)
