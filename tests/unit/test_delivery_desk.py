@@ -49,7 +49,8 @@ class World:
 
     def restart(self) -> None:
         """Begin anew with what is kept, as another notifier would."""
-        self.desk = Desk(read_memory(self.kept.items()), self.channels, stream="s", now_ms=self.now_ms)
+        memory = read_memory(self.kept.items())
+        self.desk = Desk(memory, self.channels, stream="s", now_ms=self.now_ms, late_ms=HOUR)
         self.desk.listen(self.words.items())
 
     def hear(self, *alerts: Alert, at_ms: int | None = None) -> None:
@@ -169,6 +170,27 @@ def test_what_was_over_before_it_was_told_is_not_told() -> None:
     world.hear(alert("a"), alert("a", state="resolved"), alert("b"))
     world.turn()
     assert world.sent == [("ops", "warn", "b")]
+
+
+def test_what_is_old_is_told_as_old() -> None:
+    """A notifier that begins over a week-old log tells nothing of what is over; of what is up, once, since when."""
+    world = World()
+    world.now_ms = T0 + 7 * 24 * HOUR
+    page = alert("old", state="escalated", severity="page")
+    world.hear(alert("over"), alert("over", state="resolved"), alert("old"), page, at_ms=T0)
+    world.hear(alert("new"), at_ms=world.now_ms - HOUR)
+    (old,) = world.orders()
+    assert old.message.notification.data.subject.startswith("PAGE spike since 2026-09-21 14:14 UTC: feature 'chat'")
+    world.settle(old, SENT)
+    (fresh,) = world.orders()
+    assert fresh.message.notification.data.subject.startswith("WARN spike: feature 'chat'")
+    world.settle(fresh, SENT)
+    world.restart()
+    assert world.turn() == []
+    world.hear(alert("old", state="resolved", severity="page"), alert("new", state="resolved"))
+    world.now_ms += 7 * 24 * HOUR
+    world.restart()
+    assert sorted(world.turn()) == ["page_resolved", "warn_resolved"]
 
 
 def test_again_after_it_was_over() -> None:
@@ -576,7 +598,7 @@ def test_a_channel_that_is_taken_away_fails_no_more() -> None:
     world.restart()
     world.turn()
     assert world.said[-1].state == "resolved"
-    assert world.said[-1].message == "Channel ops is no more."
+    assert world.said[-1].message == "Channel ops was taken out of the file of the channels."
     world.turn()
     assert len(world.said) == 2
 

@@ -1,11 +1,13 @@
 """Does a message say what a person needs, and prove to a program that it is ours?"""
 
 from base64 import b64decode
+from typing import Any
 
 import pytest
 from tests.notifications import BEGIN, SECRET, alert
 
 from spendgauge.schemas import Alert, Contributor
+from spendgauge.schemas.alerts import NO_AMOUNTS
 from spendgauge.schemas.incidents import short_id
 from spendgauge.schemas.notifications import Notification
 from spendgauge.streams.delivery.answers import judge_answer
@@ -17,8 +19,6 @@ from spendgauge.streams.delivery.signing import read_secrets, signature
 from spendgauge.streams.delivery.tries import Outcome, pause_ms
 
 MOVED = "no redirect is followed, so write the address that it names as its url, if that is yours too"
-NOTHING = "0.000000000000"
-NO_MONEY = dict.fromkeys(("usual_usd", "seen_usd", "excess_usd", "excess_usd_per_hour", "since_onset_usd"), NOTHING)
 
 
 def _said(*alerts: Alert, step: Step = "page") -> Notification:
@@ -40,13 +40,13 @@ def test_a_message_says_all_that_matters() -> None:
     assert data.text.splitlines() == [
         "feature 'chat' spends 9.00 USD in 5 minutes, usually 1.00; there are more requests.",
         "",
-        "onset       2026-09-21 14:14 UTC",
+        "began       2026-09-21 14:14 UTC",
         "usual       1.00 USD in 5 minutes",
         "seen        9.00 USD in 5 minutes",
         "excess      8.00 USD, that is 96.00 USD an hour",
-        "since onset 8.00 USD above the usual",
-        "driver      more requests",
-        "from        agent 'crawler': 7.50 USD",
+        "in all      8.00 USD above the usual since it began",
+        "cause       more requests",
+        "mostly from agent 'crawler': 7.50 USD",
         "            provider 'anthropic', model 'opus': 0.0046 USD",
         "alerts      2 in this incident, 2 of them up",
         "incident    ca978112",
@@ -68,49 +68,82 @@ def _of_rule(rule: str, usual: str, seen: str, window: int) -> Alert:
 
 
 @pytest.mark.parametrize(
-    ("told", "subject", "lines"),
+    ("told", "lines"),
     [
         (
             _of_rule("budget", "20.00", "22.50", 60),
-            "budget: total (22.50 USD of 20.00 USD spent, 112 %)",
             ["budget      20.00 USD", "spent       22.50 USD, 112 %, since 2026-09-21 14:14 UTC"],
         ),
         (
             _of_rule("budget_forecast", "20.00", "14.09", 60),
-            "budget_forecast: total (14.09 USD of 20.00 USD spent, 70 %)",
             ["budget      20.00 USD", "spent       14.09 USD, 70 %, since 2026-09-21 14:14 UTC"],
         ),
         (
             _of_rule("budget_burn", "0.50", "9.00", 3600),
-            "budget_burn: total (9.00 USD in an hour, an even share is 0.50 USD)",
             ["spent       9.00 USD in an hour", "even share  0.50 USD in an hour"],
         ),
         (
             _of_rule("mine", "0.00", "9.00", 600),
-            "mine: total (9.00 USD in 10 minutes)",
             ["seen        9.00 USD in 10 minutes"],
         ),
         (
             _of_rule("mine", "3.00", "9.00", 600),
-            "mine: total (9.00 USD in 10 minutes)",
             ["seen        9.00 USD in 10 minutes", "lowest line 3.00 USD in 10 minutes"],
         ),
     ],
 )
-def test_only_a_spike_has_a_usual(told: Alert, subject: str, lines: list[str]) -> None:
+def test_only_a_spike_has_a_usual(told: Alert, lines: list[str]) -> None:
     """What a budget allows is no usual, and what is left of it no excess: each rule says its own amounts."""
     data = _said(told).data
-    assert data.subject == f"PAGE {subject}"
-    assert data.text.splitlines()[2:-2] == ["onset       2026-09-21 14:14 UTC", *lines]
+    assert data.subject == f"PAGE {told.rule}: {told.message}"
+    began = [] if told.rule == "budget" else ["began       2026-09-21 14:14 UTC"]
+    assert data.text.splitlines()[2:-2] == [*began, *lines]
 
 
-def test_a_rule_without_amounts_has_none() -> None:
-    """An alert that is not about money says no amounts; the end of one asks nobody to acknowledge it."""
-    gap = alert(state="resolved", rule="gap", series="source", key=("api/1",), driver="none", **NO_MONEY)
-    data = _said(gap, step="warn_resolved").data
-    assert data.subject == "RESOLVED gap: source 'api/1'"
-    assert data.text.splitlines()[1:] == ["", "onset       2026-09-21 14:14 UTC", "incident    ca978112"]
+def test_what_is_over_says_when_and_after_how_long() -> None:
+    """The end of an incident says when it was over, and asks nobody to acknowledge it."""
+    data = _said(alert(state="resolved", at=7_500, message="feature 'chat' is back."), step="warn_resolved").data
+    assert data.subject == "RESOLVED spike: feature 'chat' is back."
+    assert data.text.splitlines()[2:4] == [
+        "began       2026-09-21 14:14 UTC",
+        "over        2026-09-21 16:19 UTC, after 2 h 5 min",
+    ]
     assert data.acknowledge == ""
+
+
+def test_what_is_told_late_says_so() -> None:
+    """What is no news is not told as news: the subject says since when it is up, the text when it was said."""
+    kept = KeptAlert(incident_id="a", alert=alert(), heard_ms={"warn": 0}, last_ms=0)
+    said = compose(Incident("a", {"a": kept}), Wanted("warn", kept), channel="ops", stream="s", late=True)
+    data = said.notification.data
+    assert data.subject == "WARN spike since 2026-09-21 14:14 UTC: feature 'chat' (96.00 USD/h over usual)"
+    assert data.text.splitlines()[:2] == [
+        "This is told late and is still up. It was said on 2026-09-21 14:15 UTC:",
+        "feature 'chat' spends 9.00 USD in 5 minutes, usually 1.00; there are more requests.",
+    ]
+
+
+def test_a_rule_without_amounts_says_its_sentence() -> None:
+    """An alert that is not about money shows no amounts: its subject is what it says, as a locked screen shows it."""
+    sentence = "3 events (seq 5 to 7) are missing of source api/1."
+    gap = alert(rule="gap", series="source", key=("api/1",), message=sentence, **NO_AMOUNTS)
+    data = _said(gap, step="warn").data
+    assert data.subject == f"WARN gap: {sentence}"
+    assert data.text.splitlines() == [
+        sentence,
+        "",
+        "began       2026-09-21 14:14 UTC",
+        "incident    ca978112",
+        "acknowledge spendgauge alerts ack ca978112",
+    ]
+
+
+def test_what_has_no_amount_names_who_caused_it() -> None:
+    """A rise in tokens that have no price names its causes without an amount of nothing."""
+    cause = Contributor(series="agent", key=("crawler",), excess_usd="0.000000000000")
+    changes: dict[str, Any] = NO_AMOUNTS | {"contributors": (cause,), "driver": "size"}
+    tokens = alert(rule="token_spike", message="x", **changes)
+    assert _said(tokens).data.text.splitlines()[3:5] == ["cause       larger requests", "mostly from agent 'crawler'"]
 
 
 @pytest.mark.parametrize("name", ["a\r\nBcc: all@x", "a\x00\x1b[31m", "x" * 500, "\u2028"])
@@ -123,7 +156,11 @@ def test_a_subject_is_one_short_line(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("series", "key", "shown"),
-    [("total", (), "total"), ("team", ("a",), "team 'a'"), ("feature+model", ("a", "b"), "feature 'a', model 'b'")],
+    [
+        ("total", (), "everything together"),
+        ("team", ("a",), "team 'a'"),
+        ("feature+model", ("a", "b"), "feature 'a', model 'b'"),
+    ],
 )
 def test_a_key_is_named_by_its_dimensions(series: str, key: tuple[str, ...], shown: str) -> None:
     """Each value stands behind the name of its dimension."""

@@ -74,7 +74,7 @@ def _notifier() -> CollectorRegistry:
     metrics = NotifierMetrics(FakeClock())
     channel = Channel(name="ops", kind="apprise", url_env="URL")
     alerts = SimpleNamespace(standing=_standing, invalid=0, statistics=Statistics())
-    metrics.look(cast(Alerts, alerts), Desk(Memory(), [channel], stream="s", now_ms=0), error=None)
+    metrics.look(cast(Alerts, alerts), Desk(Memory(), [channel], stream="s", now_ms=0, late_ms=0), error=None)
     return metrics.registry
 
 

@@ -123,7 +123,9 @@ def test_a_model_without_a_price_is_named_at_once_and_until_it_is_priced() -> No
     office = Office()
     first = office.minute
     assert office.pass_by({MODEL: {"requests": 3, "unpriced": 3}}, 2) == ["unpriced raised warn"]
-    assert "provider 'own', model 'llama': 3 requests" in office.sent[0].message
+    assert office.sent[0].message.startswith(
+        "provider 'own', model 'llama' has no price, so all amounts leave it out (requests in 15 minutes: 3);"
+    )
     for minute in (first, first + 1):
         office.write({MODEL: {"requests": 3, "cost": USD}}, minute, edition=1)
     assert office.pass_by({MODEL: {"requests": 3, "cost": USD}}, 5) == ["unpriced resolved warn"]

@@ -186,7 +186,7 @@ class TestWhatIsSaid:
         alerts = [(alert.alert_id, alert.state) for words in said for alert in words.alerts]
         assert alerts == [("gap:topic-id:100:1:1:a", "raised"), ("gap:topic-id:100:1:1:a", "resolved")]
         (message,) = {alert.message for words in said for alert in words.alerts if alert.state == "raised"}
-        assert message == "3 events (seq 1 to 3) are missing of source a; this was seen at 2025-10-09 08:53:20+00:00."
+        assert message == "3 events (seq 1 to 3) are missing of source a; this was seen at 2025-10-09 08:53:20 UTC."
 
     def test_a_rejected_line_is_not_missing(self) -> None:
         """Numbers of rejected lines are neither missing nor counted, in a gap they close their part of it; what comes

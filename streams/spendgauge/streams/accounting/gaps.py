@@ -79,4 +79,4 @@ def _alert(change: SourceChange, gap: Hole, *, state: Literal["raised", "resolve
 
 
 def _text(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(sep=" ", timespec="seconds")
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

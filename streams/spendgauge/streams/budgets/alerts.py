@@ -108,7 +108,7 @@ def _sentence(step: BudgetStep, budget: Budget, key: AccountKey, seen: Seen) -> 
 
 def _over(step: BudgetStep, budget: Budget) -> str:
     if step.rule == "budget":
-        return f"{step.line} % is history, for {_WHY_OVER[budget.period == 'rolling']}"
+        return f"{step.line} % is not reached any more, for {_WHY_OVER[budget.period == 'rolling']}"
     burning = step.rule == "budget_burn"
     return "it does not burn too fast any more" if burning else "it is not expected to be exceeded any more"
 

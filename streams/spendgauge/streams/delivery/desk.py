@@ -79,9 +79,13 @@ class _World:
 class Desk:
     """Decides for all channels."""
 
-    def __init__(self, memory: Memory, channels: Iterable[Channel], *, stream: str, now_ms: int) -> None:
-        """Go on from what is remembered; ``stream``: the id of the topic that the alerts are on."""
+    def __init__(self, memory: Memory, channels: Iterable[Channel], *, stream: str, now_ms: int, late_ms: int) -> None:
+        """Go on from what is remembered.
+
+        ``stream``: the id of the topic that the alerts are on. ``late_ms``: what was heard longer ago is no news.
+        """
         self._stream = stream
+        self._late_ms = late_ms
         self._incidents = Incidents(memory.alerts)
         self._told: dict[tuple[str, str], dict[Step, Sent]] = defaultdict(dict)
         for place, told in memory.sent.items():
@@ -246,9 +250,13 @@ class Desk:
         found, incident = self._due[channel][incident_id], self._incidents.get(incident_id)
         if incident is None:
             return None
-        message = compose(incident, found, channel=channel, stream=self._stream)
+        message = compose(incident, found, channel=channel, stream=self._stream, late=self._is_late(found, now_ms))
         again = not found.is_end and found.step in self._told.get((incident_id, channel), {})
         return Order(channel, incident_id, found.step, message, now_ms, again=again)
+
+    def _is_late(self, found: Wanted, now_ms: int) -> bool:
+        """Whether that it is up was heard long ago: the notifier, or its memory, was not there, or had to wait."""
+        return not found.is_end and now_ms - found.kept.heard_ms[found.kept.severity] > self._late_ms
 
     def _is_due(self, order: Order) -> bool:
         found = self._due.get(order.channel, {}).get(order.incident_id)

@@ -70,7 +70,11 @@ class Failing:
     def keep(self, channels: Iterable[str], *, now_ms: int) -> list[Alert]:
         """Forget all channels but these."""
         gone = sorted(self._troubles.keys() - set(channels))
-        said = [alert for name in gone for alert in self._over(name, f"Channel {name} is no more.", now_ms)]
+        said = [
+            alert
+            for name in gone
+            for alert in self._over(name, f"Channel {name} was taken out of the file of the channels.", now_ms)
+        ]
         for name in gone:
             del self._troubles[name]
         return said

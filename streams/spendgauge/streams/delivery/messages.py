@@ -45,8 +45,8 @@ def idempotency_key(incident_id: str, step: str, channel: str, *, stream: str = 
     return f"sg_{sha256(text.encode()).hexdigest()[:32]}"
 
 
-def compose(incident: Incident, wanted: Wanted, *, channel: str, stream: str) -> Message:
-    """Write the message of a step; ``stream``: the id of the topic that the alerts are on."""
+def compose(incident: Incident, wanted: Wanted, *, channel: str, stream: str, late: bool = False) -> Message:
+    """Write the message of a step; ``stream``: the id of the topic that the alerts are on; ``late``: it is no news."""
     alert = wanted.kept.alert
     kind: Kind = "alert.resolved" if wanted.is_end else "alert.escalated" if wanted.escalates else "alert.raised"
     notice = IncidentNotice(
@@ -58,12 +58,13 @@ def compose(incident: Incident, wanted: Wanted, *, channel: str, stream: str) ->
     )
     acknowledge = "" if wanted.is_end else f"spendgauge alerts ack {notice.short_id}"
     severity: Literal["warn", "page"] = "page" if wanted.step.startswith("page") else "warn"
-    head = "RESOLVED" if wanted.is_end else severity.upper()
+    head = f"RESOLVED {alert.rule}" if wanted.is_end else f"{severity.upper()} {alert.rule}"
+    head = f"{head} since {_moment(notice.onset)}" if late else head
     data = NotificationData(
         channel=channel,
         severity=severity,
         subject=_subject(head, alert),
-        text=_text(alert, notice, acknowledge),
+        text=_text(alert, notice, acknowledge, late=late),
         acknowledge=acknowledge,
         incident=notice,
         alert=alert,
@@ -75,34 +76,33 @@ def compose(incident: Incident, wanted: Wanted, *, channel: str, stream: str) ->
 
 
 def _subject(head: str, alert: Alert) -> str:
-    more = "" if head == "RESOLVED" or not _is_money(alert) else f" ({_in_short(alert)})"
-    line = _CONTROL.sub(" ", f"{head} {alert.rule}: {_who(alert.series, alert.key)}{more}")
+    """Say what a locked screen shows: of a spike who and how fast, of all else its sentence, cut where it is long."""
+    short = alert.rule == "spike" and alert.state != "resolved"
+    over = f"{_who(alert.series, alert.key)} ({_usd(alert.excess_usd_per_hour)}/h over usual)"
+    line = _CONTROL.sub(" ", f"{head}: {over if short else alert.message}")
     return line if len(line) <= _MOST_SUBJECT else f"{line[: _MOST_SUBJECT - 3]}..."
 
 
-def _text(alert: Alert, incident: IncidentNotice, acknowledge: str) -> str:
-    lines = [("onset", _moment(alert.onset)), *(_amounts(alert) if _is_money(alert) else [])]
+def _text(alert: Alert, incident: IncidentNotice, acknowledge: str, *, late: bool) -> str:
+    lines = [*_times(alert), *(_amounts(alert) if _is_money(alert) else [])]
     if alert.driver in _DRIVERS:
-        lines.append(("driver", _DRIVERS[alert.driver]))
-    lines += [("from" if not place else "", _part(one)) for place, one in enumerate(alert.contributors)]
+        lines.append(("cause", _DRIVERS[alert.driver]))
+    lines += [("mostly from" if not place else "", _part(one)) for place, one in enumerate(alert.contributors)]
     if incident.alerts > 1:
         lines.append(("alerts", f"{incident.alerts} in this incident, {incident.up} of them up"))
     lines.append(("incident", incident.short_id))
     if acknowledge:
         lines.append(("acknowledge", acknowledge))
-    return "\n".join([alert.message, "", *(f"{name:<12}{value}" for name, value in lines)])
+    said = f"This is told late and is still up. It was said on {_moment(alert.evaluated_at)}:\n{alert.message}"
+    return "\n".join([said if late else alert.message, "", *(f"{name:<12}{value}" for name, value in lines)])
 
 
-def _in_short(alert: Alert) -> str:
-    """Say the amount that matters: what is above the usual, how much of a budget is gone, or what was spent."""
-    window = f"in {_span(alert.window_seconds)}"
-    if alert.rule == "spike":
-        return f"{_usd(alert.excess_usd_per_hour)}/h over usual"
-    if alert.rule in _OF_BUDGET:
-        return f"{_usd(alert.seen_usd)} of {_usd(alert.usual_usd)} spent{_share(alert)}"
-    if alert.rule == "budget_burn":
-        return f"{_usd(alert.seen_usd)} {window}, an even share is {_usd(alert.usual_usd)}"
-    return f"{_usd(alert.seen_usd)} {window}"
+def _times(alert: Alert) -> list[tuple[str, str]]:
+    """Say when it began and was over. A line of a budget begins with its period, which tells nobody anything."""
+    began, over = _moment(alert.onset), _moment(alert.evaluated_at)
+    of_period, is_over = alert.rule == "budget", alert.state == "resolved"
+    after = "" if of_period else f", after {_lasted(alert.evaluated_at - alert.onset)}"
+    return [*([] if of_period else [("began", began)]), *([("over", f"{over}{after}")] if is_over else [])]
 
 
 def _amounts(alert: Alert) -> list[tuple[str, str]]:
@@ -120,7 +120,7 @@ def _amounts(alert: Alert) -> list[tuple[str, str]]:
         ("usual", f"{_usd(alert.usual_usd)} {window}"),
         ("seen", f"{_usd(alert.seen_usd)} {window}"),
         *([("excess", excess)] if Decimal(alert.excess_usd) > 0 else []),
-        ("since onset", f"{_usd(alert.since_onset_usd)} above the usual"),
+        ("in all", f"{_usd(alert.since_onset_usd)} above the usual since it began"),
     ]
 
 
@@ -135,10 +135,12 @@ def _share(alert: Alert) -> str:
 
 
 def _part(one: Contributor) -> str:
-    return f"{_who(one.series, one.key)}: {_usd(one.excess_usd)}"
+    return _who(one.series, one.key) + (f": {_usd(one.excess_usd)}" if Decimal(one.excess_usd) else "")
 
 
 def _who(series: str, key: tuple[str, ...]) -> str:
+    if series == "total":
+        return "everything together"
     names = series.split("+")
     if len(names) != len(key):
         return " ".join([series, *key])
@@ -159,6 +161,11 @@ def _span(seconds: int) -> str:
             count = seconds // length
             return f"{count} {unit}" if count > 1 else f"a{'n' * (unit == 'hours')} {unit[:-1]}"
     return f"{seconds} seconds"
+
+
+def _lasted(seconds: int) -> str:
+    hours, minutes = divmod(max(seconds, 0) // 60, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def _moment(at: int) -> str:

@@ -178,7 +178,8 @@ class _Notifier:
                 self._clock.sleep(1)
                 continue
             channels = [target.channel for target in self._parts.channels.targets]
-            self._desk = Desk(memory, channels, stream=stream, now_ms=self._clock.now_ms())
+            late_ms = settings.late_minutes * 60_000
+            self._desk = Desk(memory, channels, stream=stream, now_ms=self._clock.now_ms(), late_ms=late_ms)
             self._desk.listen(self._heard_words.items())
             _log.info("it is for this notifier to tell", channels=[channel.name for channel in channels])
             return

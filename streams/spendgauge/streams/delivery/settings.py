@@ -27,3 +27,10 @@ class NotifierSettings(KafkaSettings, MonitorSettings):
         description="A notifier that is silent for so long has died, and another takes over. Shorter: a pause looks "
         "like a death. Longer: a death delays alerts for longer.",
     )
+    late_minutes: int = Field(
+        default=60,
+        ge=1,
+        le=525_600,
+        description="What was up for longer before it could be told is told as such, and since when. Shorter: what a "
+        "channel missed for a moment is called late. Longer: old alerts look like news.",
+    )

@@ -35,9 +35,10 @@ class Unpriced(Rule):
 
     def say(self, who: str, row: Mapping[str, Any]) -> str:
         """Say what to do."""
+        many = f"requests in {in_words(self.minutes)}: {row['unpriced']:,}"
         return (
-            f"{who}: {row['unpriced']:,} requests in {in_words(self.minutes)} have no price and are missing in all "
-            "amounts; add one to your price file, or update genai-prices."
+            f"{who} has no price, so all amounts leave it out ({many}); add one to your price file, or update "
+            "genai-prices."
         )
 
     def over(self, who: str) -> str:
