@@ -11,8 +11,19 @@ from time import monotonic, sleep
 from typing import Any, cast
 
 from spendgauge.schemas.alerts import Alert
+from spendgauge.streams.delivery.settings import NotifierSettings
 
-__all__ = ["BEGIN", "SECRET", "Received", "Receiver", "alert", "channels_file", "receiving", "until"]
+__all__ = [
+    "BEGIN",
+    "SECRET",
+    "Received",
+    "Receiver",
+    "alert",
+    "channels_file",
+    "receiving",
+    "run_notifier_alone",
+    "until",
+]
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqr"
 BEGIN = 1_790_000_040
@@ -152,3 +163,10 @@ def until(condition: Any, *, seconds: float = 20) -> bool:
             return False
         sleep(0.02)
     return True
+
+
+def run_notifier_alone(settings: NotifierSettings, environment: Mapping[str, str]) -> None:
+    """Tell people for ever: what a process of its own does."""
+    from spendgauge.streams.delivery.notifier import run_notifier
+
+    run_notifier(settings, Event(), environment=environment)

@@ -1,12 +1,17 @@
 """How does a test run a process? It is stopped at the test's end, and it dies with pytest, however that ends."""
 
+import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread
+from typing import Any
 
 from spendgauge.deploy.stack.spawn import spawn_command
 
-__all__ = ["running"]
+__all__ = ["forked", "running"]
 
 
 @contextmanager
@@ -23,3 +28,33 @@ def running(
                 process.wait(timeout=20)
             finally:
                 process.kill()
+
+
+@contextmanager
+def forked(target: Callable[..., None], *arguments: Any, loaded: Sequence[str]) -> Iterator[BaseProcess]:
+    """Run a function as a process of its own, which begins at once: it comes from one that has ``loaded`` its modules.
+
+    That one is started once a session, and ends with it. What runs at the end is killed.
+    """
+    context = get_context("forkserver")
+    context.set_forkserver_preload([*loaded])
+    process = context.Process(target=_run, args=[target, *arguments])
+    process.start()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+
+
+def _run(target: Callable[..., None], *arguments: Any) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
+    target(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+    os._exit(1)

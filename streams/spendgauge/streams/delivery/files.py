@@ -13,7 +13,7 @@ from spendgauge.streams.delivery.targets import Target, read_targets
 
 __all__ = ["ChannelFile"]
 
-_EVERY_SECONDS: Final = 2.0
+_EVERY_SECONDS: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
