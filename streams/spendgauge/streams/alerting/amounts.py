@@ -28,7 +28,11 @@ MEASURES: Final = ("requests", "unpriced", "output_tokens", "cost_picodollars")
 
 @dataclass(frozen=True)
 class Amounts:
-    """What some keys did in a minute: picodollars (or output tokens), in how many requests."""
+    """What some keys did in a minute: picodollars (or output tokens), in how many requests.
+
+    Never below zero: money that is given back is no traffic. Taken for some, a refund of 500 USD would make the usual
+    swing so wide that a runaway is none beside it for a day.
+    """
 
     keys: list[SpikeKey]
     amounts: Integers
@@ -54,4 +58,4 @@ def amounts(minutes: RecentMinutes, minute: int, *, again: bool = False) -> dict
 def _of(minutes: RecentMinutes, sums: pl.DataFrame, own: Integers, wanted: npt.NDArray[np.bool_]) -> Amounts:
     found = np.flatnonzero(wanted)
     keys = [minutes.numbers.key(number) for number in sums["number"].to_numpy()[found].tolist()]
-    return Amounts(keys, own[found], sums["requests"].to_numpy()[found])
+    return Amounts(keys, np.maximum(own[found], 0), sums["requests"].to_numpy()[found])
