@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from time import monotonic, sleep
@@ -9,8 +10,10 @@ from time import monotonic, sleep
 import pytest
 from confluent_kafka import Producer
 from tests.alerting_worlds import contribution
+from tests.apache_kafka import ApacheKafka
 from tests.brokers import EmbeddedBroker
 from tests.loads import Followed
+from tests.topic_logs import read_log
 from tests.watchers import running_watcher
 
 from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
@@ -18,12 +21,13 @@ from spendgauge.schemas.compacted import read_compacted
 from spendgauge.schemas.kafka import create_topics
 from spendgauge.schemas.quotas import QuotaStanding, amount_of, read_quota
 from spendgauge.schemas.rates import RateContribution
+from spendgauge.schemas.topics import TopicSpec
 from spendgauge.streams.ledger import AccountKey
 from spendgauge.streams.rating.rates import rates_partition
 
 pytestmark = pytest.mark.integration
 
-_MINUTES, _USERS, _PATIENCE_SECONDS = 90, 20, 60.0
+_MINUTES, _USERS, _PATIENCE_SECONDS = 90, 20, 90.0
 _USD = 10**12
 _BUDGETS = """
 [[budget]]
@@ -115,6 +119,52 @@ def test_balances_survive_a_kill_and_a_replay(own_kafka: KafkaSettings, tmp_path
             sleep(5)
             raised += _raised(followed, 0)
     assert raised == Counter(user for _, (user,) in expected)
+
+
+@pytest.mark.usefixtures("java_and_maven")
+def test_what_compaction_leaves_is_all_that_is_needed(tmp_path: Path) -> None:
+    """Apache Kafka compacts what is kept each time that a watcher was killed: its successor still knows to the
+    picodollar what was spent, of lines that come again too, and each user's line is told once."""
+    path = tmp_path / "budgets.toml"
+    path.write_text(_BUDGETS)
+    lines = _lines(SystemClock().now_ms() // 60_000 - _MINUTES - 3, Random(11))
+    expected = {key for key, spent in _spent(lines).items() if spent >= 50 * _USD}
+    with ApacheKafka(tmp_path) as cluster:
+        kafka = cluster.settings()
+        create_topics(kafka, [replace(spec, config=spec.config | _eager(spec)) for spec in topic_specs(kafka.topics)])
+        with Followed(kafka, kafka.topics.alerts) as followed:
+            for begin, end in ((0, 1), (0, 2), (1, 3)):
+                told = lines[: end * len(lines) // 3]
+                _send(kafka, told[begin * len(lines) // 3 :])
+                with running_watcher(kafka, "all", budgets=path, session_timeout_seconds=6) as watcher:
+                    _wait_for(kafka, _spent(told))
+                    _wait_until_compacted(kafka, end - 1)
+                    raised = _raised(followed, len(expected) if end == 3 else 0)
+                    watcher.kill()
+    assert raised == Counter(user for _, (user,) in expected)
+
+
+def _eager(spec: TopicSpec) -> dict[str, str]:
+    """Have what is compacted compacted at once: half a second after the next record."""
+    often = {"segment.ms": "500", "min.cleanable.dirty.ratio": "0.01", "delete.retention.ms": "100"}
+    return often if spec.config["cleanup.policy"] == "compact" else {}
+
+
+def _wait_until_compacted(kafka: KafkaSettings, watchers: int) -> None:
+    """Wait until records of those watchers that came before are gone."""
+    deadline = monotonic() + _PATIENCE_SECONDS
+    while watchers and not _holes(kafka):
+        assert monotonic() < deadline, "Kafka did not compact it"
+        sleep(0.3)
+
+
+def _holes(kafka: KafkaSettings) -> int:
+    """Count the offsets below the last one that hold no record any more."""
+    last: dict[int, int] = {}
+    records = read_log(kafka, kafka.topics.watch)
+    for record in records:
+        last[record.partition] = max(record.offset, last.get(record.partition, 0))
+    return sum(last.values()) + len(last) - len(records)
 
 
 def _raised(followed: Followed, least: int) -> Counter[str]:
