@@ -122,7 +122,8 @@ class Peer:
         known = rows["seen"] >= parameters.silent_minutes
         scores = np.where(known, self.statistic(self, signal) / self.thresholds, 0)
         same = np.full(len(rows), 1)
-        worth = levels(scores, window - normal, floor=limits.floor * same, page=limits.page * same)
+        unusual = (scores >= 1) | (rows["level"] > 0)
+        worth = levels(unusual, window - normal, floor=limits.floor * same, page=limits.page * same)
         high = is_high(rows, normal, parameters)
         codes = advance(rows, scores, worth, excess=window - normal, high=high, parameters=parameters)
         begin(rows, np.flatnonzero(codes == RAISED), usual=normal, window=window, high=high, parameters=parameters)

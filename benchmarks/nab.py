@@ -81,7 +81,7 @@ def detect(values: Iterable[float], *, rows_per_day: int) -> list[int]:
     hour = max(1, rows_per_day // 24)
     parameters = SpikeParameters(
         window_minutes=1,
-        record_lag_minutes=2,
+        step_minutes=2,
         fast_half_life_minutes=6 * hour,
         slow_half_life_minutes=24 * hour,
         record_half_life_minutes=48 * hour,

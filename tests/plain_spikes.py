@@ -65,11 +65,14 @@ class PlainKey:
         z = (window - mean) / max(math.sqrt(max(squares - mean * mean, 0)), 1)
         if seen < p.silent_minutes:
             return window / self.limits.cap
+        young = max(p.record_minutes / seen, 1)
         if window < max(p.min_ratio * self.slow, self.slow + (0 if self.worths[-1] else self._by_chance())):
             return 0
-        normal = max(self.record, 1) * p.record_factor
-        record = window / (max(normal, self.limits.cap) if seen < p.record_minutes else normal)
-        return max(z / p.z_factor, record if z >= p.record_min_z else 0)
+        own = self.record * p.record_factor
+        record = window / max(min(young * own, max(own, self.limits.cap)), 1)
+        before = sum(self.history[-p.step_minutes - p.window_minutes : -p.step_minutes])
+        step = window >= p.min_ratio * before
+        return max(z / p.z_factor / math.sqrt(young), record if z >= p.record_min_z and step else 0)
 
     def _by_chance(self) -> float:
         p, usual, often = self.parameters, max(self.slow, 0), max(self.requests, 1e-9)
@@ -82,7 +85,7 @@ class PlainKey:
         return math.sqrt(2 * p.chance * usual * call) + p.chance * call
 
     def _worth(self, score: float, excess: int) -> int:
-        if score < 1 or excess <= 0:
+        if (score < 1 and not self.level) or excess <= 0:
             return 0
         return 3 if excess >= self.limits.page else 2 if excess >= self.limits.floor else 1
 
@@ -131,5 +134,5 @@ class PlainKey:
         busy = sum(2 for cost in self.history[-p.window_minutes :] if cost)
         self.requests += weight * (busy - self.requests)
         self.windows.append(window)
-        late = self.windows[-1 - p.record_lag_minutes] if len(self.windows) > p.record_lag_minutes else 0
+        late = self.windows[-1 - p.window_minutes] if len(self.windows) > p.window_minutes else 0
         self.record = max(self.record * 0.5 ** (1 / p.record_half_life_minutes), late)

@@ -218,8 +218,8 @@ def test_what_stays_three_times_as_high() -> None:
     It is raised once, becomes usual, and is over then: of a young key within a day.
     """
     town = Town(judges)
-    town.pass_by({PLANNER: 20 * CENT, TOTAL: 50 * CENT}, minutes=5 * 60, at_once=True)
-    town.pass_by({PLANNER: 60 * CENT, TOTAL: 150 * CENT}, minutes=22 * 60, at_once=True)
+    town.pass_by({PLANNER: 20 * CENT, TOTAL: 50 * CENT}, minutes=8 * 60, at_once=True)
+    town.pass_by({PLANNER: 60 * CENT, TOTAL: 150 * CENT}, minutes=13 * 60, at_once=True)
     assert steps(town.sent, rule="spike", key=PLANNER) == [("raised", "page"), ("resolved", "page")]
 
 

@@ -236,6 +236,36 @@ def test_a_lasting_shift_is_raised_once() -> None:
     assert [step.state for step in steps if step.state != "escalated"] == ["raised", "resolved"]
 
 
+@pytest.mark.parametrize(("minutes", "found"), [(1, True), (10, True), (40, False)])
+def test_a_record_is_broken_by_a_step(minutes: int, found: bool) -> None:
+    """Four times the spending, come to at once or within ten minutes, is a spike; come to in forty, it is growth."""
+    rise = [(1, 0.1 + 0.3 * n / minutes) for n in range(1, minutes + 1)]
+    costs = _steady((1600, 0.1), *rise, (100, 0.4))
+    steps = _run(costs, until=1700 + minutes, parameters=SpikeParameters(z_factor=1000))
+    assert [step.state for step in steps if step.state == "raised"] == ["raised"] * found
+
+
+@pytest.mark.parametrize(
+    ("hours", "times", "found"), [(6, 5, False), (6, 8, True), (12, 2.5, False), (12, 5, True), (24, 2.5, True)]
+)
+def test_a_young_record_must_be_exceeded_by_more(hours: int, times: float, found: bool) -> None:
+    """1.55 times is enough of a record of a day, 3.1 times of half a day, and 6.2 times of six hours."""
+    costs = _steady((hours * 60, 0.01), (10, times * 0.01), (30, 0.01))
+    steps = _run(costs, until=hours * 60 + 40, parameters=SpikeParameters(z_factor=1000))
+    assert [step.state for step in steps if step.state == "raised"] == ["raised"] * found
+
+
+def test_an_alarm_that_is_up_gets_worse_by_what_it_costs() -> None:
+    """What was raised for cents and grows by 3 % a minute is a page in the end, though no minute of it is a step."""
+    costs = _steady((3000, 0.001), (30, 0.02), *((1, 0.02 * 1.03**n) for n in range(90)))
+    steps = _run(costs, until=3120, parameters=SpikeParameters())
+    assert [(step.state, step.severity) for step in steps] == [
+        ("raised", "info"),
+        ("escalated", "warn"),
+        ("escalated", "page"),
+    ]
+
+
 def test_a_new_key_has_a_cap_and_no_other_rule() -> None:
     """Cold start: a key of minutes is judged by 5 USD in 5 minutes alone, however unusual its first calls look."""
     assert _run(_steady((2, 0.001), (10, 0.9), (20, 0.001)), until=50, parameters=SpikeParameters()) == []
@@ -311,7 +341,7 @@ def test_a_state_of_another_make_is_refused() -> None:
         with pytest.raises(SpendgaugeError, match="delete it, the key begins anew"):
             SpikeDetector(_QUICK).restore(key, wrong)
     with pytest.raises(SpendgaugeError):
-        SpikeDetector(replace(_QUICK, record_lag_minutes=3)).restore(key, state)
+        SpikeDetector(replace(_QUICK, step_minutes=7)).restore(key, state)
 
 
 def test_no_amount_turns_the_sums_around() -> None:
@@ -337,7 +367,7 @@ def test_a_key_that_is_named_twice_has_cost_both() -> None:
     "wrong",
     [
         {"window_minutes": 0},
-        {"record_lag_minutes": 0},
+        {"step_minutes": 4},
         {"slow_half_life_minutes": 0},
         {"resolve_minutes": 256},
         {"resolve_score": 1.5},

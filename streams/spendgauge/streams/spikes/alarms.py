@@ -5,7 +5,8 @@
       ▲     (not in cooldown)    │
       └── cooldown ◀─────────────┘ calm for 10 minutes, or what caused it was taken back
 
-An alarm is calm when its score is low and more than half of its excess is gone: the score alone falls within minutes,
+An alarm that is up gets worse by what it costs, which need not be unusual anew: the record is the spike's own by then.
+It is calm when its score is low and more than half of its excess is gone: the score alone falls within minutes,
 because a spike widens the variance and sets the record that it is measured by. What stays high becomes usual within a
 day or two, and is over then. A window that is unusual by one minute alone raises nothing: a single costly call stays in
 the window for five minutes, and is not a spike for that.

@@ -212,14 +212,16 @@ class SpikeDetector:
         signal, normal = window.astype(np.float64), usual(rows, parameters)
         scores = score(rows, signal, parameters, cap=limits["cap"])
         excess = window - normal
-        worth = levels(scores, excess, floor=limits["floor"], page=limits["page"])
+        unusual = (scores >= 1) | (rows["level"] > 0)
+        worth = levels(unusual, excess, floor=limits["floor"], page=limits["page"])
         high = is_high(rows, normal, parameters)
         codes = advance(rows, scores, worth, excess=excess, high=high, parameters=parameters)
         raised = np.flatnonzero(codes == RAISED)
         begin(rows, raised, usual=normal, window=window, high=high, parameters=parameters)
         steps = [self._told(rows[i], lanes[i], codes[i], int(window[i])) for i in np.flatnonzero(codes)]
         finish(rows, np.flatnonzero(codes == RESOLVED), parameters)
-        late = rows["costs"][:, : parameters.window_minutes].sum(axis=1).astype(np.float64)
+        length = parameters.window_minutes
+        late = rows["costs"][:, -2 * length : -length].sum(axis=1).astype(np.float64)
         requests = rows["requests"].sum(axis=1).astype(np.float64)
         self._baseline.absorb(rows, window=signal, requests=requests, late=late)
         return steps

@@ -46,11 +46,9 @@ class SpikeParameters:
     record_half_life_minutes: int = 2880
     """Of the key's own record: what was normal the day before yesterday is still half known."""
 
-    record_lag_minutes: int = 10
-    """The record is fed so late, or a spike would be measured against its own beginning."""
-
-    record_factor: float = 1.6
-    """So far above its own record a key is unusual, however heavy its tail is."""
+    record_factor: float = 1.55
+    """So far above its own record a key is unusual, however heavy its tail is. The record is fed a window late, or a
+    spike would be measured against its own beginning."""
 
     record_min_z: float = 3.0
     """A record counts only far from the mean: a record that has decayed for days is broken by next to nothing."""
@@ -59,7 +57,11 @@ class SpikeParameters:
     """So many standard deviations are unusual without a record too. Spending is heavy-tailed: 3 or 4 happen daily."""
 
     min_ratio: float = 2.0
-    """Below twice the usual nothing is a spike, however steady the key was."""
+    """Below twice the usual nothing is a spike, however steady the key was, ..."""
+
+    step_minutes: int = 10
+    """... and no record is broken below twice the window so long before: what grows more slowly is growth, and found
+    by budgets that burn."""
 
     chance: float = 8.0
     """So seldom calls that come and cost by chance may add up to a window: one in e to this (3,000), or fewer."""
@@ -84,7 +86,8 @@ class SpikeParameters:
     """Nothing is usual of a key that is younger than this; only the cap holds."""
 
     record_minutes: int = 1440
-    """A record of less than a day has not seen the busy hours."""
+    """A key of less than a day has not seen its busy hours. Of six hours, say, it breaks four times as many records in
+    a day, so it must exceed its own by four times as much."""
 
     forget_minutes: int = 28 * 1440
     """A key that was silent for so long begins anew: its record is down to 1/16384."""
@@ -107,9 +110,14 @@ class SpikeParameters:
     def __post_init__(self) -> None:
         """Refuse figures that cannot work."""
         halves = ("fast_half_life_minutes", "slow_half_life_minutes", "record_half_life_minutes")
-        for name in ("window_minutes", "record_lag_minutes", "resolve_minutes", *halves):
+        for name in ("window_minutes", "resolve_minutes", *halves):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} {getattr(self, name)} must be at least 1 minute.")
+        if self.step_minutes < self.window_minutes:
+            raise ConfigurationError(
+                f"step_minutes {self.step_minutes} must be at least window_minutes {self.window_minutes}, "
+                "or a window would be compared with itself."
+            )
         if self.resolve_minutes > _MOST_CALM_MINUTES:
             raise ConfigurationError(f"resolve_minutes {self.resolve_minutes} must be at most {_MOST_CALM_MINUTES}.")
         if not 0 <= self.resolve_score <= 1:
@@ -121,8 +129,8 @@ class SpikeParameters:
 
     @property
     def kept_minutes(self) -> int:
-        """How many minutes a key's row holds one by one: the window, and what the record is late."""
-        return self.window_minutes + self.record_lag_minutes
+        """How many minutes a key's row holds one by one: back to the window that this one is compared with."""
+        return self.window_minutes + self.step_minutes
 
     def limits(self, *, monthly_budget: int | None = None) -> Limits:
         """Say what a key with this budget (none: no part of it counts) must exceed."""

@@ -1,6 +1,6 @@
 """How unusual is a window? 1 raises, and less than 0.7 is calm.
 
-    z = (x - fast mean) / fast deviation        rec = x / record        score = max(rec / 1.6 if z >= 3, z / 9)
+    z = (x - fast mean) / fast deviation      rec = x / record      score = max(rec / 1.55 if z >= 3 and a step, z / 9)
 
 and 0 below twice the slow mean m, or where chance does as much. Calls that come independently of each other, n in a
 usual window, at c each, are within a window, once in e^L windows or less,
@@ -11,8 +11,11 @@ so one of the two must be. c is three times the mean call, for costs vary: a few
 spike. Where windows vary less than such calls would, c is what they do vary by (variance over mean); a spike widens
 that, so a minute after an unusual one is not asked again.
 
-The record of a key of less than a day is young: its window must exceed a cap as well. In its first hour it has nothing
-but the cap.
+A step is twice the window of ten minutes before: busy hours come gradually, and break records too.
+
+A key of six hours breaks its record four times as often as one of a day (of n windows in any order, the last is the
+largest once in n). It must exceed it by four times as much, therefore, or a cap, if that is less; and z by twice as
+much, for at most one window in k^2 is k deviations from the mean (Chebyshev). In its first hour it has only the cap.
 
 *Source*: the tails of a Poisson (Bernstein's inequality) and of a gamma: Boucheron, Lugosi and Massart, *Concentration
 Inequalities* (2013), sections 2.4 and 2.7.
@@ -27,7 +30,7 @@ from spendgauge.streams.spikes.decay import Floats, Integers
 from spendgauge.streams.spikes.parameters import SpikeParameters
 from spendgauge.streams.spikes.state import Rows
 
-__all__ = ["by_chance", "is_high", "levels", "score", "usual"]
+__all__ = ["by_chance", "is_high", "is_step", "levels", "score", "usual"]
 
 _NONE: Final = 1e-9
 """Requests in a window, or picodollars: next to none."""
@@ -51,15 +54,23 @@ def score(rows: Rows, window: Floats, parameters: SpikeParameters, *, cap: Integ
     deviation = np.sqrt(rows["fast_variance"])
     z = (window - rows["fast_mean"]) / np.maximum(deviation, 1)
     known = rows["seen"] >= parameters.silent_minutes
-    grown = rows["seen"] >= parameters.record_minutes
+    young = np.maximum(parameters.record_minutes / np.maximum(rows["seen"], 1), 1)
     own = parameters.record_factor * rows["record"]
-    normal = np.where(grown, own, np.where(known, np.maximum(own, cap), cap))
-    record = np.where(~known | (z >= parameters.record_min_z), window / np.maximum(normal, 1), 0)
-    scores = np.where(known, np.maximum(record, z / parameters.z_factor), record)
+    normal = np.where(known, np.minimum(young * own, np.maximum(own, cap)), cap)
+    counts = ~known | ((z >= parameters.record_min_z) & is_step(rows, window, parameters))
+    record = np.where(counts, window / np.maximum(normal, 1), 0)
+    scores = np.where(known, np.maximum(record, z / (np.sqrt(young) * parameters.z_factor)), record)
     chance = np.where(rows["previous"] > 0, 0, by_chance(rows, parameters))
     least = np.maximum(parameters.min_ratio * rows["slow_mean"], rows["slow_mean"] + chance)
     high: Floats = np.where(~known | (window >= least), scores, 0)
     return high
+
+
+def is_step(rows: Rows, window: Floats, parameters: SpikeParameters) -> npt.NDArray[np.bool_]:
+    """Say whether a window is so many times the one that lies some minutes before."""
+    before = rows["costs"][:, : parameters.window_minutes].sum(axis=1)
+    stepped: npt.NDArray[np.bool_] = window >= parameters.min_ratio * before
+    return stepped
 
 
 def by_chance(rows: Rows, parameters: SpikeParameters) -> Floats:
@@ -74,8 +85,8 @@ def by_chance(rows: Rows, parameters: SpikeParameters) -> Floats:
     return most
 
 
-def levels(scores: Floats, excess: Integers, *, floor: Integers, page: Integers) -> npt.NDArray[np.uint8]:
-    """Say what a minute is worth: 0 nothing, 1 info, 2 warn, 3 page."""
+def levels(high: npt.NDArray[np.bool_], excess: Integers, *, floor: Integers, page: Integers) -> npt.NDArray[np.uint8]:
+    """Say what a minute is worth: 0 nothing (it is not high), 1 info, 2 warn, 3 page."""
     worth = 1 + (excess >= floor).astype(np.uint8) + (excess >= np.maximum(page, floor))
-    found: npt.NDArray[np.uint8] = np.where((scores >= 1) & (excess > 0), worth, 0).astype(np.uint8)
+    found: npt.NDArray[np.uint8] = np.where(high & (excess > 0), worth, 0).astype(np.uint8)
     return found
