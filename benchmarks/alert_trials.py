@@ -1,6 +1,6 @@
 """What does a rule say of a traffic, and of what is done to it? Counted alarms, and spikes that are found or missed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
@@ -14,7 +14,18 @@ from benchmarks.probes import percentile
 from spendgauge.streams.spikes.alarms import ESCALATED, RAISED, RESOLVED
 from spendgauge.streams.spikes.decay import Integers
 
-__all__ = ["FACTORS", "Alarms", "Trials", "follow", "inject_spikes", "runaways", "shifted"]
+__all__ = [
+    "FACTORS",
+    "SHAPES",
+    "Alarms",
+    "Shape",
+    "Trials",
+    "follow",
+    "inject_shapes",
+    "inject_spikes",
+    "runaways",
+    "shifted",
+]
 
 FACTORS: Final = (2, 3, 5)
 _WINDOW: Final = 5
@@ -25,6 +36,32 @@ _EVERY: Final = 179
 
 _LASTS: Final = 15
 _WARN: Final = 2
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A spike, minute by minute: so many times a key's own 99th percentile of five minutes, if five were like it."""
+
+    factors: tuple[float, ...]
+    found_from: int = 0
+    """Only what is raised from this minute on has found it."""
+
+
+def _flat(factor: float, minutes: int = _LASTS) -> tuple[float, ...]:
+    return (factor,) * minutes
+
+
+def _climb(factor: float, minutes: int) -> tuple[float, ...]:
+    return (*(factor * (n + 1) / minutes for n in range(minutes)), *_flat(factor))
+
+
+SHAPES: Final = {
+    "3x within 10 min": Shape(_climb(3, 10)),
+    "3x within 30 min": Shape(_climb(3, 30)),
+    "5x within 30 min": Shape(_climb(5, 30)),
+    "5x, 2 h after 3x": Shape((*_flat(3), *_flat(0, 120), *_flat(5)), found_from=135),
+}
+"""Spikes that are no steps, and one after another."""
 
 
 class Alarms:
@@ -92,17 +129,22 @@ def inject_spikes(traffic: Traffic, trials: dict[int, Trials]) -> Interrupt:
     A spike adds the same cost each minute for a quarter of an hour, so that five minutes of it alone are ``factor``
     times that percentile (of five minutes). The keys themselves go on undisturbed.
     """
+    return inject_shapes(traffic, [(Shape(_flat(factor)), trial) for factor, trial in trials.items()])
+
+
+def inject_shapes(traffic: Traffic, trials: Sequence[tuple[Shape, Trials]]) -> Interrupt:
+    """Put spikes of any shape upon copies of all keys in the same way."""
     windows = np.cumsum(traffic.costs, axis=0)
     windows[_WINDOW:] -= windows[:-_WINDOW].copy()
 
     def before(judge: Judge, minute: int, alarms: Alarms) -> None:
-        if minute < _FIRST or (minute - _FIRST) % _EVERY or minute + _LASTS > len(traffic.costs):
+        if minute < _FIRST or (minute - _FIRST) % _EVERY:
             return
         usual_peak = np.percentile(windows[minute - _HISTORY : minute], 99, axis=0)
-        for factor, trial in trials.items():
-            extra = np.tile(factor * usual_peak / _WINDOW, (_LASTS, 1)).astype(np.int64)
-            lanes = np.flatnonzero(usual_peak > 0)
-            _try(judge, minute, lanes, traffic, extra, trial, alarms=alarms)
+        for shape, trial in trials:
+            extra = (np.array(shape.factors)[:, None] * usual_peak / _WINDOW).astype(np.int64)
+            if minute + len(extra) <= len(traffic.costs):
+                _try(judge, minute, traffic, extra, trial, alarms=alarms, found_from=shape.found_from)
 
     return before
 
@@ -113,11 +155,10 @@ def runaways(traffic: Traffic, trials: dict[float, Trials], *, growth: float = 1
     def before(judge: Judge, minute: int, alarms: Alarms) -> None:
         if minute < _FIRST or (minute - _FIRST) % _EVERY or minute + _LASTS > len(traffic.costs):
             return
-        lanes = np.arange(traffic.costs.shape[1])
         for usd_a_minute, trial in trials.items():
             burned = usd_a_minute * 1e12 * growth ** np.arange(_LASTS)
-            extra = np.tile(burned[:, None], (1, len(lanes))).astype(np.int64)
-            _try(judge, minute, lanes, traffic, extra, trial, alarms=alarms)
+            extra = np.tile(burned[:, None], (1, len(traffic.keys))).astype(np.int64)
+            _try(judge, minute, traffic, extra, trial, alarms=alarms)
 
     return before
 
@@ -131,8 +172,16 @@ def shifted(traffic: Traffic, *, factor: int, from_minute: int) -> Traffic:
 
 
 def _try(
-    judge: Judge, minute: int, lanes: Integers, traffic: Traffic, extra: Integers, trial: Trials, *, alarms: Alarms
+    judge: Judge,
+    minute: int,
+    traffic: Traffic,
+    extra: Integers,
+    trial: Trials,
+    *,
+    alarms: Alarms,
+    found_from: int = 0,
 ) -> None:
+    lanes = np.flatnonzero(extra.any(axis=0))
     calm = lanes[alarms.level[lanes] == 0]
     trial.tried += len(calm)
     trial.busy += len(lanes) - len(calm)
@@ -141,16 +190,16 @@ def _try(
     spent = np.zeros(len(calm))
     past = slice(max(minute - _HISTORY, 0), minute)
     call = traffic.costs[past].sum(axis=0)[calm] / np.maximum(traffic.requests[past].sum(axis=0)[calm], 1)
-    for after in range(_LASTS):
+    for after in range(len(extra)):
         added = extra[after][calm]
         spent += added / 1e12
         calls = np.ceil(added / np.maximum(call, 1)).astype(np.int64)
         told = copies.step(
             minute + after, traffic.costs[minute + after][calm] + added, traffic.requests[minute + after][calm] + calls
         )
-        alarm = (told.codes == RAISED) | (told.codes == ESCALATED)
+        alarm = ((told.codes == RAISED) | (told.codes == ESCALATED)) & (after >= found_from)
         for lane in np.flatnonzero(alarm & waiting):
-            trial.delays.append(after + 1)
+            trial.delays.append(after - found_from + 1)
             trial.spent_usd.append(float(spent[lane]))
         trial.sent += int((alarm & unsent & (told.levels >= _WARN)).sum())
         unsent &= ~(alarm & (told.levels >= _WARN))

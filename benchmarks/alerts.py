@@ -10,7 +10,17 @@ import numpy as np
 
 from benchmarks.alert_rules import PEERS, Judge, Ours, Peer, Statistic
 from benchmarks.alert_series import DAY, Traffic, noise, read_servegen, synthetic
-from benchmarks.alert_trials import FACTORS, Alarms, Trials, follow, inject_spikes, runaways, shifted
+from benchmarks.alert_trials import (
+    FACTORS,
+    SHAPES,
+    Alarms,
+    Trials,
+    follow,
+    inject_shapes,
+    inject_spikes,
+    runaways,
+    shifted,
+)
 from benchmarks.report import Sheet, figure
 from spendgauge.schemas import SystemClock
 from spendgauge.streams.spikes import SpikeDetector, SpikeKey
@@ -51,7 +61,7 @@ def measure_alerts(traffic: Path | None, *, progress: Callable[[str], None]) -> 
         progress(f"{series.name}: {len(series.keys)} keys ...")
         sheets.append(_spikes(series, rules))
     progress("noise, shifts and runaway agents ...")
-    return [*sheets, _quiet(rules), _steps(rules), _speed()]
+    return [*sheets, _shapes([*given, ours]), _quiet(rules), _steps(rules), _speed()]
 
 
 def _peers(develop: Traffic) -> list[_Rule]:
@@ -102,6 +112,19 @@ def _found(trials: dict[int, Trials]) -> tuple[str, ...]:
     tried = busy + sum(trial.tried for trial in trials.values())
     found = (f"{100 * trial.found:.0f}" for trial in trials.values())
     return (*found, f"{middle.delay(0.5):.0f}", f"{middle.delay(0.9):.0f}", f"{100 * busy / tried:.1f}")
+
+
+def _shapes(traffics: Sequence[Traffic]) -> Sheet:
+    """Find spikes that come gradually, or after another; ours alone."""
+    rows = []
+    for traffic in traffics:
+        trials = {name: Trials() for name in SHAPES}
+        shapes = [(shape, trials[name]) for name, shape in SHAPES.items()]
+        follow(Ours(len(traffic.keys)), traffic, before=inject_shapes(traffic, shapes))
+        cells = [cell for t in trials.values() for cell in (f"{100 * t.found:.0f}", f"{t.delay(0.5):.0f}")]
+        rows.append((traffic.name, *cells))
+    head = [cell for name in SHAPES for cell in (f"{name}: found, %", "median, min")]
+    return Sheet("spikes that are no steps, and one after another", ("series", *head), rows)
 
 
 def _quiet(rules: Sequence[_Rule]) -> Sheet:

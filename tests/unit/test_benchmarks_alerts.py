@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from benchmarks.alert_rules import PEERS, Ours, Peer
 from benchmarks.alert_series import DAY, Traffic, noise, read_servegen, synthetic
-from benchmarks.alert_trials import Alarms, Trials, follow, inject_spikes
+from benchmarks.alert_trials import Alarms, Shape, Trials, follow, inject_shapes, inject_spikes
 from benchmarks.nab import PROFILES, File, detect, measure_nab, raw_score, score
 
 _STANDARD = PROFILES["standard"]
@@ -73,6 +73,18 @@ def test_injected_spikes_leave_the_traffic_alone() -> None:
     assert trials[20].tried == 2 * len(range(3 * DAY, 4 * DAY - 15, 179))
     assert trials[20].found == 1
     assert max(trials[20].delays) <= 3
+
+
+def test_a_spike_is_found_from_its_second_hump_on() -> None:
+    """What is raised before the minute that counts has not found the spike; delays are counted from that minute."""
+    costs = np.full((3 * DAY + 100, 1), 10**11, dtype=np.int64)
+    traffic = Traffic("steady", ("a",), costs, np.full_like(costs, 5))
+    humps = (*[20.0] * 5, *[0.0] * 60, *[90.0] * 5)
+    once, again = Trials(), Trials()
+    shapes = [(Shape(humps[:60], found_from=10), once), (Shape(humps, found_from=65), again)]
+    follow(Ours(1), traffic, before=inject_shapes(traffic, shapes))
+    assert (once.tried, once.delays) == (1, [])
+    assert (again.tried, again.delays) == (1, [2])
 
 
 @pytest.mark.parametrize("name", PEERS)
