@@ -163,7 +163,7 @@ class BudgetDesk:
         self._closed = minute
 
     def _is_due(self) -> bool:
-        if self._saved_at is None:
+        if self._saved_at is None or self._books.is_behind:
             return True
         crowded = self._books.places > self._saved_places + _MOST_PLACES
         return crowded or self._now >= self._saved_at + SAVED_EVERY_SECONDS

@@ -106,7 +106,7 @@ class History(Protocol):
     def join(self) -> None:
         """Take it that all lines were told that the judge was told, and those before, up to the same one.
 
-        Called by the judge's thread.
+        That one lies behind all that any owner before has read. Called by the judge's thread.
         """
         ...
 

@@ -50,6 +50,11 @@ class Books:
         """How many contributions are held one by one."""
         return sum(one.places for one in self._ledgers())
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the next saving is to be soon: accounts that have joined are not all saved."""
+        return self._ledger.is_behind
+
     def accounts(self) -> Iterator[Account]:
         """Give all accounts."""
         for ledger in self._ledgers():
@@ -100,14 +105,14 @@ class Books:
         entries = self._ledger.save(closed)
         if self._fresh:
             self._fresh.fold()
-        covers = tuple(sorted(self._ledger.covers.patterns))
+        covers = tuple(sorted(self._ledger.kept_covers))
         kept = KeptLedger(closed=closed, covers=covers, folded=self._ledger.folding.kept)
         return [*entries, (LEDGER_KEY, kept.encode())]
 
     def _join(self, on_accounts: OnAccounts, recall: Recall) -> None:
         if recall is self._recall:
             self._recall = None
-            self._ledger.merge(recall.ledger)
+            self._ledger.merge(recall.ledger, slowly=True)
             on_accounts(list(recall.ledger.accounts.values()))
 
     def _begin(self, wanted: Covers, before: Covers) -> None:

@@ -17,7 +17,7 @@ word that their lines need not be counted.
 
 import json
 from collections.abc import Callable, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final
 
 import polars as pl
@@ -40,6 +40,8 @@ SETTLED_HOURS: Final = 7
 _SECOND_BITS: Final = 12
 _SECONDS: Final = 2**_SECOND_BITS - 1
 _NOTHING: Final = (-1, 0, 0)
+_MOST_LATER: Final = 20_000
+"""So many hours and days of accounts that have joined are written with a saving: half a second's work."""
 _MOST_KNOWN: Final = 200_000
 """So many keys are told from their texts at once; more are looked at anew."""
 
@@ -65,9 +67,23 @@ class Ledger:
         self._changed: dict[tuple[Account, int], None] = {}
         self._packed: dict[tuple[Account, int], None] = {}
         """The days that were packed and are to be written."""
+        self._later: dict[tuple[Account, int, bool], None] = {}
+        """Hours and (true) days of accounts that have joined, to be written a part at a time."""
+        self._unkept: frozenset[AccountKey] = frozenset()
+        """The patterns of those accounts: they are kept when all of them is written."""
         self._open: dict[tuple[Account, int], Hour] = {}
         self._obsolete = list(kept.obsolete)
         self._restore(kept)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something is still to be written of accounts that have joined."""
+        return bool(self._later)
+
+    @property
+    def kept_covers(self) -> frozenset[AccountKey]:
+        """The patterns whose accounts are kept with what was written last."""
+        return self.covers.patterns - self._unkept
 
     def absorb(self, lines: pl.DataFrame, on_change: Change) -> None:
         """Take in lines (``LINES_SCHEMA``) in the order of the log."""
@@ -90,6 +106,7 @@ class Ledger:
         """Write what changed; what was written the last time is acknowledged. ``closed``: the last minute judged."""
         entries: list[Entry] = [(key, None) for key in self._obsolete]
         self._obsolete = []
+        self._catch_up(_MOST_LATER)
         self._drop(self.folding.advance())
         self._pack((closed + 1) // 60 - SETTLED_HOURS)
         entries += [_day_entry(account, day) for account, day in self._packed if day in account.days]
@@ -127,6 +144,7 @@ class Ledger:
 
     def narrow(self, covers: Covers) -> list[Account]:
         """Drop the accounts that are not covered any more; give them."""
+        self._catch_up(len(self._later))
         gone = [account for account in self.accounts.values() if account.key not in covers]
         for account in gone:
             del self.accounts[account.key]
@@ -141,10 +159,11 @@ class Ledger:
         self._known = {}
         return gone
 
-    def merge(self, other: "Ledger") -> None:
+    def merge(self, other: "Ledger", *, slowly: bool = False) -> None:
         """Take over the accounts of a ledger that has read the same log as far; they are to be saved.
 
         What the other has folded is left out from now on, for all: it holds nothing to tell by what comes again.
+        ``slowly``: a part of them with each saving; until all are saved, whoever goes on does not know them.
         """
         for hour in other._open.values():
             told = [(self.folding.number(other.folding.block(at >> _SECOND_BITS)), at) for at in hour.places]
@@ -153,11 +172,24 @@ class Ledger:
             self.places += len(kept)
         self.folding.adopt(other.folding)
         self.accounts |= other.accounts
-        self._packed |= other._packed
         self._open |= other._open
-        self._changed |= {(account, number): None for account in other.accounts.values() for number in account.hours}
+        for account in other.accounts.values():
+            self._later |= {(account, number, False): None for number in account.hours}
+            self._later |= {(account, number, True): None for number in account.days}
+        self._unkept |= other.covers.patterns
         self.covers = Covers(self.covers.patterns | other.covers.patterns)
+        if not slowly:
+            self._catch_up(len(self._later))
         self._known = {}
+
+    def _catch_up(self, most: int) -> None:
+        """Write so much, with what has changed, of what is still to be written."""
+        for at in list(islice(self._later, most)):
+            del self._later[at]
+            account, number, is_day = at
+            (self._packed if is_day else self._changed)[account, number] = None
+        if not self._later:
+            self._unkept = frozenset()
 
     def _take(self, account: Account, second: int, number: int, place: Sequence[int], on_change: Change) -> None:
         at, within = divmod(second, HOUR_SECONDS)

@@ -22,7 +22,7 @@ __all__ = ["Recall"]
 _STEP_SECONDS: Final = 120
 """A block is folded two such steps after it was complete, in the log's time; as savings do it in the clock's."""
 _LONG_SECONDS: Final = 3600
-_HELD: Final = 50_000
+_HELD: Final = 20_000
 """So many contributions more are held before it is looked at what can be folded; or those of an hour."""
 _SPARE_HOURS: Final = 2
 """The log's time may be ahead of the minute that was judged last, from which hours are to be known by the minute."""
@@ -60,7 +60,10 @@ class Recall:
             self._folded_at, self._fold_at_places = logged_at, self.ledger.places + _HELD
 
     def join(self) -> None:
-        """Count these keys with the others from now on: both have taken in the log up to the same line."""
+        """Count these keys with the others from now on: both have taken in the log up to the same line.
+
+        Not before all that was kept was read again: the others leave out the blocks that are folded, at once.
+        """
         self._on_join(self)
 
 

@@ -1,12 +1,15 @@
 """What has one partition of ``cost.rates`` said before? Its log, from the beginning up to a line, without a group.
 
-What was fetched and lies behind that line is held, for the line moves on: so the last step, up to exactly where the
+The line is where the others are, but not before the log's end as it was found: whoever had the partition before may
+have read up to there, and has said of blocks that nothing of them is to come.
+
+What was fetched and lies behind the line is held, for the line moves on: so the last step, up to exactly where the
 others are, asks nothing of the broker. Where retention is faster than the reading, what is left is read; where the
 broker is away, nothing comes for a while.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,8 +23,10 @@ from spendgauge.streams.judging import History, read_lines
 __all__ = ["Past"]
 
 _AT_ONCE: Final = 1_000
-_HELD: Final = 2 * _AT_ONCE
-"""So many records may wait for the others to come as far."""
+_HELD_BYTES: Final = 8 * 1024 * 1024
+"""So much may wait to be told, or for the others to come as far; and what is fetched at once comes to it."""
+_TOLD_BYTES: Final = 2 * 1024 * 1024
+"""So much is told at once: a moment's work."""
 _POLL_SECONDS: Final = 0.05
 
 _OPTIONS: Final = {
@@ -55,26 +60,32 @@ class Past:
         """The first offset that the log still held."""
         self.lines = 0
         self._next = 0
+        self._end: int | None = None
+        """Where the log ended when that was first seen."""
         self._held: deque[_Record] = deque()
+        self._held_bytes = 0
         self._consumer = Consumer(client_options(settings, **_OPTIONS))
         # Offset 0, for to ask where a log begins takes librdkafka half a second; where that is later, it begins there.
         self._consumer.assign([TopicPartition(settings.topics.rates, partition, 0)])
 
     def read(self, up_to: int) -> bool:
-        """Read on for a moment, and take in what lies before an offset; say whether that is all of it."""
-        if len(self._held) < _HELD:
+        """Read on for a moment, and tell what lies before an offset; say whether that is all of it."""
+        if self._held_bytes < _HELD_BYTES:
             for message in self._consumer.consume(_AT_ONCE, _POLL_SECONDS):
                 self._hear(message)
         return self.take(up_to)
 
     def take(self, up_to: int) -> bool:
-        """Take in what is held and lies before an offset; say whether that is all of it."""
-        ready = []
-        while self._held and self._held[0].offset < up_to:
+        """Tell what is held and lies before an offset, as far as a moment goes; say whether that is all of it."""
+        ready, size = [], 0
+        while self._held and self._held[0].offset < up_to and size < _TOLD_BYTES:
             ready.append(self._held.popleft())
+            size += len(ready[-1].value)
+        self._held_bytes -= size
         if ready:
-            self._absorb(ready)
-        return self._next >= up_to
+            self._tell(ready)
+        told = self._next >= up_to and not (self._held and self._held[0].offset < up_to)
+        return told and self._end is not None and up_to >= self._end
 
     def close(self) -> None:
         """Leave the topic."""
@@ -86,6 +97,7 @@ class Past:
             self._put(offset, message)
         elif error.code() == KafkaError._PARTITION_EOF and offset >= self._next:  # others mend themselves
             self._next = offset
+            self._end = offset if self._end is None else self._end
 
     def _put(self, offset: int, message: Message) -> None:
         if offset < self._next:
@@ -97,16 +109,17 @@ class Past:
         self.first = offset if self.first is None else self.first
         self._next = offset + 1
         self._held.append(_Record(offset, message.timestamp()[1] / 1000, message.value() or b""))
+        self._held_bytes += len(self._held[-1].value)
 
     def _begin(self, offset: int) -> None:
         """Begin anew: offsets that come again are those of another log of that name."""
         _log.warning("the topic was created again while it was read: beginning anew", partition=self._partition)
         self._history.begin()
         self._held.clear()
-        self.first, self._next, self.lines = None, offset, 0
+        self._held_bytes = 0
+        self.first, self._end, self._next, self.lines = None, None, offset, 0
 
-    def _absorb(self, records: Iterable[_Record]) -> None:
-        records = list(records)
+    def _tell(self, records: Sequence[_Record]) -> None:
         lines = read_lines([record.value for record in records], series=self._history.series)
         self._history.absorb(lines, max(record.logged_at for record in records))
         self.lines += len(lines)
