@@ -3,31 +3,55 @@
 import os
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from spendgauge.deploy.stack.spawn import spawn_command
+from spendgauge.schemas import KafkaSettings
 
-__all__ = ["forked", "running"]
+__all__ = ["forked", "running", "running_app"]
 
 
 @contextmanager
 def running(
-    command: Sequence[str], *, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    errors: int | None = None,
+    stop_seconds: float = 20.0,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command; stop it at the end, by force if it does not stop by itself."""
-    with subprocess.Popen(spawn_command(command), env=environment, stdout=subprocess.DEVNULL) as process:
+    """Run a command; stop it at the end, by force if it does not stop by itself in time (0: by force, at once)."""
+    with subprocess.Popen(
+        spawn_command(command),
+        env=environment,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+    ) as process:
         try:
             yield process
         finally:
-            process.terminate()
             try:
-                process.wait(timeout=20)
+                if stop_seconds:
+                    process.terminate()
+                    process.wait(timeout=stop_seconds)
             finally:
                 process.kill()
+
+
+def running_app(
+    kafka: KafkaSettings, command: Sequence[str], *, cwd: Path | None = None, errors: int | None, **settings: object
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
+    """Run a worker or a watcher, with settings by their names; at the end it is killed."""
+    own = {f"SPENDGAUGE_{name.upper()}": str(value) for name, value in settings.items()}
+    environment = {**os.environ, **kafka.environment(), **own}
+    return running(command, environment=environment, cwd=cwd, errors=errors, stop_seconds=0)
 
 
 @contextmanager

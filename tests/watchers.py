@@ -10,16 +10,16 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from time import sleep
 from typing import Any, Final
 
 import orjson
 import polars as pl
+from tests.processes import running_app
 
-from spendgauge.deploy.stack.spawn import spawn_command
 from spendgauge.schemas import KafkaSettings
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.money import PICODOLLARS_PER_USD
@@ -208,24 +208,12 @@ def _break(moment: str) -> None:
     Past.take = take_and_die  # type: ignore[method-assign]  # as above
 
 
-@contextmanager
 def running_watcher(
     kafka: KafkaSettings, *words: str, errors: int = subprocess.DEVNULL, **settings: Any
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Run a watcher with these words (none: ``cap``); other settings by their names."""
-    own = {f"SPENDGAUGE_{name.upper()}": str(value) for name, value in settings.items()}
-    session = {"SPENDGAUGE_SESSION_TIMEOUT_SECONDS": str(_SESSION_SECONDS)}
-    with subprocess.Popen(
-        spawn_command((sys.executable, "-m", "tests.watchers", *(words or ("cap",)))),
-        env={**os.environ, **kafka.environment(), **session, **own},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=errors,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    command = (sys.executable, "-m", "tests.watchers", *(words or ("cap",)))
+    return running_app(kafka, command, errors=errors, **{"session_timeout_seconds": _SESSION_SECONDS, **settings})
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
 """How is a rates worker run for a test? As a process that ends with the test, and is watched through what it writes."""
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 from tests.loads import FollowedRates
+from tests.processes import running_app
 
-from spendgauge.deploy.stack.spawn import spawn_command
 from spendgauge.schemas import KafkaSettings
 
 __all__ = ["FAUST", "OURS", "committed", "running_worker", "until_rated"]
@@ -20,12 +18,10 @@ __all__ = ["FAUST", "OURS", "committed", "running_worker", "until_rated"]
 OURS = (sys.executable, "-m", "spendgauge.streams")
 FAUST = (sys.executable, "-m", "faust", "-A", "spendgauge.streams.worker", "worker")
 
-_SMALL = {"SPENDGAUGE_BLOCK_OFFSETS": "1000", "SPENDGAUGE_FLUSH_SECONDS": "0.3"}
-_SESSION_SECONDS = 3
-"""The embedded broker lets a worker in after half of it, and gives a dead one's partitions away after it."""
+_SMALL = {"block_offsets": 1000, "flush_seconds": 0.3, "session_timeout_seconds": 3}
+"""The embedded broker lets a worker in after half of its session, and gives a dead one's partitions away after it."""
 
 
-@contextmanager
 def running_worker(
     kafka: KafkaSettings,
     command: tuple[str, ...] = OURS,
@@ -33,23 +29,9 @@ def running_worker(
     cwd: Path | None = None,
     errors: int = subprocess.DEVNULL,
     **settings: Any,
-) -> Iterator[subprocess.Popen[bytes]]:
+) -> AbstractContextManager[subprocess.Popen[bytes]]:
     """Run a worker with small blocks and quick flushes; other settings by their names."""
-    own = {f"SPENDGAUGE_{name.upper()}": str(value) for name, value in settings.items()}
-    session = {"SPENDGAUGE_SESSION_TIMEOUT_SECONDS": str(_SESSION_SECONDS)}
-    environment = {**os.environ, **kafka.environment(), **_SMALL, **session, **own}
-    with subprocess.Popen(
-        spawn_command(command),
-        env=environment,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=errors,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    return running_app(kafka, command, cwd=cwd, errors=errors, **{**_SMALL, **settings})
 
 
 def until_rated(rates: FollowedRates, requests: int, *, patience_seconds: float = 120) -> int:

@@ -1,19 +1,16 @@
 """Do the commands about alerts and quotas say what is up, who is at it, and what is wrong, as somebody types them?"""
 
 import json
-import os
 import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
+from tests.commands import Done, Run, typing
 from tests.sink_runs import now_ms, produce
 from tests.sinks import alert, chunk, quota_refusal, store
 
-from spendgauge.deploy import cli
-from spendgauge.schemas import ClickHouseSettings, KafkaSettings, logs, topic_specs
+from spendgauge.schemas import ClickHouseSettings, KafkaSettings, topic_specs
 from spendgauge.schemas.incidents import short_id
 from spendgauge.schemas.kafka import create_topics
 from spendgauge.schemas.prices import PriceBook
@@ -22,17 +19,6 @@ from spendgauge.sinks.clickhouse import connect
 from spendgauge.sinks.migrate import migrate
 
 pytestmark = pytest.mark.integration
-
-
-class Done(NamedTuple):
-    """How a command ended, and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
 
 
 @pytest.fixture
@@ -46,22 +32,8 @@ def run(
     """Type commands, in this process, where fresh topics and a fresh, migrated database are found."""
     create_topics(kafka, topic_specs(kafka.topics))
     migrate(clickhouse)
-    for name in [name for name in os.environ if name.startswith("SPENDGAUGE_")]:
-        monkeypatch.delenv(name)
-    for name, value in {**kafka.environment(), **clickhouse.environment()}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("SPENDGAUGE_DATA", str(tmp_path))
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setattr(logs, "configure_logs", lambda _level: None)
-
-    def run_it(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["spendgauge", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return Done(int(ended.value.code or 0), said.out, said.err)
-
-    return run_it
+    here = {**kafka.environment(), **clickhouse.environment(), "SPENDGAUGE_DATA": str(tmp_path), "COLUMNS": "100"}
+    return typing(monkeypatch, capsys, **here)
 
 
 def steps(clickhouse: ClickHouseSettings, *lines: bytes) -> None:

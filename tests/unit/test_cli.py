@@ -1,22 +1,19 @@
 """Is every mistake one clear sentence, with the right exit status and no traceback? And does the help help?"""
 
 import json
-import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import typer
+from tests.commands import Done, Run, typing
 
-from spendgauge.deploy import cli
 from spendgauge.deploy.options import Where, parse_moment, parse_speed
 from spendgauge.deploy.stack.settings import StackSettings
 from spendgauge.producers import DeliverySettings
-from spendgauge.schemas import ClickHouseSettings, KafkaSettings, logs
+from spendgauge.schemas import ClickHouseSettings, KafkaSettings
 
 COMMANDS = (
     *("up", "down", "status", "demo", "simulate", "replay", "emit", "report", "sql", "tail", "reconcile"),
@@ -27,34 +24,10 @@ COMMANDS = (
 )
 
 
-class Done(NamedTuple):
-    """How a command ended, and what it said."""
-
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Run a command in this process, with no setting of the environment and a data directory of its own."""
-    for name in [name for name in os.environ if name.startswith("SPENDGAUGE_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("SPENDGAUGE_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(logs, "configure_logs", lambda _level: None)
-
-    def run_it(*arguments: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["spendgauge", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        return Done(int(ended.value.code or 0), said.out, said.err)
-
-    return run_it
+    return typing(monkeypatch, capsys, SPENDGAUGE_DATA=str(tmp_path / "data"), COLUMNS="120")
 
 
 def assert_sentence(done: Done, *parts: str) -> None:
