@@ -35,7 +35,7 @@ def _may_import(room: str, name: str) -> bool:
 
 
 def _dotted(node: ast.AST) -> str:
-    return ast.unparse(node) if isinstance(node, ast.Attribute | ast.Name) else ""
+    return ast.unparse(node) if isinstance(node, ast.Attribute) else ""
 
 
 @pytest.fixture(scope="module")
