@@ -78,6 +78,11 @@ def test_the_senders_need_only_their_extra() -> None:
     _import_all(list(SENDERS), _absent(("streams", "alerts")))
 
 
+def test_who_tells_people_needs_no_frames() -> None:
+    """The notifier, of which a second one only waits, starts without what counts: Faust, Polars, numba."""
+    _import_all(["spendgauge.streams.delivery.notifier"], ["aiohttp", "faust", "numba", "numpy", "polars", "pyarrow"])
+
+
 def test_the_gateway_needs_only_its_extra() -> None:
     """The gateway imports with nothing installed but the base and its extra; its settings with the base alone."""
     names = [module.name for module in modules("producers") if module.name.startswith(GATEWAY)]

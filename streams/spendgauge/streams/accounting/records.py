@@ -7,7 +7,8 @@ import polars as pl
 
 from spendgauge.schemas.positions import SourceGaps
 from spendgauge.streams.accounting.accounts import Entry
-from spendgauge.streams.records import Record, pack_lines
+from spendgauge.streams.packing import pack_lines
+from spendgauge.streams.records import Record
 
 __all__ = ["entry_records", "gap_records"]
 

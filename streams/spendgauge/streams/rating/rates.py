@@ -17,8 +17,9 @@ from spendgauge.schemas.money import PICODOLLARS_PER_USD
 from spendgauge.schemas.rates import MEASURES, SeriesSpec
 from spendgauge.schemas.rejects import RejectedEvent
 from spendgauge.schemas.wire import compact_json
+from spendgauge.streams.packing import pack_lines
 from spendgauge.streams.rating.blocks import Contributions
-from spendgauge.streams.records import Record, pack_lines
+from spendgauge.streams.records import Record
 
 __all__ = ["rate_records", "rates_partition", "reject_records"]
 
