@@ -55,13 +55,19 @@ def _climb(factor: float, minutes: int) -> tuple[float, ...]:
     return (*(factor * (n + 1) / minutes for n in range(minutes)), *_flat(factor))
 
 
+def _growth(a_minute: float, minutes: int) -> tuple[float, ...]:
+    return tuple(0.3 * (1 + a_minute) ** n for n in range(minutes))
+
+
 SHAPES: Final = {
     "3x within 10 min": Shape(_climb(3, 10)),
     "3x within 30 min": Shape(_climb(3, 30)),
     "5x within 30 min": Shape(_climb(5, 30)),
+    "5 % a minute, 90 min": Shape(_growth(0.05, 90)),
+    "2 % a minute, 3 h": Shape(_growth(0.02, 180)),
     "5x, 2 h after 3x": Shape((*_flat(3), *_flat(0, 120), *_flat(5)), found_from=135),
 }
-"""Spikes that are no steps, and one after another."""
+"""Spikes that are no steps, and one after another. What grows begins at 0.3 times that percentile."""
 
 
 class Alarms:

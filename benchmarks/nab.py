@@ -82,9 +82,11 @@ def detect(values: Iterable[float], *, rows_per_day: int) -> list[int]:
     parameters = SpikeParameters(
         window_minutes=1,
         step_minutes=2,
+        climb_minutes=max(1, hour // 2),
         fast_half_life_minutes=6 * hour,
         slow_half_life_minutes=24 * hour,
         record_half_life_minutes=48 * hour,
+        old_record_half_life_minutes=168 * hour,
         silent_minutes=hour,
         record_minutes=24 * hour,
         cooldown_minutes=hour,

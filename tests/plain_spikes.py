@@ -40,6 +40,10 @@ class PlainKey:
     slow: float = 0.0
     requests: float = 0.0
     record: float = 0.0
+    records: dict[int, float] = field(default_factory=dict)
+    """As it was at the end of each minute."""
+    told: list[tuple[int, float]] = field(default_factory=list)
+    """The minutes in which alarms ended, and the record by then."""
     worths: list[int] = field(default_factory=lambda: [0])
     level: int = 0
     calm: int = 0
@@ -57,6 +61,7 @@ class PlainKey:
         self.worths.append(self._worth(score, window - usual))
         found = list(self._step(minute, score, window, usual))
         self._absorb(seen + 1, window)
+        self.records[minute] = self.record
         return found
 
     def _score(self, seen: int, window: int) -> float:
@@ -72,7 +77,17 @@ class PlainKey:
         record = window / max(min(young * own, max(own, self.limits.cap)), 1)
         before = sum(self.history[-p.step_minutes - p.window_minutes : -p.step_minutes])
         step = window >= p.min_ratio * before
-        return max(z / p.z_factor / math.sqrt(young), record if z >= p.record_min_z and step else 0)
+        climb = window / max(p.climb_factor * self._old_record(), 1) if seen >= p.record_minutes else 0
+        unusual = max(climb, record if step else 0) if z >= p.record_min_z else 0
+        return max(z / p.z_factor / math.sqrt(young), unusual)
+
+    def _old_record(self) -> float:
+        """The largest record a half hour before the beginning of any, and of what was told; the past counts less."""
+        length, keep = self.parameters.climb_minutes, 2 ** (-1 / self.parameters.old_record_half_life_minutes)
+        begun = [earlier for earlier in self.records if earlier % length == 0]
+        trailing = [self.records.get(one - length, 0) * keep ** (begun[-1] - one) for one in begun]
+        told = [record * keep ** (length * sum(one >= end for one in begun)) for end, record in self.told]
+        return max([0.0, *trailing, *told])
 
     def _by_chance(self) -> float:
         p, usual, often = self.parameters, max(self.slow, 0), max(self.requests, 1e-9)
@@ -108,6 +123,7 @@ class PlainKey:
             self.calm = self.calm + 1 if gone and score < self.parameters.resolve_score else 0
             if self.calm >= self.parameters.resolve_minutes:
                 yield self._said(minute, "resolved", window)
+                self.told.append((minute, self.record))
                 self.quiet = (minute + self.parameters.cooldown_minutes, self.level)
                 self.level = 0
 

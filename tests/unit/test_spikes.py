@@ -20,6 +20,9 @@ _QUICK = SpikeParameters(
     z_factor=4,
     record_min_z=2,
     record_factor=1.2,
+    climb_factor=1.8,
+    climb_minutes=10,
+    old_record_half_life_minutes=120,
     resolve_minutes=4,
     cooldown_minutes=7,
     silent_minutes=12,
@@ -78,14 +81,15 @@ def _steady(*parts: tuple[int, float]) -> Costs:
     return {("total", ()): {minute: amount for minute, amount in enumerate(amounts) if amount}}
 
 
+@pytest.mark.parametrize("parameters", [_QUICK, replace(_QUICK, record_factor=50, z_factor=50)])
 @_law
 @given(_seeds)
-def test_it_says_what_the_plain_way_says(seed: int) -> None:
-    """Arrays, sleep and folding give the steps that a loop over every minute of every key gives."""
+def test_it_says_what_the_plain_way_says(parameters: SpikeParameters, seed: int) -> None:
+    """Arrays, sleep and folding give the steps of a loop over every minute of every key; of climbs alone too."""
     costs = _traffic(seed)
-    steps = _run(costs)
+    steps = _run(costs, parameters=parameters)
     for key, own in costs.items():
-        expected = plain_steps(own, _MINUTES + 1, _QUICK, _QUICK.limits())
+        expected = plain_steps(own, _MINUTES + 1, parameters, parameters.limits())
         found = [_plain(step) for step in steps if step.key == key]
         assert [step[:4] + step[5:6] for step in found] == [step[:4] + step[5:6] for step in expected]
         for one, other in zip(found, expected, strict=True):
@@ -238,10 +242,10 @@ def test_a_lasting_shift_is_raised_once() -> None:
 
 @pytest.mark.parametrize(("minutes", "found"), [(1, True), (10, True), (40, False)])
 def test_a_record_is_broken_by_a_step(minutes: int, found: bool) -> None:
-    """Four times the spending, come to at once or within ten minutes, is a spike; come to in forty, it is growth."""
+    """Four times the spending, come to within ten minutes, breaks the record; come to in forty, it climbs."""
     rise = [(1, 0.1 + 0.3 * n / minutes) for n in range(1, minutes + 1)]
     costs = _steady((1600, 0.1), *rise, (100, 0.4))
-    steps = _run(costs, until=1700 + minutes, parameters=SpikeParameters(z_factor=1000))
+    steps = _run(costs, until=1700 + minutes, parameters=SpikeParameters(z_factor=1000, climb_factor=1000))
     assert [step.state for step in steps if step.state == "raised"] == ["raised"] * found
 
 
@@ -368,6 +372,9 @@ def test_a_key_that_is_named_twice_has_cost_both() -> None:
     [
         {"window_minutes": 0},
         {"step_minutes": 4},
+        {"climb_minutes": 0},
+        {"climb_factor": 0.0},
+        {"old_record_half_life_minutes": 2879},
         {"slow_half_life_minutes": 0},
         {"resolve_minutes": 256},
         {"resolve_score": 1.5},

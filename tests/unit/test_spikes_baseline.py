@@ -13,15 +13,20 @@ from spendgauge.streams.spikes.decay import Decay
 from spendgauge.streams.spikes.state import Rows, row_dtype
 
 _law = settings(deadline=None, max_examples=40)
-_PARAMETERS = SpikeParameters(fast_half_life_minutes=20, slow_half_life_minutes=50, record_half_life_minutes=80)
-_NAMES = ("fast_mean", "fast_variance", "slow_mean", "slow_requests", "record")
+_PARAMETERS = SpikeParameters(
+    fast_half_life_minutes=20,
+    slow_half_life_minutes=50,
+    record_half_life_minutes=80,
+    old_record_half_life_minutes=100,
+)
+_NAMES = ("fast_mean", "fast_variance", "slow_mean", "slow_requests", "record", "old_record", "next_record")
 _windows = st.lists(st.integers(0, 10**14), min_size=1, max_size=60)
 
 
 def _absorbed(windows: list[int]) -> Rows:
     rows, baseline = np.zeros(1, dtype=row_dtype(_PARAMETERS)), Baseline(_PARAMETERS)
-    for window in windows:
-        value = np.array([float(window)])
+    for minute, window in enumerate(windows):
+        value, rows["minute"] = np.array([float(window)]), minute
         baseline.absorb(rows, window=value, requests=value / 1e12, late=value)
     return rows
 

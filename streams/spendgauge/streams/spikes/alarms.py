@@ -88,7 +88,11 @@ def begin(
 
 
 def finish(rows: Rows, resolved: Integers, parameters: SpikeParameters) -> None:
-    """Forget the alarms of the rows with these indexes, and begin their cooldown."""
+    """Forget the alarms of the rows with these indexes, and begin their cooldown.
+
+    What was said is known: the old record takes the spike in at once, or its second wave would be a climb.
+    """
+    rows["old_record"][resolved] = np.maximum(rows["old_record"][resolved], rows["record"][resolved])
     rows["quiet_until"][resolved] = rows["minute"][resolved] + parameters.cooldown_minutes
     rows["quiet_level"][resolved] = rows["level"][resolved]
     for name in ("level", "calm", "corrected", "onset", "usual", "excess", "spent"):

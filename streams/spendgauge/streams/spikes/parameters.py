@@ -60,8 +60,18 @@ class SpikeParameters:
     """Below twice the usual nothing is a spike, however steady the key was, ..."""
 
     step_minutes: int = 10
-    """... and no record is broken below twice the window so long before: what grows more slowly is growth, and found
-    by budgets that burn."""
+    """... and no record is broken below twice the window so long before: what grows more slowly is
+    judged as a climb."""
+
+    climb_factor: float = 2.5
+    """So far above its old record a key is unusual, however slowly it came there: a step breaks 1.55 times, ..."""
+
+    climb_minutes: int = 30
+    """... and the old record is the record as it was so long ago, or up to twice as long, or it would climb too: by 2 %
+    a minute, spending grows 1.8-fold in half an hour and 3.3-fold in an hour."""
+
+    old_record_half_life_minutes: int = 7 * 1440
+    """Of the old record: a job of working days is known on Monday, when what Friday's cost is down to 0.74."""
 
     chance: float = 8.0
     """So seldom calls that come and cost by chance may add up to a window: one in e to this (3,000), or fewer."""
@@ -113,6 +123,13 @@ class SpikeParameters:
         for name in ("window_minutes", "resolve_minutes", *halves):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} {getattr(self, name)} must be at least 1 minute.")
+        if self.climb_minutes < 1:
+            raise ConfigurationError(f"climb_minutes {self.climb_minutes} must be at least 1 minute.")
+        if self.old_record_half_life_minutes < self.record_half_life_minutes:
+            raise ConfigurationError(
+                f"old_record_half_life_minutes {self.old_record_half_life_minutes} must be at least "
+                f"record_half_life_minutes {self.record_half_life_minutes}: what is older is not forgotten sooner."
+            )
         if self.step_minutes < self.window_minutes:
             raise ConfigurationError(
                 f"step_minutes {self.step_minutes} must be at least window_minutes {self.window_minutes}, "
@@ -122,8 +139,10 @@ class SpikeParameters:
             raise ConfigurationError(f"resolve_minutes {self.resolve_minutes} must be at most {_MOST_CALM_MINUTES}.")
         if not 0 <= self.resolve_score <= 1:
             raise ConfigurationError(f"resolve_score {self.resolve_score} must be from 0 to 1, the score that raises.")
-        if min(self.record_factor, self.z_factor) <= 0:
-            raise ConfigurationError("record_factor and z_factor must be above 0: a score is divided by them.")
+        if min(self.record_factor, self.climb_factor, self.z_factor) <= 0:
+            raise ConfigurationError(
+                "record_factor, climb_factor and z_factor must be above 0: a score is divided by them."
+            )
         if min(self.chance, self.call_variation) < 0:
             raise ConfigurationError("chance and call_variation must be 0 or more: with 0 nothing is taken for chance.")
 

@@ -1,6 +1,7 @@
 """How unusual is a window? 1 raises, and less than 0.7 is calm.
 
-    z = (x - fast mean) / fast deviation      rec = x / record      score = max(rec / 1.55 if z >= 3 and a step, z / 9)
+    z = (x - fast mean) / fast deviation      rec = x / record      climb = x / old record
+    score = max(rec / 1.55 if z >= 3 and a step, climb / 2.5 if z >= 3, z / 9)
 
 and 0 below twice the slow mean m, or where chance does as much. Calls that come independently of each other, n in a
 usual window, at c each, are within a window, once in e^L windows or less,
@@ -11,7 +12,9 @@ so one of the two must be. c is three times the mean call, for costs vary: a few
 spike. Where windows vary less than such calls would, c is what they do vary by (variance over mean); a spike widens
 that, so a minute after an unusual one is not asked again.
 
-A step is twice the window of ten minutes before: busy hours come gradually, and break records too.
+A step is twice the window of ten minutes before: busy hours come gradually, and break records too. What climbs by 5 % a
+minute is no step, takes its record with it, and its mean and deviation as well (z stays below 7.2 for ever). The record
+as it was half an hour to an hour ago it leaves behind. A key of less than a day has none that means much.
 
 A key of six hours breaks its record four times as often as one of a day (of n windows in any order, the last is the
 largest once in n). It must exceed it by four times as much, therefore, or a cap, if that is less; and z by twice as
@@ -59,6 +62,7 @@ def score(rows: Rows, window: Floats, parameters: SpikeParameters, *, cap: Integ
     normal = np.where(known, np.minimum(young * own, np.maximum(own, cap)), cap)
     counts = ~known | ((z >= parameters.record_min_z) & is_step(rows, window, parameters))
     record = np.where(counts, window / np.maximum(normal, 1), 0)
+    record = np.maximum(record, _climb(rows, window, z, parameters))
     scores = np.where(known, np.maximum(record, z / (np.sqrt(young) * parameters.z_factor)), record)
     chance = np.where(rows["previous"] > 0, 0, by_chance(rows, parameters))
     least = np.maximum(parameters.min_ratio * rows["slow_mean"], rows["slow_mean"] + chance)
@@ -71,6 +75,13 @@ def is_step(rows: Rows, window: Floats, parameters: SpikeParameters) -> npt.NDAr
     before = rows["costs"][:, : parameters.window_minutes].sum(axis=1)
     stepped: npt.NDArray[np.bool_] = window >= parameters.min_ratio * before
     return stepped
+
+
+def _climb(rows: Rows, window: Floats, z: Floats, parameters: SpikeParameters) -> Floats:
+    """Score windows against the old record alone, of the keys that are old enough to have one."""
+    counts = (rows["seen"] >= parameters.record_minutes) & (z >= parameters.record_min_z)
+    scores: Floats = np.where(counts, window / np.maximum(parameters.climb_factor * rows["old_record"], 1), 0)
+    return scores
 
 
 def by_chance(rows: Rows, parameters: SpikeParameters) -> Floats:

@@ -36,6 +36,8 @@ def row_dtype(parameters: SpikeParameters) -> np.dtype[np.void]:
             ("slow_mean", "<f8"),
             ("slow_requests", "<f8"),
             ("record", "<f8"),
+            ("old_record", "<f8"),  # as it was half an hour ago, or longer
+            ("next_record", "<f8"),  # the old one from the next half hour on
             ("level", "u1"),  # of the alarm: 0 none, 1 info, 2 warn, 3 page
             ("previous", "u1"),  # what the minute before was worth
             ("calm", "u1"),  # minutes since it last was not
