@@ -1,15 +1,15 @@
-"""What does a guard say of a call?"""
+"""What does a guard say of a call, and what does a caller learn of one that may not be made?"""
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, Literal
 
-from spendgauge.producers.quotas.errors import QuotaExceeded, QuotaUnknown
+from spendgauge.schemas import SpendgaugeError, UnavailableError
 from spendgauge.schemas.money import usd
 from spendgauge.schemas.quotas import Unit
 
-__all__ = ["FINE", "Number", "QuotaVerdict", "Reason", "number"]
+__all__ = ["FINE", "Number", "QuotaExceeded", "QuotaUnknown", "QuotaVerdict", "Reason", "number"]
 
 Number = Decimal | int
 """USD as a decimal, tokens as a whole number."""
@@ -42,7 +42,7 @@ class QuotaVerdict:
         """Whether a limit is reached and the call may be made all the same."""
         return self.allowed and self.reason != "ok"
 
-    def error(self) -> QuotaExceeded | QuotaUnknown:
+    def error(self) -> "QuotaExceeded | QuotaUnknown":
         """Make the exception that refuses the call."""
         return QuotaUnknown(self) if self.reason == "unknown" else QuotaExceeded(self)
 
@@ -70,6 +70,47 @@ class QuotaVerdict:
             return f"{amount} tokens"
         whole, _, rest = f"{amount:f}".partition(".")
         return f"{whole}.{rest.rstrip('0').ljust(2, '0')} USD"
+
+
+class QuotaExceeded(SpendgaugeError):  # noqa: N818 - the name that the issue gives it
+    """A call would go beyond a hard limit; it was not made."""
+
+    def __init__(self, verdict: QuotaVerdict) -> None:
+        super().__init__(verdict.sentence())
+        self.verdict = verdict
+
+    @property
+    def quota(self) -> str:
+        """The quota's name."""
+        return self.verdict.quota
+
+    @property
+    def limit(self) -> Number | None:
+        """The hard limit: USD or tokens."""
+        return self.verdict.limit
+
+    @property
+    def spent(self) -> Number:
+        """What is known to be spent."""
+        return self.verdict.spent
+
+    @property
+    def reserved(self) -> Number:
+        """What this process holds for its own calls."""
+        return self.verdict.reserved
+
+    @property
+    def resets_at(self) -> datetime | None:
+        """When nothing is spent; None: a rolling period, or nothing was spent yet."""
+        return self.verdict.resets_at
+
+
+class QuotaUnknown(UnavailableError):  # noqa: N818 - as its sibling
+    """Nobody knows what is spent, and ``quota_unknown`` is ``refuse``."""
+
+    def __init__(self, verdict: QuotaVerdict) -> None:
+        super().__init__(verdict.sentence())
+        self.verdict = verdict
 
 
 FINE: Final = QuotaVerdict()
