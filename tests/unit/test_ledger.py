@@ -30,7 +30,7 @@ class World:
 
     def __init__(self, random: Random, *, kills: float, patterns: Sequence[AccountKey] = _PATTERNS) -> None:
         self.log: list[bytes] = []
-        self.patterns = patterns
+        self.patterns = self._before = patterns
         self.joined = 0
         """How many accounts have come with their past."""
         self._times: list[int] = []
@@ -60,12 +60,13 @@ class World:
 
     def cover(self, patterns: Sequence[AccountKey]) -> None:
         """Ask for other keys."""
-        self.patterns = patterns
+        self._before, self.patterns = self.patterns, patterns
         self.books.cover(patterns)
         self._ask()
 
     def begin(self) -> None:
-        """Be killed, and come again."""
+        """Be killed, and come again, maybe with the file as it was before."""
+        self.patterns = self._random.choice([self.patterns, self._before])
         self._next, self._recall = self.committed, None
         self._known = len(self.log)  # so far whoever was killed may have read
         self.books = Books(self.patterns, read_ledger(self.kept))
@@ -113,7 +114,7 @@ class World:
             else:
                 self.kept[key] = value
         if lives == len(entries) and self._random.random() >= self._kills:
-            self.committed = self._next
+            self.committed = self._next if self.books.read_from is None else self.committed
             return True
         return False
 
@@ -184,7 +185,8 @@ def _add_later(random: Random, *, kills: float) -> None:
         if random.random() < 0.3:
             world.cover(random.choice(_EDITS))
         world.work(now)
-    world.cover(_PATTERNS)
+    for _ in range(2):
+        world.cover(_PATTERNS)
     while world.recalls:
         world.work(now)
     amounts = [told for one in rates for told in one.amounts(count)]
@@ -279,6 +281,46 @@ def test_an_account_that_nothing_is_left_of_is_dropped() -> None:
     assert _spent(books, back, 0, 2**40) == Amounts(10**9, 0)
     _kept(books.save(second // 60), kept)
     assert _spent(Books(_PATTERNS, read_ledger(kept)), back, 0, 2**40) == Amounts(10**9, 0)
+
+
+def test_a_budget_that_is_put_back_while_its_keys_are_removed_is_whole_or_read_again() -> None:
+    """Whoever is killed while it removes what it no longer covers, and goes on with the file as it was: no balance is
+    what was not removed yet."""
+    kept, user = dict[bytes, bytes](), ("user_id", ("u1",))
+    books = _books([contribution(user, FIRST_SECOND + hour * 3600, 10**9, block=hour) for hour in range(5)])
+    _kept(books.save(FIRST_SECOND // 60), kept)
+    for goes_on in (books, Books([("total", ())], read_ledger(kept))):
+        goes_on.cover([("total", ())])
+        state = dict(kept)
+        for number in range(3):
+            for entry in goes_on.save(FIRST_SECOND // 60 + number):
+                _kept([entry], state)
+                back = Books(_PATTERNS, read_ledger(state))
+                assert back.recall(lambda _: None) or _spent(back, user, 0, 2**40) == Amounts(5 * 10**9, 0)
+        assert list(state) == [b'["ledger"]']
+
+
+def test_a_budget_that_comes_back_before_its_keys_were_removed_is_whole_or_read_again() -> None:
+    """What the log still holds of it does not mix with what is kept of it, whoever is killed while it is written."""
+    kept, user = dict[bytes, bytes](), ("user_id", ("u1",))
+    lines = [contribution(user, FIRST_SECOND + hour * 3600, 10**9, block=hour) for hour in range(5)]
+    books = _books(lines)
+    _kept(books.save(FIRST_SECOND // 60), kept)
+    books.cover([("total", ())])
+    books.cover(_PATTERNS)
+    recall = books.recall(lambda _: None)
+    assert recall
+    recall.absorb(read_lines([line.model_dump_json().encode() for line in lines[3:]], series=recall.series), 0.0)
+    recall.join()
+    for number in range(3):
+        for entry in books.save(FIRST_SECOND // 60 + number):
+            _kept([entry], kept)
+            back = Books(_PATTERNS, read_ledger(kept))
+            whole = 5 if number == 0 else 2
+            assert back.recall(lambda _: None) or _spent(back, user, 0, 2**40) == Amounts(whole * 10**9, 0)
+        books.complete()
+    assert back.recall(lambda _: None) is None
+    assert _spent(books, user, 0, 2**40) == Amounts(2 * 10**9, 0)
 
 
 def test_only_keys_that_are_asked_for_have_accounts() -> None:

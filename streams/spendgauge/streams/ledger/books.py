@@ -52,7 +52,7 @@ class Books:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the next saving is to be soon: accounts that have joined are not all saved."""
+        """Whether the next saving is to be soon: accounts that have joined or left are not all saved."""
         return self._ledger.is_behind
 
     def accounts(self) -> Iterator[Account]:
@@ -69,8 +69,12 @@ class Books:
             self._fold_at = 2 * self._fresh.places + _HELD
 
     def complete(self) -> None:
-        """Take it that the log was read from its beginning, where no recall reads it."""
-        if self._fresh:
+        """Take it that the log was read from its beginning, where no recall reads it.
+
+        Where keys have left, that is kept first: those that have come back since must not be mixed up with what is
+        kept of them.
+        """
+        if self._fresh and not self._ledger.is_leaving:
             self._ledger.merge(self._fresh)
             self._fresh = None
 
@@ -91,10 +95,11 @@ class Books:
         if wanted.patterns == self._wanted.patterns:
             return []
         self.complete()
+        dropped = list(self._fresh.accounts.values()) if self._fresh else []
         before = wanted.meet(self._ledger.covers)
         gone = self._ledger.narrow(before)
         self._begin(wanted, before)
-        return gone
+        return gone + dropped
 
     def forget(self, before: int) -> list[Account]:
         """Remove the days before this one, with the next saving; give the accounts that nothing is left of."""
@@ -111,8 +116,8 @@ class Books:
 
     def _join(self, on_accounts: OnAccounts, recall: Recall) -> None:
         if recall is self._recall:
-            self._recall = None
-            self._ledger.merge(recall.ledger, slowly=True)
+            self._recall, self._fresh = None, recall.ledger
+            self.complete()
             on_accounts(list(recall.ledger.accounts.values()))
 
     def _begin(self, wanted: Covers, before: Covers) -> None:

@@ -73,12 +73,19 @@ class Ledger:
         """The patterns of those accounts: they are kept when all of them is written."""
         self._open: dict[tuple[Account, int], Hour] = {}
         self._obsolete = list(kept.obsolete)
+        self._leaving: list[bytes] = []
+        """What is kept of accounts that are not covered any more; removed once it is kept that they are not."""
         self._restore(kept)
 
     @property
     def is_behind(self) -> bool:
-        """Whether something is still to be written of accounts that have joined."""
-        return bool(self._later)
+        """Whether something is still to be written of accounts that have joined, or to be removed."""
+        return bool(self._later) or self.is_leaving
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether accounts that are not covered any more are kept as if they were: until the next saving."""
+        return bool(self._leaving)
 
     @property
     def kept_covers(self) -> frozenset[AccountKey]:
@@ -105,7 +112,7 @@ class Ledger:
     def save(self, closed: int) -> list[Entry]:
         """Write what changed; what was written the last time is acknowledged. ``closed``: the last minute judged."""
         entries: list[Entry] = [(key, None) for key in self._obsolete]
-        self._obsolete = []
+        self._obsolete, self._leaving = self._leaving, []
         self._catch_up(_MOST_LATER)
         self._drop(self.folding.advance())
         self._pack((closed + 1) // 60 - SETTLED_HOURS)
@@ -148,8 +155,8 @@ class Ledger:
         gone = [account for account in self.accounts.values() if account.key not in covers]
         for account in gone:
             del self.accounts[account.key]
-            self._obsolete += [day_key(account.key, day) for day in account.days]
-            self._obsolete += [hour_key(account.key, number) for number in account.hours]
+            self._leaving += [day_key(account.key, day) for day in account.days]
+            self._leaving += [hour_key(account.key, number) for number in account.hours]
             for number in account.hours:
                 self.places -= len(self._open.pop((account, number), Hour()).places)
                 self._changed.pop((account, number), None)
@@ -159,11 +166,11 @@ class Ledger:
         self._known = {}
         return gone
 
-    def merge(self, other: "Ledger", *, slowly: bool = False) -> None:
+    def merge(self, other: "Ledger") -> None:
         """Take over the accounts of a ledger that has read the same log as far; they are to be saved.
 
-        What the other has folded is left out from now on, for all: it holds nothing to tell by what comes again.
-        ``slowly``: a part of them with each saving; until all are saved, whoever goes on does not know them.
+        What the other has folded is left out from now on, for all: it holds nothing to tell by what comes again. A part
+        of the accounts is saved at a time; until all are, whoever goes on does not know them.
         """
         for hour in other._open.values():
             told = [(self.folding.number(other.folding.block(at >> _SECOND_BITS)), at) for at in hour.places]
@@ -178,8 +185,6 @@ class Ledger:
             self._later |= {(account, number, True): None for number in account.days}
         self._unkept |= other.covers.patterns
         self.covers = Covers(self.covers.patterns | other.covers.patterns)
-        if not slowly:
-            self._catch_up(len(self._later))
         self._known = {}
 
     def _catch_up(self, most: int) -> None:
@@ -248,12 +253,12 @@ class Ledger:
                 account = self.accounts.setdefault(key, Account(key))
                 account.days[day], account.rounds[day] = packed.sums(), packed.round
             else:
-                self._obsolete.append(day_key(key, day))
+                self._leaving.append(day_key(key, day))
         for (key, number), told in kept.hours.items():
             if key in self.covers:
                 self._restore_hour(self.accounts.setdefault(key, Account(key)), number, told)
             else:
-                self._obsolete.append(hour_key(key, number))
+                self._leaving.append(hour_key(key, number))
 
     def _restore_hour(self, account: Account, number: int, told: KeptHour) -> None:
         hour = self._reopen(account, number)
