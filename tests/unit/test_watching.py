@@ -199,7 +199,7 @@ class Note:
         self.series = (series,)
         self.refuses = refuses
         self.seen: list[str] = []
-        self.budgets = ""
+        self.budgets: list[str] = []
         self._read_from = read_from
 
     def assign(self, partition: int, kept: KeptEntries) -> Sequence[Alert]:  # noqa: ARG002 - the protocol's
@@ -228,11 +228,15 @@ class Note:
     def history(self, partition: int) -> None:
         """Ask for nothing."""
 
-    def reload(self, configuration: Configuration) -> None:
+    def check(self, configuration: Configuration) -> None:
         """Refuse one file."""
         if self.refuses in configuration.budgets:
             raise ConfigurationError("no")
-        self.budgets = configuration.budgets
+
+    def reload(self, configuration: Configuration) -> None:
+        """Note what it goes by."""
+        self.check(configuration)
+        self.budgets.append(configuration.budgets)
 
     def heard(self, alert: Alert) -> None:
         """Hear nothing."""
@@ -266,7 +270,8 @@ def test_lines_that_a_judge_cannot_do_without_stay() -> None:
 
 
 def test_a_bad_edit_changes_no_judge(tmp_path: Path, log: LogCapture) -> None:
-    """Where one judge refuses a file all keep the old one; it is said once, and forgotten once it is put right."""
+    """Where one judge refuses a file none goes by it for a moment, for that would end what it does not have; it is said
+    once, and forgotten once it is put right."""
     path = tmp_path / "budgets.toml"
     path.write_text("one")
     files = ConfigurationFiles(budgets=path, rules=None)
@@ -275,13 +280,13 @@ def test_a_bad_edit_changes_no_judge(tmp_path: Path, log: LogCapture) -> None:
     path.write_text("two")
     for _ in range(3):
         files.read_again(bench.reload)
-    assert (easy.budgets, hard.budgets, files.error, files.failures) == ("one", "one", "no", 1)
+    assert (easy.budgets, hard.budgets, files.error, files.failures) == (["one"], ["one"], "no", 1)
     path.unlink()
     files.read_again(bench.reload)
     assert f"{path} cannot be read (No such file or directory)" in str(files.error)
     path.write_text("three")
     files.read_again(bench.reload)
-    assert (easy.budgets, hard.budgets, files.error) == ("three", "three", None)
+    assert (easy.budgets, hard.budgets, files.error) == (["one", "three"], ["one", "three"], None)
     assert [entry["log_level"] for entry in log.entries] == ["error", "error", "info"]
 
 

@@ -19,7 +19,7 @@ from spendgauge.streams.alerting.desk import Alarm, Desk, Judged
 from spendgauge.streams.alerting.entries import RuleKey, read_kept
 from spendgauge.streams.alerting.limits import limits_by_budget
 from spendgauge.streams.alerting.rises import Rises
-from spendgauge.streams.budgets import parse_budgets
+from spendgauge.streams.budgets import Budget, parse_budgets
 from spendgauge.streams.judging.judge import Configuration, Entry, KeptEntries, Moment, Verdict
 from spendgauge.streams.rules.file import parse_rules
 from spendgauge.streams.spikes import OUTPUT_TOKENS, Limits, SpikeAlerts, SpikeKey, SpikeParameters, SpikeStep
@@ -109,6 +109,10 @@ class SpikeJudge:
     def history(self, partition: int) -> None:
         """Ask for nothing: what was long ago changes no judgement here."""
 
+    def check(self, configuration: Configuration) -> None:
+        """See whether these budgets and ``[spikes]`` can be used; raises ``ConfigurationError``."""
+        _parse(configuration)
+
     def reload(self, configuration: Configuration) -> None:
         """Go by these budgets and ``[spikes]`` from now on: what is worth a message, what a page, and whether at all.
 
@@ -116,8 +120,7 @@ class SpikeJudge:
         """
         if configuration == self._configuration:
             return
-        budgets = parse_budgets(configuration.budgets, name=configuration.budgets_name)
-        spikes = parse_rules(configuration.rules, name=configuration.rules_name).spikes
+        budgets, spikes = _parse(configuration)
         self._configuration, self._enabled = configuration, spikes is not None
         self._limits_of = limits_by_budget(budgets, spikes or self._usd)
         for desk in self._desks.values():
@@ -163,6 +166,11 @@ class SpikeJudge:
 
     def _moved(self, step: SpikeStep, other: SpikeKey) -> bool:
         return self._rises[RULES[0]].moved_with(step, other)
+
+
+def _parse(configuration: Configuration) -> tuple[Sequence[Budget], SpikeParameters | None]:
+    budgets = parse_budgets(configuration.budgets, name=configuration.budgets_name)
+    return budgets, parse_rules(configuration.rules, name=configuration.rules_name).spikes
 
 
 def _verdict(partition: int, desk: Desk, alerts: Mapping[RuleKey, Sequence[Alert]]) -> Verdict:

@@ -69,6 +69,11 @@ class BudgetJudge:
         """Give what must hear the partition's log from its beginning: keys are counted that were not before."""
         return self._desks[partition].history()
 
+    def check(self, configuration: Configuration) -> None:
+        """See whether these budgets and quotas can be used; raises ``ConfigurationError``."""
+        if configuration.budgets != self._text:
+            _parse(configuration)
+
     def reload(self, configuration: Configuration) -> None:
         """Go by these budgets and quotas from now on; what was spent stays known.
 
@@ -76,14 +81,17 @@ class BudgetJudge:
         """
         if configuration.budgets == self._text:
             return
-        name = configuration.budgets_name
-        budgets = parse_budgets(configuration.budgets, name=name)
-        quotas = parse_quotas(configuration.budgets, name=name)
+        budgets, quotas = _parse(configuration)
         self._text, self._budgets, self._quotas = configuration.budgets, budgets, quotas
-        for note in notes_on(budgets, quotas, name=name):
+        for note in notes_on(budgets, quotas, name=configuration.budgets_name):
             _log.warning("a budget or a quota may see nothing", note=note)
         for desk in self._desks.values():
             desk.reload(budgets, quotas)
 
     def heard(self, alert: Alert) -> None:
         """Hear of an alert of any worker: no budget depends on another key."""
+
+
+def _parse(configuration: Configuration) -> tuple[Sequence[Budget], Sequence[Quota]]:
+    text, name = configuration.budgets, configuration.budgets_name
+    return parse_budgets(text, name=name), parse_quotas(text, name=name)

@@ -155,6 +155,10 @@ class Judge(Protocol):
         """
         ...
 
+    def check(self, configuration: Configuration) -> None:
+        """See whether it can go by these files, and change nothing. Raises ``ConfigurationError`` where it cannot."""
+        ...
+
     def reload(self, configuration: Configuration) -> None:
         """Go by these files from now on; called before the first ``assign``, too. The same ones change nothing.
 

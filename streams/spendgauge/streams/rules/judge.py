@@ -11,7 +11,7 @@ from spendgauge.schemas.prices.freshness import PriceData
 from spendgauge.streams.judging.judge import Configuration, Entry, KeptEntries, Moment, Verdict
 from spendgauge.streams.rules.clock_desk import ClockDesk
 from spendgauge.streams.rules.desk import Desk
-from spendgauge.streams.rules.file import parse_rules
+from spendgauge.streams.rules.file import RulesFile, parse_rules
 from spendgauge.streams.rules.kinds import KINDS
 from spendgauge.streams.rules.rule import Rule
 
@@ -40,10 +40,14 @@ class RuleJudge:
         """Those of the rules that look at lines."""
         return {rule.series for rule in self._file.rules if rule.looks}
 
+    def check(self, configuration: Configuration) -> None:
+        """See whether this file can be used; raises ``ConfigurationError``."""
+        self._parse(configuration)
+
     def reload(self, configuration: Configuration) -> None:
         """Go by this file; raises ``ConfigurationError``, and goes by the old one then."""
         before = self._file.rules
-        self._file = parse_rules(configuration.rules, name=configuration.rules_name, kinds=self._kinds)
+        self._file = self._parse(configuration)
         if self._file.rules != before:
             for note in self._file.notes:
                 _log.warning("a rule may see nothing", note=note)
@@ -90,6 +94,9 @@ class RuleJudge:
 
     def heard(self, alert: Alert) -> None:
         """Do nothing: an alert of a rule is its own incident."""
+
+    def _parse(self, configuration: Configuration) -> RulesFile:
+        return parse_rules(configuration.rules, name=configuration.rules_name, kinds=self._kinds)
 
     @property
     def _all(self) -> Iterator[Desk | ClockDesk]:

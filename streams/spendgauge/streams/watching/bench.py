@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 import polars as pl
 
 from spendgauge.schemas.alerts import Alert
-from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.streams.judging.judge import Configuration, Entry, History, Judge, KeptEntries, Moment, Verdict
 
 __all__ = ["Bench", "Saved"]
@@ -22,9 +21,7 @@ class Bench:
         """Raises ``ConfigurationError`` where any of them cannot use the configuration."""
         self._judges = judges
         self._partitions: set[int] = set()
-        self._configuration = configuration
-        for judge in judges:
-            judge.reload(configuration)
+        self.reload(configuration)
 
     @property
     def series(self) -> set[str]:
@@ -36,14 +33,10 @@ class Bench:
 
         Raises that one's ``ConfigurationError``.
         """
-        try:
-            for judge in self._judges:
-                judge.reload(configuration)
-        except ConfigurationError:
-            for judge in self._judges:
-                judge.reload(self._configuration)
-            raise
-        self._configuration = configuration
+        for judge in self._judges:
+            judge.check(configuration)  # gone by for a moment, a file would end what it does not have
+        for judge in self._judges:
+            judge.reload(configuration)
 
     def assign(self, partition: int, kept: KeptEntries) -> list[Alert]:
         """Take a partition over; say which alerts may not have been sent, the first one first."""
