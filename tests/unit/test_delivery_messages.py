@@ -18,6 +18,7 @@ from spendgauge.streams.delivery.messages import compose, idempotency_key
 from spendgauge.streams.delivery.signing import read_secrets, signature
 from spendgauge.streams.delivery.tries import Outcome, pause_ms
 
+BUSY = "it answers 429 Too Many Requests"
 MOVED = "no redirect is followed, so write the address that it names as its url, if that is yours too"
 
 
@@ -232,7 +233,7 @@ def test_a_weak_secret_is_refused(text: str) -> None:
         (404, {}, Outcome("failed", "it answers 404 Not Found; check its url")),
         (408, {}, Outcome("failed", "it answers 408 Request Timeout")),
         (409, {}, Outcome("refused", "it answers 409 Conflict")),
-        (429, {"retry-after": "120"}, Outcome("failed", "it answers 429 Too Many Requests", 120.0)),
+        (429, {"retry-after": "120"}, Outcome("failed", BUSY, 120.0)),
         (
             503,
             {"retry-after": "Mon, 21 Sep 2026 14:15:00 GMT"},
@@ -244,6 +245,8 @@ def test_a_weak_secret_is_refused(text: str) -> None:
             Outcome("failed", "it answers 503 Service Unavailable", 0.0),
         ),
         (500, {"retry-after": "soon"}, Outcome("failed", "it answers 500 Internal Server Error", perhaps=True)),
+        (429, {"retry-after": "Mon, 21 Sep 9999999999999999999 14:15:00 GMT"}, Outcome("failed", BUSY)),
+        (429, {"retry-after": "Mon, 21 Sep 2026 14:15:00 +9999999999999999"}, Outcome("failed", BUSY)),
         (504, {}, Outcome("failed", "it answers 504 Gateway Timeout", perhaps=True)),
         (599, {"retry-after": "-1"}, Outcome("failed", "it answers 599")),
     ],

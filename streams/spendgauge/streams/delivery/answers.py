@@ -86,7 +86,7 @@ def _seconds(text: str, now_ms: int) -> float | None:
         return float(text[:9])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(at.timestamp() - now_ms / 1000, 0.0)
