@@ -37,12 +37,11 @@ SILENCE = Silence(silence_id="1", series="provider+model", key=("*", "x"), by="b
 
 
 def test_an_incident_reads_in_a_hundred_characters() -> None:
-    """Columns first, a long key cut short; then the sentence and who is at it, wrapped and indented."""
-    title, first, *said = "\n".join(as_text([INCIDENT], Words((), (ACK,)))).splitlines()
+    """Columns first; then a key that has no room there, the sentence and who is at it, wrapped and indented."""
+    title, first, whose, *said = "\n".join(as_text([INCIDENT], Words((), (ACK,)))).splitlines()
     assert title == "INCIDENT  SEVERITY SINCE (UTC)  ALERTS    USD ABOVE  USD AN HOUR  WHAT"
-    assert first == (
-        "3f2a9c1e  page     Jan 01 12:00   3/12     1,234.50        99.00  spike provider=anthropic model=..."
-    )
+    assert first == "3f2a9c1e  page     Jan 01 12:00   3/12     1,234.50        99.00  spike"
+    assert whose == "          provider=anthropic model=claude-sonnet-4-5-20250929"
     assert [line.strip() for line in said[-1:]] == ["acknowledged by ann, Jan 01 12:00: on it"]
     assert " ".join(" ".join(said[:-1]).split()) == INCIDENT.message
     assert all(line.startswith(" " * 10) and len(line) <= 100 for line in said)
@@ -58,9 +57,10 @@ def test_only_a_spike_is_above_the_usual(rule: str) -> None:
 def test_history_says_until_when() -> None:
     """What is over shows its end, and how many alerts it was; no amount is a dash, not a nought."""
     over = replace(INCIDENT, resolved_at_ms=1_767_272_400_000, up=0, since_onset_usd=Decimal(0), message="m")
-    assert list(as_text([over], Words(), history=True))[1].startswith(
-        "3f2a9c1e  page     Jan 01 12:00 Jan 01 13:00     12            -        99.00  spike"
-    )
+    short = replace(over, series="agent", key=("a",))
+    row = "3f2a9c1e  page     Jan 01 12:00 Jan 01 13:00     12            -        99.00  spike"
+    assert [line.startswith(row) for line in as_text([over, short], Words(), history=True)].count(True) == 2
+    assert f"{row} agent=a" in as_text([short], Words(), history=True)
 
 
 def test_json_has_every_digit() -> None:

@@ -30,8 +30,11 @@ def as_text(incidents: Sequence[Incident], words: Words, *, history: bool = Fals
         above = (one.since_onset_usd, one.excess_usd_per_hour) if one.rule == "spike" else (0, 0)
         money = [f"{amount:,.2f}" if amount else "-" for amount in above]
         cells = (one.short_id, one.severity, moment(one.raised_at_ms), *([until] if history else []), alerts, *money)
-        yield _cut(columns.format(*cells, in_short(one)))
-        for said in (one.message, *_marks(one, words)):
+        line = columns.format(*cells, in_short(one))
+        fits = len(line) <= _WIDTH
+        yield line if fits else columns.format(*cells, one.rule)
+        whose = () if fits else (key_words(one.series, one.key),)
+        for said in (*whose, one.message, *_marks(one, words)):
             yield textwrap.fill(said, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT)
 
 
@@ -80,10 +83,6 @@ def _subject(silence: Silence) -> str:
     if silence.key:
         return f"{rule} {key_words(silence.series, silence.key)}"
     return f"{rule} of any {silence.series}" if silence.series else rule
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..."
 
 
 def _marks(incident: Incident, words: Words) -> Iterator[str]:
