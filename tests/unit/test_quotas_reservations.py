@@ -50,7 +50,7 @@ def test_an_estimate_is_held_until_the_call_ends(guard: Answering) -> None:
     """Calls under way count with what they may cost, each user's for itself; one that is refused holds nothing."""
     with guard.reserve(user_id="u1", estimate_usd=3) as call:
         assert call.verdict.allowed
-        with pytest.raises(QuotaExceeded, match=r"0\.00 USD is spent and 3\.00 USD is held for calls under way"):
+        with pytest.raises(QuotaExceeded, match=r"0\.00 USD is spent and 3\.00 USD is held for calls not counted yet"):
             guard.reserve(user_id="u1", estimate_usd="2.01").__enter__()
         with guard.reserve(user_id="u1", estimate_usd=2), guard.reserve(user_id="u2", estimate_usd=5):
             assert (reserved(guard), reserved(guard, "u2")) == (5, 5)

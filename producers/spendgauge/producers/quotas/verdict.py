@@ -56,7 +56,7 @@ class QuotaVerdict:
                 "start `spendgauge watcher`, or let calls pass with SPENDGAUGE_QUOTA_UNKNOWN=allow"
             )
         whose = f" of {' + '.join(self.key)}" if self.key else ""
-        held = f" and {self._said(self.reserved)} is held for calls under way" if self.reserved else ""
+        held = f" and {self._said(self.reserved)} is held for calls not counted yet" if self.reserved else ""
         wanted = f", this call may take {self._said(self.estimate)}" if self.estimate else ""
         part = f", of what is left each of {self.processes} processes has a part" if self.processes > 1 else ""
         begins = f"; it begins anew at {self.resets_at:%Y-%m-%dT%H:%M:%SZ}" if self.resets_at else ""
