@@ -140,7 +140,7 @@ def _rule(more: str, kind: str = "threshold") -> str:
             "rule 'x': window is not known; the fields are name, enabled, series, key, warn",
         ),
         (_rule("warn = 1\nkey = ['a']"), "rule 'x': key ['a'] must have a value (or *) for each of []."),
-        (_rule("warn = 1\nseries = 'house'"), "rule 'x': 'house' in the series 'house:60' is no dimension of an event"),
+        (_rule("warn = 1\nseries = 'house'"), "rule 'x': 'house' in the series 'house' is no dimension of an event"),
         (_rule("warn = 1\nseries = 'team,agent'"), "rule 'x': series = 'team,agent' must be one, as in team."),
         (
             _rule("warn = 101", "error_rate"),

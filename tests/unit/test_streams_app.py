@@ -41,7 +41,7 @@ def test_series_are_read_from_text() -> None:
     [
         ("feature", "must end in its pane's seconds"),
         ("feature:0", "must end in its pane's seconds"),
-        ("colour:10", "'colour' in the series 'colour:10' is no dimension"),
+        ("colour:10", "'colour' in the series 'colour' is no dimension"),
         ("total:10,total:60", "the series total is given twice"),
     ],
 )

@@ -75,7 +75,7 @@ def _parse_one(text: str) -> SeriesSpec:
     unknown = next((d for d in dimensions if d not in _GROUPABLE), None)
     if unknown is not None:
         raise ConfigurationError(
-            f"{unknown!r} in the series {text!r} is no dimension of an event; "
+            f"{unknown!r} in the series {name!r} is no dimension of an event; "
             f"use total or any of {', '.join(_GROUPABLE)}"
         )
     return SeriesSpec(dimensions, int(seconds))
