@@ -37,7 +37,7 @@ def test_a_message_says_all_that_matters() -> None:
     )
     first = alert(severity="page", contributors=parts, onset=BEGIN)
     data = _said(first, alert("b", incident_id="a")).data
-    assert data.subject == "PAGE spike: feature 'chat' (96.00 USD/h over usual)"
+    assert data.subject == "PAGE spike: feature 'chat', mostly from agent 'crawler' (96.00 USD/h over usual)"
     assert data.text.splitlines() == [
         "feature 'chat' spends 9.00 USD in 5 minutes, usually 1.00; there are more requests.",
         "",
@@ -153,6 +153,20 @@ def test_a_subject_is_one_short_line(name: str) -> None:
     subject = _said(alert(key=(name,))).data.subject
     assert subject.isprintable()
     assert len(subject) <= 160
+
+
+@pytest.mark.parametrize(
+    ("series", "excess", "shown"),
+    [
+        ("agent", "4.000000000000", "feature 'chat', mostly from agent 'x'"),
+        ("agent", "3.999999999999", "feature 'chat'"),
+        ("session_id", "8.000000000000", "feature 'chat'"),
+    ],
+)
+def test_a_subject_names_the_agent_that_made_half_of_it(series: str, excess: str, shown: str) -> None:
+    """Of an excess of 8 USD an agent's 4 are half, and less is not; no other key is named so."""
+    told = alert(contributors=(Contributor(series=series, key=("x",), excess_usd=excess),))
+    assert _said(told).data.subject == f"PAGE spike: {shown} (96.00 USD/h over usual)"
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,16 @@ def compose(incident: Incident, wanted: Wanted, *, channel: str, stream: str, la
 def _subject(head: str, alert: Alert) -> str:
     """Say what a locked screen shows: of a spike who and how fast, of all else its sentence, cut where it is long."""
     short = alert.rule == "spike" and alert.state != "resolved"
-    over = f"{_who(alert.series, alert.key)} ({_usd(alert.excess_usd_per_hour)}/h over usual)"
+    over = f"{_who(alert.series, alert.key)}{_mostly(alert)} ({_usd(alert.excess_usd_per_hour)}/h over usual)"
     line = _CONTROL.sub(" ", f"{head}: {over if short else alert.message}")
     return line if len(line) <= _MOST_SUBJECT else f"{line[: _MOST_SUBJECT - 3]}..."
+
+
+def _mostly(alert: Alert) -> str:
+    """Name the agent that made at least half of it: that is whom somebody can stop."""
+    half = Decimal(alert.excess_usd) / 2
+    agents = [one for one in alert.contributors if one.series == "agent" and Decimal(one.excess_usd) >= half]
+    return f", mostly from {_who(agents[0].series, agents[0].key)}" if agents else ""
 
 
 def _text(alert: Alert, incident: IncidentNotice, acknowledge: str, *, late: bool) -> str:
