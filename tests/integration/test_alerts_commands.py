@@ -143,9 +143,7 @@ def test_what_cannot_be_meant_is_a_sentence(run: Run, clickhouse: ClickHouseSett
     short = run("alerts", "silence", "--series", "provider+model", "--key", "a", "--for", "2h")
     assert short.err.startswith("spendgauge: key ('a',) must have 2 values, one for each dimension of provider+model")
     unknown = run("alerts", "silence", "--series", "nosuch", "--for", "2h")
-    assert unknown.err.startswith(
-        "spendgauge: 'nosuch' in the series 'nosuch' is no dimension of an event; use total"
-    )
+    assert unknown.err.startswith("spendgauge: 'nosuch' in the series 'nosuch' is no dimension of an event; use total")
     assert run("alerts", "silences").out == "nothing is silenced\n"
     assert run("alerts", "silence", "--for", "0h").err.startswith("spendgauge: a silence lasts more than no time")
     assert run("alerts", "silence", "--for", "soon").status == 2
