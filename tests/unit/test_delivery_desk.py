@@ -111,6 +111,18 @@ def _at(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1000, UTC)
 
 
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_clock_that_is_set_back_holds_nothing_up(others: int) -> None:
+    """What was to wait for seconds does not wait for the hours that the clock was wrong: neither a message nor, where
+    several have failed, the channel."""
+    world = World()
+    world.now_ms = T0 + 5 * HOUR
+    world.hear(*(alert(str(number)) for number in range(others + 1)))
+    world.turn([FAILED] * 9, rounds=9)
+    world.now_ms = T0
+    assert len(world.turn(rounds=1)) == 1
+
+
 def test_a_life_is_three_messages() -> None:
     """Raised, graver, over: one message each, and nothing for a line that says the same again."""
     world = World()

@@ -24,9 +24,20 @@ _Place = tuple[str, Step]
 
 
 @dataclass(frozen=True)
+class _Pause:
+    """A wait that ends in time, and where the clock is set back before its beginning."""
+
+    since_ms: int = 0
+    until_ms: int = 0
+
+    def holds(self, now_ms: int) -> bool:
+        return self.since_ms <= now_ms < self.until_ms
+
+
+@dataclass(frozen=True)
 class _Try:
     attempts: int
-    not_before_ms: int
+    pause: "_Pause"
     begun_ms: int
 
 
@@ -39,12 +50,12 @@ class Patience:
         self._suspects: set[_Place] = set()
         """What failed since a message got through; of more than two it is enough to know two."""
         self._failures = 0
-        self._not_before_ms = 0
+        self._pause = _Pause()
         self._slow = False
 
     def waits(self, now_ms: int) -> bool:
         """Whether nothing may be sent now."""
-        return now_ms < self._not_before_ms
+        return self._pause.holds(now_ms)
 
     def rank(self, place: _Place, *, now_ms: int) -> tuple[int, int] | None:
         """Say how early a message is to be tried, the lowest first; None: not now.
@@ -55,7 +66,7 @@ class Patience:
         attempts = tried.attempts if tried else 0
         if self._fails:
             return attempts, grave
-        return None if tried and now_ms < tried.not_before_ms else (grave, attempts)
+        return None if tried and tried.pause.holds(now_ms) else (grave, attempts)
 
     def rest(self) -> None:
         """Hear that nothing waits: what comes next is new, and need not come slowly."""
@@ -72,11 +83,11 @@ class Patience:
             self._suspects.add(place)
         before = self._tries.get(place)
         attempts, begun_ms = (before.attempts + 1, before.begun_ms) if before else (1, now_ms)
-        self._tries[place] = _Try(attempts, now_ms + pause_ms(attempts, chance=chance), begun_ms)
+        self._tries[place] = _Try(attempts, _Pause(now_ms, now_ms + pause_ms(attempts, chance=chance)), begun_ms)
         if self._fails or outcome.retry_after_seconds:
             self._slow = True
             wait_ms = pause_ms(self._failures, chance=chance, asked_seconds=outcome.retry_after_seconds)
-            self._not_before_ms = now_ms + wait_ms
+            self._pause = _Pause(now_ms, now_ms + wait_ms)
         return now_ms - begun_ms
 
     @property
@@ -85,8 +96,8 @@ class Patience:
 
     def _got_through(self, place: _Place, now_ms: int) -> None:
         if self._fails:
-            self._tries = {one: replace(tried, attempts=0, not_before_ms=now_ms) for one, tried in self._tries.items()}
+            self._tries = {one: replace(tried, attempts=0, pause=_Pause()) for one, tried in self._tries.items()}
         self._tries.pop(place, None)
         self._suspects.clear()
         self._failures = 0
-        self._not_before_ms = now_ms + _PACE_MS if self._slow else 0
+        self._pause = _Pause(now_ms, now_ms + _PACE_MS) if self._slow else _Pause()
