@@ -32,6 +32,7 @@ class Deployment:
     kept: dict[bytes, bytes] = field(default_factory=dict)
     sent: list[Alert] = field(default_factory=list)
     partition: int = 0
+    overtaken: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Start the first watcher."""
@@ -56,7 +57,7 @@ class Deployment:
         self.now += seconds
         if answers:
             places = {number: (self.rated[number], end) for number, end in self.ends.items()}
-            self.rating = Rating(self.now * 1000 - 200, places)
+            self.rating = Rating(self.now * 1000 - 200, places, self.overtaken)
         return next(iter(self.judge.close({}, Moment(self.now, {}, self.rating))), None)
 
     def keep(self, verdict: Verdict) -> None:
@@ -117,6 +118,22 @@ def test_idle_or_catching_up_is_no_standstill(behind: int) -> None:
         assert town.wait(280) == []
         town.wait(1, flows={0: 500, 1: 500})
     assert town.kept == {}
+
+
+def test_what_retention_removes_is_not_rated() -> None:
+    """Where the log's beginning passes what was to be rated next nothing goes on: the page stays till a worker does."""
+    town = Deployment()
+    town.send(2000)
+    assert town.wait(200) == []
+    town.overtaken = {0, 1}
+    for _ in range(20):
+        town.rated = {number: rated + 50 for number, rated in town.rated.items()}
+        town.wait(31)
+    assert [alert.state for alert in town.sent] == ["raised"]
+    assert town.wait(1) == []
+    town.overtaken = set()
+    town.rated = {0: 1071, 1: 1071}
+    assert town.wait(1) == ["resolved page"]
 
 
 def test_one_partition_that_stands_is_enough() -> None:

@@ -57,7 +57,9 @@ def test_what_retention_has_removed_waits_for_nobody(
     monkeypatch: pytest.MonkeyPatch, begins: int, ends: int, committed: int, rated: int
 ) -> None:
     """A partition that lost its records before anybody rated them is as far as its log begins: no minute waits for
-    them, and nothing stands still."""
+    them; but it is said that it was not rated."""
     admin = Admin({0: (begins, ends, committed), 1: (0, 5, 5)})
     monkeypatch.setattr(asking, "connect_admin", lambda *_, **__: admin)
-    assert RatesStanding(KafkaSettings(), "rates").ask() == {0: (rated, ends), 1: (5, 5)}
+    standing = RatesStanding(KafkaSettings(), "rates")
+    assert standing.ask() == {0: (rated, ends), 1: (5, 5)}
+    assert standing.overtaken == ({0} if begins > max(committed, 0) else set())

@@ -51,6 +51,8 @@ class Rating:
     """When it said so, by this machine's clock: milliseconds since 1970 UTC."""
     partitions: Mapping[int, tuple[int, int]]
     """Of each partition of ``usage.events`` the offset up to which all is rated, and its end."""
+    overtaken: Collection[int] = ()
+    """The partitions in which that is the log's beginning: what was to be rated next was removed by retention."""
 
 
 @dataclass(frozen=True)

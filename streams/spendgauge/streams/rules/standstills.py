@@ -1,8 +1,9 @@
 """Since when does nothing move that should? The partitions of ``usage.events`` in which records wait and none is rated.
 
 A backlog that is worked off moves, however long it takes; so what counts is that the offset up to which all is rated
-stays where it is while records lie beyond it. Time counts as far as it was watched: while the broker did not answer, or
-no watcher was there, the rates workers may have been as helpless.
+stays where it is while records lie beyond it. Where retention removes what was to be rated next, that offset is the
+log's beginning, and it is not the workers who move it. Time counts as far as it was watched: while the broker did not
+answer, or no watcher was there, the rates workers may have been as helpless.
 """
 
 from collections.abc import Sequence
@@ -60,7 +61,11 @@ class Standstills:
         last, self._looked_at_ms = self._looked_at_ms, rating.at_ms
         watched_ms = 0 if last is None else min(max(rating.at_ms - last, 0), _MOST_MS)
         found = (
-            self._stand(Standstill(partition, rated, rating.at_ms, waiting=end - rated), watched_ms)
+            self._stand(
+                Standstill(partition, rated, rating.at_ms, waiting=end - rated),
+                watched_ms,
+                moved=partition not in rating.overtaken,
+            )
             for partition, (rated, end) in rating.partitions.items()
             if rated < end
         )
@@ -76,11 +81,12 @@ class Standstills:
         kept = _Kept(partitions={one.partition: (one.rated, one.since_ms, one.stood_ms) for one in found})
         return [(_KEY, kept.encode() if found else None)]
 
-    def _stand(self, one: Standstill, watched_ms: int) -> Standstill:
+    def _stand(self, one: Standstill, watched_ms: int, *, moved: bool) -> Standstill:
+        """Go on counting; ``moved``: whether another offset says that something was rated, and not that it was lost."""
         before = self._now.get(one.partition)
-        if before is None or before.rated != one.rated:
+        if before is None or (moved and before.rated != one.rated):
             return one
-        return replace(before, stood_ms=before.stood_ms + watched_ms, waiting=one.waiting)
+        return replace(before, rated=one.rated, stood_ms=before.stood_ms + watched_ms, waiting=one.waiting)
 
     def _minutes(self) -> dict[int, tuple[int, int]]:
         whole = {number: (one.rated, one.stood_ms // _MINUTE_MS) for number, one in self._now.items()}

@@ -113,7 +113,8 @@ class WatcherApp(GroupApp):
         asked_at_ms = clock.now_ms()
         standing = await asyncio.to_thread(self._standing.ask)
         if standing is not None:
-            self._rated.look(standing, asked_at_ms=asked_at_ms, answered_at_ms=clock.now_ms())
+            overtaken = self._standing.overtaken
+            self._rated.look(standing, asked_at_ms=asked_at_ms, answered_at_ms=clock.now_ms(), overtaken=overtaken)
 
 
 class _Member:

@@ -27,6 +27,8 @@ class RatesStanding:
         self._settings = settings
         self._group = group
         self._admin: AdminClient | None = None
+        self.overtaken: frozenset[int] = frozenset()
+        """As of the last answer: the partitions in which retention has removed what was to be rated next."""
 
     def ask(self) -> dict[int, tuple[int, int]] | None:
         """Say of each partition of ``usage.events`` up to where all is rated and where it ends; None where the broker
@@ -49,6 +51,7 @@ class RatesStanding:
         rated = {at.partition: max(at.offset, 0) for at in asked[self._group].result().topic_partitions or ()}
         behind = [place for place in places if rated.get(place.partition, 0) < ends[place.partition]]
         starts = _offsets(admin, behind, _OFFSET_SPEC.earliest())  # what retention has removed waits for nobody
+        self.overtaken = frozenset(number for number, start in starts.items() if start > rated.get(number, 0))
         return {number: (max(rated.get(number, 0), starts.get(number, 0)), end) for number, end in ends.items()}
 
 

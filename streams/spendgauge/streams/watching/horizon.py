@@ -12,7 +12,7 @@ that was read: those that lie an hour before it. Pure: no clock, no I/O.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from spendgauge.schemas.progress import End, Mark
@@ -38,8 +38,15 @@ class Rated:
         self.last: Rating | None = None
         """What was taken in last."""
 
-    def look(self, standing: Mapping[int, tuple[int, int]], *, asked_at_ms: int, answered_at_ms: int) -> None:
-        """Take in of each partition what the rates workers have committed, and its end."""
+    def look(
+        self,
+        standing: Mapping[int, tuple[int, int]],
+        *,
+        asked_at_ms: int,
+        answered_at_ms: int,
+        overtaken: Collection[int] = (),
+    ) -> None:
+        """Take in of each partition what the rates workers have committed, and its end, as ``Rating`` has it."""
         self._marks = {number: self._marks.get(number) or Mark(asked_at_ms) for number in standing}
         for number, (committed, end) in standing.items():
             self._marks[number].advance(committed, End(end, asked_at_ms))
@@ -47,7 +54,7 @@ class Rated:
         known = [at for at in done if at is not None]
         rated = min(known, default=asked_at_ms) if len(known) == len(done) else None
         self._found.append((answered_at_ms, rated))
-        self.last = Rating(answered_at_ms, standing)
+        self.last = Rating(answered_at_ms, standing, overtaken)
 
     def rated_at_ms(self, read_at_ms: int) -> int | None:
         """Say up to when all is rated, and read by whoever has read all that ``cost.rates`` held at a time.
