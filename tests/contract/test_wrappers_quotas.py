@@ -235,3 +235,9 @@ def test_an_estimate_that_cannot_be_meant_is_refused_at_once(estimate: Any, erro
     """What would fail at each call fails where the client is tracked."""
     with openai.OpenAI(api_key="k") as client, pytest.raises(error):
         track(client, producer=RecordingProducer(), guard=FakeQuotaGuard(), estimate=estimate)
+
+
+def test_an_estimate_without_a_guard_is_refused() -> None:
+    """Whoever says what a call may cost means it to be checked: a guard that was forgotten is said at once."""
+    with openai.OpenAI(api_key="k") as client, pytest.raises(TypeError, match="give guard, too"):
+        track(client, producer=RecordingProducer(), estimate="0.05")
