@@ -3,20 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
 from spendgauge.insights.asking import ask_rows
 from spendgauge.insights.periods import Period
 from spendgauge.insights.queries import Query
+from spendgauge.schemas.alerts import SEVERITIES, Severity
 
-__all__ = ["SEVERITIES", "Contribution", "Incident", "Severity", "fetch_incidents", "incidents_named", "incidents_of"]
+__all__ = ["Contribution", "Incident", "fetch_incidents", "incidents_named", "incidents_of"]
 
-Severity = Literal["info", "warn", "page"]
-
-SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warn", "page")
-"""From the least."""
 
 _COLUMNS: Final = """incident_id, short_id, toString(rule) AS rule, severity, toString(series) AS series, key,
     toUnixTimestamp64Milli(onset) AS onset_ms,

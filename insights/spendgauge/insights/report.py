@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spendgauge.insights.asking import ask_rows
-from spendgauge.insights.incidents import SEVERITIES, fetch_incidents, incidents_of
+from spendgauge.insights.incidents import fetch_incidents, incidents_of
 from spendgauge.insights.periods import Period
 from spendgauge.insights.plot import bars, spread
 from spendgauge.insights.queries import (
@@ -27,6 +27,7 @@ from spendgauge.insights.queries import (
     cost_per_minute,
     top_entities,
 )
+from spendgauge.schemas.alerts import SEVERITIES
 
 __all__ = ["Report", "fetch_report", "print_report", "render_report"]
 

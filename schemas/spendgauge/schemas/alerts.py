@@ -12,9 +12,14 @@ from spendgauge.schemas.fields import Total, UsdText
 from spendgauge.schemas.money import usd_text
 from spendgauge.schemas.wire import WireModel
 
-__all__ = ["ALERTS_SCHEMA", "NO_AMOUNTS", "Alert", "Contributor"]
+__all__ = ["ALERTS_SCHEMA", "NO_AMOUNTS", "SEVERITIES", "Alert", "Contributor", "Severity"]
 
 ALERTS_SCHEMA: Final = "spendgauge.alerts/1"
+
+Severity = Literal["info", "warn", "page"]
+
+SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warn", "page")
+"""The graver the later."""
 
 
 class Contributor(WireModel):
@@ -36,7 +41,7 @@ class Alert(WireModel):
     incident_id: str = Field(min_length=1, description="The alert_id of the firing parent it joined, or its own.")
     rule: str = Field(min_length=1, description="The rule that fired, such as spike, budget, gap, unpriced.")
     state: Literal["raised", "escalated", "resolved"] = Field(description="Which step this is.")
-    severity: Literal["info", "warn", "page"] = Field(description="Whether to note it, look at it today, or now.")
+    severity: Severity = Field(description="Whether to note it, look at it today, or now.")
     series: str = Field(min_length=1, description="As in a contribution.")
     key: tuple[str, ...] = Field(max_length=16, description="As in a contribution.")
     onset: Total = Field(description="The start of the minute it began in, seconds since 1970 UTC, event time.")

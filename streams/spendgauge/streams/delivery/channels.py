@@ -6,23 +6,20 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.alerts import SEVERITIES, Alert
 from spendgauge.schemas.configuration import fault_of, read_toml
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.silences import key_matches
 from spendgauge.streams.delivery.quiet import QuietHours
 from spendgauge.streams.delivery.signing import SECRET_PREFIX
 
-__all__ = ["DELIVERY_RULE", "DELIVERY_SERIES", "SEVERITIES", "Channel", "Only", "failing_channel", "parse_channels"]
+__all__ = ["DELIVERY_RULE", "DELIVERY_SERIES", "Channel", "Only", "failing_channel", "parse_channels"]
 
 DELIVERY_RULE: Final = "delivery"
 """The rule of the alert that a channel cannot be reached."""
 
 DELIVERY_SERIES: Final = "channel"
 """Its series; its key is the channel's name."""
-
-SEVERITIES: Final = ("info", "warn", "page")
-"""The graver the later."""
 
 _SECRET: Final = frozenset({"url", "url_env", "secret_env", "secret_file"})
 """Never shown in an error: where a name belongs people paste what it stands for."""

@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from spendgauge.schemas.alerts import SEVERITIES
 from spendgauge.schemas.silences import Acknowledgement, Silence, matches
-from spendgauge.streams.delivery.channels import SEVERITIES, Channel
+from spendgauge.streams.delivery.channels import Channel
 from spendgauge.streams.delivery.incidents import Incident
 from spendgauge.streams.delivery.memory import KeptAlert, Sent, Step
 

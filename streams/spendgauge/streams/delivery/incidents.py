@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from spendgauge.schemas.alerts import Alert
-from spendgauge.streams.delivery.channels import SEVERITIES
+from spendgauge.schemas.alerts import SEVERITIES, Alert
 from spendgauge.streams.delivery.memory import KeptAlert
 
 __all__ = ["REMEMBERED_MS", "Heard", "Incident", "Incidents"]

@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from pydantic import Field, ValidationError
 
-from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.alerts import SEVERITIES, Alert, Severity
 from spendgauge.schemas.fields import Total
 from spendgauge.schemas.wire import WireModel, compact_json
 
@@ -39,7 +39,7 @@ class KeptAlert(WireModel):
 
     incident_id: str = Field(min_length=1, description="The incident of its first line, where it stays.")
     alert: Alert
-    heard_ms: dict[Literal["info", "warn", "page"], Total] = Field(
+    heard_ms: dict[Severity, Total] = Field(
         description="When it first had each severity: its record's timestamp, milliseconds since 1970 UTC."
     )
     last_ms: Total = Field(description="The timestamp of its last line's record.")
@@ -50,9 +50,9 @@ class KeptAlert(WireModel):
         return self.alert.state != "resolved"
 
     @property
-    def severity(self) -> Literal["info", "warn", "page"]:
+    def severity(self) -> Severity:
         """The gravest that it ever had."""
-        return max(self.heard_ms, key=("info", "warn", "page").index)
+        return max(self.heard_ms, key=SEVERITIES.index)
 
 
 class Sent(WireModel):

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from spendgauge.schemas.alerts import SEVERITIES, Severity
 from spendgauge.streams.spikes.alarms import (
     ESCALATED,
     RAISED,
@@ -30,10 +31,8 @@ from spendgauge.streams.spikes.state import MAX_MINUTE_AMOUNT, Rows, is_awake, p
 
 __all__ = ["SpikeDetector", "SpikeKey", "SpikeStep"]
 
-Severity = Literal["info", "warn", "page"]
 StepState = Literal["raised", "escalated", "resolved"]
 
-_SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warn", "page")
 _STATES: Final[dict[int, StepState]] = {RAISED: "raised", ESCALATED: "escalated", RESOLVED: "resolved"}
 _BLOCK: Final = 4096
 """Rows at a time: about a megabyte, which a processor keeps at hand."""
@@ -231,7 +230,7 @@ class SpikeDetector:
             key=self._lanes.key(lane),
             minute=int(row["minute"]),
             state=_STATES[code],
-            severity=_SEVERITIES[row["level"] - 1],
+            severity=SEVERITIES[row["level"] - 1],
             onset=int(row["onset"]),
             usual=int(row["usual"]),
             seen=seen,
