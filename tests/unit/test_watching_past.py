@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import OFFSET_INVALID, KafkaError
 from structlog.testing import LogCapture
 from tests.alerting_worlds import contribution
 from tests.producers import FakeClock
@@ -47,6 +47,9 @@ class _Log:
 
     def __init__(self, *fetched: Iterable[_Message]) -> None:
         self.fetched = [list(one) for one in fetched]
+        ends = (one.at for several in self.fetched for one in several if one.code == KafkaError._PARTITION_EOF)
+        self.end = next(ends, 0)
+        """Where it ends, as each answer says."""
         self.closed = 0
 
     def __call__(self, _options: object) -> "_Log":
@@ -55,6 +58,11 @@ class _Log:
 
     def assign(self, _places: object) -> None:
         """Begin."""
+
+    def get_watermark_offsets(self, _place: object, *, cached: bool) -> tuple[int, int]:
+        """Say what the last answer said."""
+        assert cached
+        return OFFSET_INVALID, self.end
 
     def consume(self, _most: int, _seconds: float) -> list[_Message]:
         """Give the next ones; nothing where there are none."""
@@ -134,6 +142,14 @@ def test_nothing_ends_before_the_log_did(monkeypatch: pytest.MonkeyPatch, histor
     one, _ = _past(monkeypatch, history, _records(0, 9), [_end(9), *_records(9, 12)])
     assert [one.read(4), one.read(4), one.take(8)] == [False, False, False]
     assert [one.take(9), history.heard] == [True, list(range(9))]
+
+
+def test_a_log_that_never_rests_is_told_too(monkeypatch: pytest.MonkeyPatch, history: _History) -> None:
+    """Where more lines come before each answer, so that none is empty and says that this is the end."""
+    one, log = _past(monkeypatch, history, *(_records(n * 6, n * 6 + 6) for n in range(4)))
+    log.end = 9
+    assert [one.read(6), one.read(8), one.read(14)] == [False, False, True]
+    assert history.heard == list(range(14))
 
 
 def test_what_retention_takes_meanwhile_is_left_out(

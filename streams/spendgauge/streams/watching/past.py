@@ -66,13 +66,17 @@ class Past:
         self._held_bytes = 0
         self._consumer = Consumer(client_options(settings, **_OPTIONS))
         # Offset 0, for to ask where a log begins takes librdkafka half a second; where that is later, it begins there.
-        self._consumer.assign([TopicPartition(settings.topics.rates, partition, 0)])
+        self._place = TopicPartition(settings.topics.rates, partition, 0)
+        self._consumer.assign([self._place])
 
     def read(self, up_to: int) -> bool:
         """Read on for a moment, and tell what lies before an offset; say whether that is all of it."""
         if self._held_bytes < _HELD_BYTES:
-            for message in self._consumer.consume(_AT_ONCE, _POLL_SECONDS):
+            messages = self._consumer.consume(_AT_ONCE, _POLL_SECONDS)
+            for message in messages:
                 self._hear(message)
+            if messages and self._end is None:
+                self._see_end()
         return self.take(up_to)
 
     def take(self, up_to: int) -> bool:
@@ -97,7 +101,11 @@ class Past:
             self._put(offset, message)
         elif error.code() == KafkaError._PARTITION_EOF and offset >= self._next:  # others mend themselves
             self._next = offset
-            self._end = offset if self._end is None else self._end
+
+    def _see_end(self) -> None:
+        """Take the end from the answer itself: in a log that never rests the consumer never says that it is there."""
+        _, end = self._consumer.get_watermark_offsets(self._place, cached=True)
+        self._end = end if end >= 0 else None
 
     def _put(self, offset: int, message: Message) -> None:
         if offset < self._next:
