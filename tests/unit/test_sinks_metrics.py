@@ -29,7 +29,7 @@ def test_an_insert_that_fails_is_timed_and_counted() -> None:
         pass
     with pytest.raises(ConnectionError), metrics.timed("usage_events"):
         raise ConnectionError
-    metrics.on_retry("usage_events")
+    metrics.on_retry("usage_events", 1, "timed out")
     assert _figure(metrics.registry, "insert_duration_seconds_count", table="usage_events") == 2
     assert _figure(metrics.registry, "insert_retries_total", table="usage_events") == 1
 
@@ -46,3 +46,16 @@ def test_what_is_committed_and_what_is_held_is_told() -> None:
     assert _figure(metrics.registry, "rows_total", table="usage_rejected") == 2
     held = [_figure(metrics.registry, name) for name in ("buffered_records", "buffered_bytes", "rebalances_total")]
     assert held == [3, 400, 2]
+
+
+def test_what_fails_again_and_again_is_a_fault_until_it_is_stored() -> None:
+    """A server that is started again is no fault; one that refuses for long is one, until it takes a batch."""
+    metrics = SinkMetrics(FakeClock())
+    for attempt in range(1, 5):
+        metrics.on_retry("usage_events", attempt, "no such table")
+    assert metrics.fault is None
+    metrics.on_retry("usage_events", 5, "no such table")
+    assert metrics.fault is not None
+    assert "usage_events (5 attempts: no such table)" in metrics.fault
+    metrics.on_stored()
+    assert metrics.fault is None

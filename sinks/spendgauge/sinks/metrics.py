@@ -16,6 +16,8 @@ from spendgauge.sinks.tally import Tally
 __all__ = ["Held", "SinkMetrics"]
 
 _PREFIX: Final = "spendgauge_sink"
+_FAULTY_ATTEMPTS: Final = 5
+"""Some seconds of trying: a server that is started again answers before that."""
 
 
 class Held(NamedTuple):
@@ -34,6 +36,8 @@ class SinkMetrics:
         self.watch = Watch(clock)
         self.tally = Tally()
         self.held: Callable[[], Held] = Held
+        self.fault: str | None = None
+        """What ClickHouse has refused again and again, in a sentence; None: it takes what it is sent."""
         self._inserts = Histogram(
             f"{_PREFIX}_insert_duration_seconds",
             "How long ClickHouse took over an INSERT, whether it took it or not.",
@@ -56,9 +60,18 @@ class SinkMetrics:
         """Time an INSERT."""
         return self._inserts.labels(table).time()
 
-    def on_retry(self, table: str) -> None:
-        """Count an INSERT that failed."""
+    def on_retry(self, table: str, attempt: int, reason: str) -> None:
+        """Count an INSERT that failed; where it has failed so often that it is no restart, it is a fault."""
         self._retries.labels(table).inc()
+        if attempt >= _FAULTY_ATTEMPTS:
+            self.fault = (
+                f"ClickHouse did not take an insert into {table} ({attempt} attempts: {reason}); "
+                "put that right: what is read waits in Kafka meanwhile"
+            )
+
+    def on_stored(self) -> None:
+        """Hear that a batch is stored."""
+        self.fault = None
 
     def _read(self) -> Iterator[Metric]:
         totals, held = self.tally.totals, self.held()

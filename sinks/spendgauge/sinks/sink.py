@@ -122,7 +122,7 @@ def _writer(settings: SinkSettings, abandon: Event, metrics: SinkMetrics) -> Wri
 
 
 def _on_retry(metrics: SinkMetrics, table: str, attempt: int, reason: str) -> None:
-    metrics.on_retry(table)
+    metrics.on_retry(table, attempt, reason)
     _log.warning("ClickHouse did not take an insert; trying again", table=table, attempt=attempt, reason=reason)
 
 
@@ -159,6 +159,7 @@ class _Sink:
         self._clock = clock
         self._buffer = Buffer()
         self._on_its_way: deque[Future[Written]] = deque()
+        self._metrics = metrics
         self._tally = metrics.tally
         self._watch = metrics.watch
         self._heartbeat = heartbeat
@@ -168,7 +169,7 @@ class _Sink:
     def run(self, stop: Event) -> None:
         """Turn the loop until told to stop."""
         while not stop.is_set():
-            self._heartbeat.beat()
+            self._heartbeat.beat(self._metrics.fault)
             self._read()
             self._settle(wait_seconds=0)
             if self._is_due() and len(self._on_its_way) < _BATCHES_AHEAD:
@@ -233,6 +234,7 @@ class _Sink:
         self._on_its_way.popleft()
         self._intake.commit(written.positions)
         self._tally.add(written)
+        self._metrics.on_stored()
 
     def _on_revoke(self, partitions: frozenset[Partition], lost: bool) -> None:
         """Let partitions go: commit what arrives at once, if that is still ours to say, and drop what was not sent."""
