@@ -91,7 +91,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path) -> None:
         started = monotonic()
         said = stack.stop(signal.SIGINT)
         assert monotonic() - started < 5
-    assert "records were not stored: they are lost with the embedded broker" in said
+    assert "records were not stored, and are lost with the embedded broker" in said
 
 
 def test_what_was_stored_outlives_stops_and_kills(tmp_path: Path) -> None:

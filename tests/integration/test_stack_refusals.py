@@ -121,6 +121,26 @@ def test_a_detached_stack_starts_reports_and_stops(tmp_path: Path) -> None:
     assert (read_status(tmp_path).phase, stop_stack(tmp_path)) == ("stopped", False)
 
 
+def test_what_clickhouse_refuses_is_told_and_a_stop_says_what_is_lost(tmp_path: Path) -> None:
+    """A table that is gone is no ClickHouse that is away: ``status`` says what it refuses, ``down`` what is lost."""
+    settings = StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0, gateway_port=0, drain_seconds=1)
+    state = start_detached(settings)
+    try:
+        database = state.addresses.clickhouse.replace("default@", "").removesuffix("/spendgauge")
+        ask(database, "DROP TABLE usage_events SYNC", database="spendgauge")
+        usage = {"provider": "openai", "model": "gpt-5-mini", "output_tokens": 7}
+        assert ask(state.addresses.gateway, json.dumps(usage), path="/v1/usage", headers=JSON).status == 202
+        faults = until(lambda: [child.fault for child in read_status(tmp_path).children if child.fault])
+        assert "did not take an insert into usage_events" in faults[0]
+        assert not read_status(tmp_path).is_well
+    except BaseException:
+        stop_stack(tmp_path, urgent=True)
+        raise
+    with pytest.raises(UnavailableError, match=r"^stopped, but \d+ records were not stored, and are lost"):
+        stop_stack(tmp_path)
+    assert read_status(tmp_path).phase == "stopped"
+
+
 def test_a_stack_that_does_not_react_can_be_stopped(tmp_path: Path) -> None:
     """``down --now`` ends a supervisor that is stuck, and everything with it."""
     state = start_detached(StackSettings(data=tmp_path, kafka_port=0, clickhouse_port=0, gateway_port=0))

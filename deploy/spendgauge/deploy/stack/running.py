@@ -88,7 +88,7 @@ def stop_stack(data_dir: Path, *, urgent: bool = False) -> bool:
     """Stop the stack that runs on a directory, and wait; False where none runs.
 
     It drains as long as its settings say; ``urgent`` does not drain, and ends it by force if it must. Raises
-    ``UnavailableError`` where it does not stop.
+    ``UnavailableError`` where it does not stop, and, unless ``urgent``, where it has stopped and lost what was sent.
     """
     data = data_dir.absolute()
     state = load_state(data)
@@ -99,7 +99,14 @@ def stop_stack(data_dir: Path, *, urgent: bool = False) -> bool:
     for _ in range(2 if urgent else 1):
         os.kill(state.supervisor.pid, signal.SIGTERM)
         _CLOCK.sleep(_LOOK_SECONDS)  # two signals at once would be one
-    while not _is_gone(state.supervisor, _URGENT_SECONDS if urgent else _PATIENCE_SECONDS):
+    lost = ""
+
+    def look() -> None:
+        nonlocal lost
+        now = load_state(data)
+        lost = now.lost if now else lost
+
+    while not _is_gone(state.supervisor, _URGENT_SECONDS if urgent else _PATIENCE_SECONDS, look):
         if urgent:
             os.kill(state.supervisor.pid, signal.SIGKILL)
             _is_gone(state.supervisor, _URGENT_SECONDS)
@@ -110,6 +117,8 @@ def stop_stack(data_dir: Path, *, urgent: bool = False) -> bool:
                 f"the stack on {data_dir} (process {state.supervisor.pid}) did not stop within "
                 f"{_PATIENCE_SECONDS:.0f} s; stop it at once with `spendgauge down --now`"
             )
+    if lost and not urgent:
+        raise UnavailableError(f"stopped, but {lost}; why, is at the end of {data / 'logs' / 'sink.log'}")
     return True
 
 
@@ -185,9 +194,10 @@ def _end_leftovers(data: Path) -> bool:
     return bool(left)
 
 
-def _is_gone(process: ProcessMark, seconds: float) -> bool:
+def _is_gone(process: ProcessMark, seconds: float, look: Callable[[], None] = lambda: None) -> bool:
     deadline = _CLOCK.monotonic() + seconds
     while process.is_alive:
+        look()
         if _CLOCK.monotonic() > deadline:
             return False
         _CLOCK.sleep(_LOOK_SECONDS)

@@ -80,6 +80,8 @@ class StackState:
     data: str
     since_ms: int
     children: tuple[ChildState, ...] = field(default=())
+    lost: str = ""
+    """What a stop could not store and nobody will, in a sentence; empty: nothing."""
 
 
 def heartbeat_path(data_dir: Path, child: str) -> Path:
@@ -148,6 +150,7 @@ def load_state(data_dir: Path) -> StackState | None:
             data=known["data"],
             since_ms=known["since_ms"],
             children=tuple(map(_child, known["children"])),
+            lost=known["lost"],
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -32,6 +32,7 @@ class Supervisor:
         self._since_ms = clock.now_ms()
         self._saved: StackState | None = None
         self._complained = ""
+        self._lost = ""
 
     def start(self, stop: StopRequest) -> None:
         """Bring everything up, until it is or a stop is asked for.
@@ -70,7 +71,14 @@ class Supervisor:
         left = self._rounds.unstored()
         if left != 0:
             fate = "lost with the embedded broker" if self._rounds.broker else "in Kafka, and read at the next start"
-            self._say(f"{'an unknown number of' if left is None else left} records were not stored: they are {fate}")
+            what = (
+                "an unknown number of records were"
+                if left is None
+                else f"{left} record{' was' if left == 1 else 's were'}"
+            )
+            said = f"{what} not stored, and {'is' if left == 1 else 'are'} {fate}"
+            self._say(said)
+            self._lost = said if self._rounds.broker else ""
 
     def stop(self, stop: StopRequest) -> None:
         """End the processes in order, so that each can hand on what it holds: workers, watcher and notifier, sink,
@@ -135,6 +143,7 @@ class Supervisor:
             data=str(self._plan.data),
             since_ms=self._since_ms,
             children=tuple(child.state for child in self._rounds.children),
+            lost=self._lost,
         )
         if state != self._saved:
             save_state(self._plan.data, state)
