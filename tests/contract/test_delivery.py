@@ -5,16 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import pytest
 from pydantic import SecretStr
 from structlog.testing import LogCapture
+from tests.commands import Run, typing
 from tests.notifications import SECRET, Received, Receiver, alert, channels_file, receiving, until
 from tests.producers import FakeClock
-from typer.testing import CliRunner
 
-from spendgauge.deploy.cli import create_cli
 from spendgauge.schemas import SystemClock
 from spendgauge.schemas.notifications import Notification
 from spendgauge.streams.delivery.channels import Channel
@@ -170,21 +168,23 @@ def test_threads_wait_for_nobody(receiver: Receiver, log: LogCapture) -> None:
     senders.close()
 
 
-def _run(*arguments: str, **environment: str) -> Any:
-    return CliRunner().invoke(create_cli(), ["notifier", *arguments], env=environment)
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Type a command."""
+    return typing(monkeypatch, capsys, **ENVIRONMENT)
 
 
-def test_the_trial_says_of_each_channel_what_came_of_it(receiver: Receiver, tmp_path: Path) -> None:
+def test_the_trial_says_of_each_channel_what_came_of_it(run: Run, receiver: Receiver, tmp_path: Path) -> None:
     """``--test`` sends to each, whatever it wants to hear of and when; one that does not work makes it exit with 1."""
     hook = {"name": "ops", "kind": "webhook", "url": receiver.url, "secret_env": "HOOK_SECRET"}
     quiet = '{ from = "00:00", until = "23:59" }'
     chat = {"name": "chat", "kind": "apprise", "url": f"json://127.0.0.1:{receiver.port}/", "quiet": quiet}
     path = channels_file(tmp_path, hook | {"min_severity": "page"}, chat)
-    done = _run("--test", "--channels", str(path), **ENVIRONMENT)
-    assert (done.exit_code, done.output) == (0, "ops: sent\nchat: sent\n")
+    done = run("notifier", "--test", "--channels", str(path))
+    assert (done.status, done.out) == (0, "ops: sent\nchat: sent\n")
     first: Received = receiver.got[0]
     assert first.json["type"] == "alert.test"
     assert first.json["data"]["subject"] == "TEST: channel 'ops' of spendgauge"
     path = channels_file(tmp_path, hook | {"url": f"http://{_nobody()}/"}, chat)
-    done = _run("--test", "--channels", str(path), **ENVIRONMENT)
-    assert (done.exit_code, done.output) == (1, "ops: failed: nobody listens there; check its url\nchat: sent\n")
+    done = run("notifier", "--test", "--channels", str(path))
+    assert (done.status, done.out) == (1, "ops: failed: nobody listens there; check its url\nchat: sent\n")
