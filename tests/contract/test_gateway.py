@@ -287,7 +287,7 @@ def test_a_key_has_a_rate(tmp_path: Path) -> None:
     keys = tmp_path / "keys.toml"
     mine, other = (add_key(keys, name, fixed={}, allowed={}, now_ms=CLOCK.now_ms()) for name in ("mine", "other"))
     with running_gateway(
-        tmp_path, "--keys", str(keys), token=mine, gateway_events_per_second=10, gateway_requests_per_second=5
+        tmp_path, "--keys", str(keys), token=mine, gateway_events_per_second=10, gateway_requests_per_second=1.5
     ) as gateway:
         assert gateway.send([CALL] * 30).status == 202
         reply = gateway.send([CALL] * 30)
