@@ -8,6 +8,7 @@ import pytest
 
 from spendgauge.deploy.alerts.listing import as_json, as_text
 from spendgauge.deploy.alerts.standings import Row
+from spendgauge.deploy.alerts.standings import as_text as quotas_as_text
 from spendgauge.deploy.alerts.words import Words
 from spendgauge.insights.incidents import Contribution, Incident
 from spendgauge.schemas.quotas import QuotaLimit, QuotaStanding
@@ -106,3 +107,11 @@ def test_a_quota_is_measured_by_its_next_limit(spent: str, now: int, expected: t
     )
     row = Row(limit, standing, now_ms=now * 1000)
     assert (row.spent, row.state, row.per_mille) == expected
+
+
+def test_small_amounts_of_a_quota_are_not_nothing() -> None:
+    """A quota of less than a cent is shown with digits that say something, and nobody's spending as 0.00."""
+    told = {"kind": "limit", "name": "q", "series": "total", "key": (), "unit": "usd", "days": None, "time_zone": "UTC"}
+    limit = QuotaLimit(**told, soft="0.002400000000", hard="1234.000000000000", period="day")  # type: ignore[arg-type]
+    line = list(quotas_as_text([Row(limit, None, now_ms=0)]))[1]
+    assert line.split() == ["q", "total", "0.00", "0.0024", "1,234.00", "ok"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spendgauge.schemas.money import PICODOLLARS_PER_USD, picodollars, usd, usd_text
+from spendgauge.schemas.money import PICODOLLARS_PER_USD, picodollars, usd, usd_rounded, usd_text
 
 amounts = st.integers(-(10**30), 10**30)
 
@@ -38,7 +38,33 @@ def test_sums_of_usd_are_usd_of_sums(one: int, other: int) -> None:
 def test_text_has_twelve_decimals(amount: int, text: str) -> None:
     """An amount is written as a plain decimal with twelve decimals, never with an exponent."""
     assert usd_text(amount) == text
-    assert f"{usd(amount):f}" == text
+    assert f"{usd(amount):f}" == (text if amount else "0")
+
+
+def test_nothing_prints_as_nothing() -> None:
+    """What is printed of no money is 0, not Decimal's 0E-12."""
+    assert (str(usd(0)), repr(usd(0))) == ("0", "Decimal('0')")
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        ("0", "0.00"),
+        ("-0.000000000000", "0.00"),
+        ("1234567.891", "1,234,567.89"),
+        ("0.125", "0.12"),
+        ("-2.345000000001", "-2.35"),
+        ("0.010000000000", "0.01"),
+        ("0.009960000000", "0.01"),
+        ("0.0024", "0.0024"),
+        ("-0.000024499999", "-0.000024"),
+        ("0.000000000001", "0.000000000001"),
+        ("12345678901234567890123456.000000000001", "12,345,678,901,234,567,890,123,456.00"),
+    ],
+)
+def test_people_read_cents_and_small_amounts_are_not_nothing(amount: str, said: str) -> None:
+    """Two places, half to even, with separators; of less than a cent two digits, never 0.00."""
+    assert usd_rounded(Decimal(amount)) == said
 
 
 @pytest.mark.parametrize(

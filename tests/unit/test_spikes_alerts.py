@@ -53,8 +53,8 @@ def test_an_alert_says_usual_seen_and_excess() -> None:
 @pytest.mark.parametrize(
     ("usual", "seen", "said"),
     [
-        (4 * 10**9, 2 * _USD, "spends 2.00 USD in 5 minutes, usually less than 0.01; "),
-        (1, 9_999_999_999, "spends less than 0.01 USD in 5 minutes, usually less than 0.01; "),
+        (4 * 10**9, 2 * _USD, "spends 2.00 USD in 5 minutes, usually 0.0040; "),
+        (1, 9_999_999_999, "spends 0.01 USD in 5 minutes, usually 0.000000000001; "),
         (0, 10**10, "spends 0.01 USD in 5 minutes, and nothing is usual yet."),
     ],
 )

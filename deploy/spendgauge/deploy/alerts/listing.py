@@ -2,11 +2,13 @@
 
 import textwrap
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 from spendgauge.deploy.alerts.words import Words
 from spendgauge.deploy.tail.lines import key_words, moment, rfc3339
 from spendgauge.insights.incidents import Incident
+from spendgauge.schemas.money import usd_rounded
 from spendgauge.schemas.silences import Silence
 
 __all__ = ["as_json", "as_text", "in_short", "silence_text"]
@@ -28,7 +30,7 @@ def as_text(incidents: Sequence[Incident], words: Words, *, history: bool = Fals
         until = "" if one.resolved_at_ms is None else moment(one.resolved_at_ms)
         alerts = f"{one.up}/{one.alerts}" if one.up else str(one.alerts)
         above = (one.since_onset_usd, one.excess_usd_per_hour) if one.rule == "spike" else (0, 0)
-        money = [f"{amount:,.2f}" if amount else "-" for amount in above]
+        money = [usd_rounded(Decimal(amount)) if amount else "-" for amount in above]
         cells = (one.short_id, one.severity, moment(one.raised_at_ms), *([until] if history else []), alerts, *money)
         line = columns.format(*cells, in_short(one))
         fits = len(line) <= _WIDTH

@@ -8,6 +8,7 @@ from typing import Any, Final
 from spendgauge.deploy.tail.lines import key_words, moment, rfc3339
 from spendgauge.schemas import ConfigurationError, KafkaSettings
 from spendgauge.schemas.compacted import read_compacted
+from spendgauge.schemas.money import usd_rounded
 from spendgauge.schemas.quotas import QuotaLimit, QuotaStanding, amount_of, amount_text, read_quota
 
 __all__ = ["Row", "as_json", "as_text", "read_quotas"]
@@ -126,7 +127,7 @@ def _whose(row: Row) -> str:
 
 
 def _amount(text: str | None) -> str:
-    """Round an amount for people: cents, or whole tokens."""
+    """Write an amount for people: USD, or whole tokens."""
     if text is None:
         return "-"
-    return f"{Decimal(text):,.2f}" if "." in text else f"{int(text):,}"
+    return usd_rounded(Decimal(text)) if "." in text else f"{int(text):,}"

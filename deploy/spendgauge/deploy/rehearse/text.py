@@ -14,7 +14,7 @@ from rich.text import Text
 from spendgauge.deploy.rehearse.figures import SEVERITIES, Life, RuleFigures, figures_by_rule, lives_of
 from spendgauge.deploy.rehearse.messages import messages_of
 from spendgauge.deploy.rehearse.running import Rehearsed
-from spendgauge.schemas.money import usd
+from spendgauge.schemas.money import usd, usd_rounded
 from spendgauge.streams.spikes.alerts import named_key
 
 __all__ = ["print_rehearsal", "render_rehearsal"]
@@ -47,7 +47,7 @@ def render_rehearsal(found: Rehearsed, *, traffic: str, info: bool) -> Renderabl
 def _heading(found: Rehearsed, first_minute: int, traffic: str) -> Text:
     first, last = (_moment(minute * 60) for minute in (first_minute, found.last_minute or 0))
     text = Text(f"{traffic}: ")
-    text.append(f"{found.requests:,} calls, {usd(found.picodollars):,.2f} USD", style="bold")
+    text.append(f"{found.requests:,} calls, {usd_rounded(usd(found.picodollars))} USD", style="bold")
     return text.append(f", {first} to {last} UTC")
 
 
@@ -78,7 +78,7 @@ def _cells(life: Life) -> tuple[str | Text, ...]:
         _moment(life.raised.evaluated_at),
         Text(life.severity, style=_STYLES[life.severity]),
         next(step.message for step in life.steps if step.severity == life.severity),
-        f"{life.since_onset_usd:,.2f}" if life.since_onset_usd else "",
+        usd_rounded(life.since_onset_usd) if life.since_onset_usd else "",
         _lasted(life),
     )
 
@@ -89,7 +89,7 @@ def _others(lives: Sequence[Life]) -> Text:
     for life in lives:
         who = named_key((life.raised.series, life.raised.key))
         text.append(f"{', ' if life is not lives[0] else ''}{who} ").append(life.severity, style=_STYLES[life.severity])
-        text.append(f" {life.since_onset_usd:,.2f}" if life.since_onset_usd else "")
+        text.append(f" {usd_rounded(life.since_onset_usd)}" if life.since_onset_usd else "")
     return text
 
 
@@ -125,7 +125,9 @@ def _sentences(found: Rehearsed, *, hidden: int) -> Iterator[Text]:
     dearest, most = max(found.days.items(), key=lambda day: (day[1], -day[0]))
     middle = sorted(found.days.values())[len(found.days) // 2]
     day = datetime.fromtimestamp(dearest * 86_400, UTC).strftime("%a %d %b")
-    yield Text(f"A day cost {usd(middle):,.2f} USD at the median, and {usd(most):,.2f} at most ({day}).")
+    yield Text(
+        f"A day cost {usd_rounded(usd(middle))} USD at the median, and {usd_rounded(usd(most))} at most ({day})."
+    )
     if found.unpriced:
         yield Text(
             f"{_counted(found.unpriced, 'call')} had no price, and are in no amount above; --prices gives them one."

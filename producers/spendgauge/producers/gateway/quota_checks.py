@@ -17,6 +17,7 @@ from spendgauge.producers.quotas import QuotaChecks, QuotaState, QuotaVerdict
 from spendgauge.producers.quotas.verdict import Number
 from spendgauge.schemas import DIMENSIONS
 from spendgauge.schemas.fields import MAX_TOKENS, Name
+from spendgauge.schemas.money import picodollars, usd_text
 
 __all__ = ["QUESTION", "Question", "read_question", "verdict_reply"]
 
@@ -123,7 +124,7 @@ def _retry_seconds(verdict: QuotaVerdict, now_ms: int) -> int:
 
 
 def _text(amount: Number | None) -> str | None:
-    return f"{amount:f}" if isinstance(amount, Decimal) else None if amount is None else str(amount)
+    return usd_text(picodollars(amount)) if isinstance(amount, Decimal) else None if amount is None else str(amount)
 
 
 def _time(moment: datetime | None) -> str | None:

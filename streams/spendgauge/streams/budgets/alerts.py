@@ -10,7 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from spendgauge.schemas.alerts import Alert
-from spendgauge.schemas.money import usd_text
+from spendgauge.schemas.money import usd, usd_rounded, usd_text
 from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.forecast import Forecast
@@ -152,5 +152,4 @@ def _when(budget: Budget, moment: int) -> str:
 
 
 def _usd(amount: int) -> str:
-    cents = (abs(amount) + 5 * 10**9) // 10**10
-    return f"{'-' * (amount < 0)}{cents // 100:,}.{cents % 100:02}"
+    return usd_rounded(usd(amount))

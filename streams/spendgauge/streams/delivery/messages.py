@@ -3,13 +3,14 @@
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from hashlib import sha256
 from typing import Final, Literal
 
 from spendgauge.schemas.alerts import Alert, Contributor
 from spendgauge.schemas.fields import EARLIEST, LATEST
 from spendgauge.schemas.incidents import short_id
+from spendgauge.schemas.money import usd_rounded
 from spendgauge.schemas.notifications import IncidentNotice, Notification, NotificationData
 from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.delivery.deciding import Wanted
@@ -155,11 +156,7 @@ def _who(series: str, key: tuple[str, ...]) -> str:
 
 
 def _usd(text: str) -> str:
-    """Round to cents; what is less is written with two digits that say something."""
-    amount = Decimal(text)
-    if amount == 0 or abs(amount) >= Decimal("0.01"):
-        return f"{amount.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,f} USD"
-    return f"{round(amount, 1 - amount.adjusted()):f} USD"
+    return f"{usd_rounded(Decimal(text))} USD"
 
 
 def _span(seconds: int) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 import polars as pl
 from pydantic import Field, model_validator
 
-from spendgauge.schemas.money import usd
+from spendgauge.schemas.money import usd, usd_rounded
 from spendgauge.streams.rules.rule import Rule, Seen, in_words, level
 
 __all__ = ["Threshold"]
@@ -51,6 +51,8 @@ class Threshold(Rule):
 
     def say(self, who: str, row: Mapping[str, Any]) -> str:
         """Name the amount and the line."""
-        amount = f"{usd(row['value']):,.2f} USD" if self.measure == "usd" else f"{row['value']:,} {self.measure}"
+        amount = (
+            f"{usd_rounded(usd(row['value']))} USD" if self.measure == "usd" else f"{row['value']:,} {self.measure}"
+        )
         unit = " USD" if self.measure == "usd" else ""
         return f"{who}: {amount} in {in_words(self.minutes)}; the line is {self.crossed(row):,f}{unit}."

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, Literal
 
 from spendgauge.schemas.alerts import Alert, Contributor
-from spendgauge.schemas.money import usd_text
+from spendgauge.schemas.money import usd, usd_rounded, usd_text
 from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.spikes.detector import SpikeStep
 from spendgauge.streams.spikes.incidents import Incidents, place
@@ -23,7 +23,6 @@ Excess = tuple[SpikeKey, int]
 
 _ORDER: Final = {"resolved": 0, "raised": 1, "escalated": 2}
 _MOST_NAME: Final = 200
-_CENT: Final = 10**10
 
 
 class SpikeAlerts:
@@ -112,12 +111,7 @@ class SpikeAlerts:
         return f"{name} spends {seen} {self._unit} in {self._window} minutes, {known}{_WHY[driver(step)]}{led}."
 
     def _amount(self, amount: int) -> str:
-        if self._unit != "USD":
-            return f"{amount:,}"
-        if 0 < abs(amount) < _CENT:
-            return "less than 0.01"
-        cents = (amount + _CENT // 2) // _CENT
-        return f"{'-' * (cents < 0)}{abs(cents) // 100:,}.{abs(cents) % 100:02}"
+        return usd_rounded(usd(amount)) if self._unit == "USD" else f"{amount:,}"
 
 
 _WHY: Final[dict[Driver, str]] = {
