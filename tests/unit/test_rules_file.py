@@ -83,6 +83,18 @@ def test_a_series_that_is_not_usual_is_noted() -> None:
     )
 
 
+def test_turning_off_another_than_the_built_in_rule_is_noted() -> None:
+    """Of some kinds there may be several; one that is off and is not the built-in one leaves that on, and says so."""
+    found = parse_rules(_rule("enabled = false", "unpriced"))
+    assert [rule.name for rule in found.rules] == ["unpriced", "price_age", "metering_stalled"]
+    assert found.notes == (
+        "rules.toml, rule 'x': it turns nothing off: the built-in rule is named 'unpriced', so write that name to turn "
+        "it off.",
+    )
+    assert parse_rules(_rule("enabled = false\nwarn = 1")).notes == ()
+    assert parse_rules('[[rule]]\nname = "unpriced"\nkind = "unpriced"\nenabled = false').notes == ()
+
+
 def test_the_pages_file_can_be_used() -> None:
     """What docs/rules.md shows is read without a remark, and each of its rules is there."""
     page = next(page for page in pages() if page.name == "docs/rules.md")
@@ -147,6 +159,15 @@ def _rule(more: str, kind: str = "threshold") -> str:
             "rule 'x': a share of more than 100 per cent is never reached; write fewer.",
         ),
         (_rule("warn = 1000001"), "rule 'x': no window is counted beyond some millions; write at most 1,000,000 USD."),
+        (
+            _rule("enabled = false", "metering_stalled"),
+            "rule 'x': the built-in rule of this kind is named 'metering_stalled'; write that name.",
+        ),
+        (_rule("warn = 9", "price_age"), "rule 'x': the built-in rule of this kind is named 'price_age'; write that"),
+        (
+            _rule('series = "agent"', "metering_stalled"),
+            "rule 'x': series = 'agent' means nothing to a rule about the whole deployment; leave it out.",
+        ),
         (_rule("warn = 2000", "no_data"), "rule 'x': a silence of more than 1440 minutes (a day) is not looked for"),
     ],
 )

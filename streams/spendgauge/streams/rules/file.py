@@ -69,11 +69,15 @@ def parse_rules(text: str, *, name: str = "rules.toml", kinds: Mapping[str, type
     if twice is not None:
         raise ConfigurationError(f"{name}, rule {twice!r}: the name is given twice; an alert says it, so say which.")
     enabled = [rule for rule in (*(rule for rule in BUILT_IN if rule.name not in names), *rules) if rule.enabled]
-    notes = tuple(chain.from_iterable(_notes(f"{name}, rule {rule.name!r}", rule) for rule in enabled))
-    return RulesFile(tuple(enabled), _spikes(name, document.get("spikes", {})), notes)
+    notes = chain.from_iterable(_notes(f"{name}, rule {rule.name!r}", rule) for rule in rules)
+    return RulesFile(tuple(enabled), _spikes(name, document.get("spikes", {})), tuple(notes))
 
 
 def _notes(who: str, rule: Rule) -> list[str]:
+    built_in = next((one.name for one in BUILT_IN if one.kind == rule.kind), rule.name)
+    if not rule.enabled:
+        idle = f"it turns nothing off: the built-in rule is named {built_in!r}, so write that name to turn it off"
+        return [f"{who}: {idle}."] if built_in != rule.name else []
     try:
         remark = remark_on(rule.series)
     except ValueError as error:
@@ -105,9 +109,13 @@ def _rule(name: str, place: int, table: Mapping[str, Any], kinds: Mapping[str, t
     if fields.get("name") in TAKEN:
         raise ConfigurationError(f"{who}: other alerts have this name; write another one.")
     try:
-        return rule.model_validate(fields)
+        read = rule.model_validate(fields)
     except ValidationError as error:
         raise ConfigurationError(f"{who}: {fault_of(error, rule)}.") from None
+    built_in = next((one.name for one in BUILT_IN if one.kind == kind and rule.deployment_wide), read.name)
+    if built_in != read.name:
+        raise ConfigurationError(f"{who}: the built-in rule of this kind is named {built_in!r}; write that name.")
+    return read
 
 
 def _spikes(name: str, table: Mapping[str, Any]) -> SpikeParameters | None:

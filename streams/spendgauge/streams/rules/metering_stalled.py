@@ -19,6 +19,7 @@ class MeteringStalled(Rule):
     """``warn`` and ``page`` are minutes in which records of a partition wait and none is rated. Built in; said once."""
 
     kind: ClassVar[str] = "metering_stalled"
+    deployment_wide: ClassVar[bool] = True
 
     page: Line = Decimal(5)
     resolve_minutes: Annotated[int, Field(ge=1, le=1440, strict=True)] = 1

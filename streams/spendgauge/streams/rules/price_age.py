@@ -18,6 +18,7 @@ class PriceAge(Rule):
     """``warn`` and ``page`` are days. Built in; said by who has partition 0, and so once."""
 
     kind: ClassVar[str] = "price_age"
+    deployment_wide: ClassVar[bool] = True
 
     warn: Line = Decimal(60)
 

@@ -79,6 +79,8 @@ class Rule(BaseModel):
 
     kind: ClassVar[str]
     """How ``rules.toml`` names it."""
+    deployment_wide: ClassVar[bool] = False
+    """Whether it is about the deployment as a whole, so that it has no key, and one of its kind is enough."""
 
     name: Annotated[str, Field(min_length=1, max_length=100)]
     enabled: Annotated[bool, Field(strict=True)] = True
@@ -170,6 +172,10 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.deployment_wide and self.series != "total":
+            raise ValueError(
+                f"series = {self.series!r} means nothing to a rule about the whole deployment; leave it out"
+            )
         dimensions = [] if self.series == "total" else self.series.split("+")
         if self.key is not None and len(self.key) != len(dimensions):
             raise ValueError(f"key {list(self.key)} must have a value (or *) for each of {dimensions}")
