@@ -12,11 +12,14 @@ from spendgauge.schemas.fields import Total, UsdText
 from spendgauge.schemas.money import usd_text
 from spendgauge.schemas.wire import WireModel
 
-__all__ = ["ALERTS_SCHEMA", "NO_AMOUNTS", "SEVERITIES", "Alert", "Contributor", "Severity"]
+__all__ = ["ALERTS_SCHEMA", "NO_AMOUNTS", "SEVERITIES", "Alert", "Contributor", "SentSeverity", "Severity"]
 
 ALERTS_SCHEMA: Final = "spendgauge.alerts/1"
 
 Severity = Literal["info", "warn", "page"]
+
+SentSeverity = Literal["warn", "page"]
+"""Of what people are sent; ``info`` is only stored."""
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warn", "page")
 """The graver the later."""

@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.alerts import Alert, SentSeverity
 from spendgauge.schemas.fields import Milliseconds, Total
 from spendgauge.schemas.wire import WireModel
 
@@ -29,7 +29,7 @@ class NotificationData(WireModel):
     """What happened, for people and for programs."""
 
     channel: _Text = Field(description="The channel's name in channels.toml.")
-    severity: Literal["warn", "page"] = Field(description="The gravest of the incident's alerts on this channel.")
+    severity: SentSeverity = Field(description="The gravest of the incident's alerts on this channel.")
     subject: _Text = Field(description="One line.")
     text: _Text = Field(description="Some lines, with the amounts, the incident and how to acknowledge it.")
     acknowledge: str = Field(description="The command that acknowledges the incident; empty: it is over.")

@@ -6,6 +6,7 @@ from typing import Any
 from spendgauge.deploy.rehearse.figures import figures_by_rule, lives_of
 from spendgauge.deploy.rehearse.messages import messages_of
 from spendgauge.deploy.rehearse.running import Rehearsed
+from spendgauge.schemas.alerts import SEVERITIES
 from spendgauge.schemas.money import usd_text
 
 __all__ = ["as_json"]
@@ -17,7 +18,7 @@ def as_json(found: Rehearsed, *, traffic: str) -> dict[str, Any]:
         {
             "rule": one.rule,
             "alerts": one.alerts,
-            **{severity: one.severities[severity] for severity in ("page", "warn", "info")},
+            **{severity: one.severities[severity] for severity in reversed(SEVERITIES)},
             "median_minutes": one.median_minutes,
             "longest_minutes": one.longest_minutes,
             "still_up": one.open,

@@ -5,14 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median_low
-from typing import Final
 
-from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.alerts import SEVERITIES, Alert, Severity
 
-__all__ = ["SEVERITIES", "Life", "RuleFigures", "figures_by_rule", "lives_of"]
-
-SEVERITIES: Final = ("page", "warn", "info")
-"""The gravest first."""
+__all__ = ["Life", "RuleFigures", "figures_by_rule", "lives_of"]
 
 
 @dataclass(frozen=True)
@@ -32,9 +28,9 @@ class Life:
         return self.steps[-1]
 
     @property
-    def severity(self) -> str:
+    def severity(self) -> Severity:
         """The gravest that it came to."""
-        return min((step.severity for step in self.steps), key=SEVERITIES.index)
+        return max((step.severity for step in self.steps), key=SEVERITIES.index)
 
     @property
     def is_over(self) -> bool:

@@ -11,9 +11,10 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from spendgauge.deploy.rehearse.figures import SEVERITIES, Life, RuleFigures, figures_by_rule, lives_of
+from spendgauge.deploy.rehearse.figures import Life, RuleFigures, figures_by_rule, lives_of
 from spendgauge.deploy.rehearse.messages import messages_of
 from spendgauge.deploy.rehearse.running import Rehearsed
+from spendgauge.schemas.alerts import SEVERITIES
 from spendgauge.schemas.money import usd, usd_rounded
 from spendgauge.streams.spikes.alerts import named_key
 
@@ -105,10 +106,10 @@ def _lasted(life: Life) -> str:
 def _rules(figures: Sequence[RuleFigures], *, days: float) -> Table:
     table = _table("By rule")
     table.add_column("rule")
-    for heading in ("alerts", "a day", *SEVERITIES, "median min", "longest min", "still up"):
+    for heading in ("alerts", "a day", *reversed(SEVERITIES), "median min", "longest min", "still up"):
         table.add_column(heading, justify="right", no_wrap=True)
     for one in figures:
-        counts = [str(one.severities[severity] or "") for severity in SEVERITIES]
+        counts = [str(one.severities[severity] or "") for severity in reversed(SEVERITIES)]
         lasted = [str(number or "") for number in (one.median_minutes, one.longest_minutes, one.open)]
         table.add_row(one.rule, str(one.alerts), f"{one.alerts / max(days, 1):.1f}", *counts, *lasted)
     return table

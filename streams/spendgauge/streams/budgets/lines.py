@@ -11,8 +11,9 @@ The long window says that it matters, the short one that it is still going on, a
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final, Literal
+from typing import Final
 
+from spendgauge.schemas.alerts import SentSeverity
 from spendgauge.streams.budgets.budget import Budget
 
 __all__ = ["BURN_LINES", "BurnLine", "Reached", "burns", "reach"]
@@ -31,7 +32,7 @@ class BurnLine:
     times: Fraction
     long_seconds: int
     short_seconds: int
-    severity: Literal["warn", "page"]
+    severity: SentSeverity
 
 
 BURN_LINES: Final = (

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.alerts import Alert, SentSeverity
 from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.lines import Reached
@@ -45,7 +45,7 @@ class KeptFire(KeptModel):
     rule: BudgetRule
     line: int = 0
     since: int
-    severity: Literal["warn", "page"]
+    severity: SentSeverity
     cause: tuple[int, int] | None = None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, Literal
 
+from spendgauge.schemas.alerts import SentSeverity
 from spendgauge.streams.budgets.budget import Budget
 from spendgauge.streams.budgets.forecast import Forecast
 from spendgauge.streams.budgets.lines import BURN_LINES, Reached, burns, reach
@@ -18,7 +19,6 @@ from spendgauge.streams.budgets.lines import BURN_LINES, Reached, burns, reach
 __all__ = ["Alarm", "BudgetRule", "BudgetStep", "Fire", "Watched", "watch"]
 
 BudgetRule = Literal["budget", "budget_burn", "budget_forecast"]
-Severity = Literal["warn", "page"]
 Alarm = tuple[BudgetRule, int]
 """A rule, and the line (per cent) where each has an alarm of its own; else 0."""
 
@@ -33,7 +33,7 @@ class Fire:
     since: int
     """What its id is made of: the start of the calendar's period, or since when it is judged anew in it; where it is
     not the calendar's, the moment it was raised."""
-    severity: Severity
+    severity: SentSeverity
     cause: tuple[int, int] | None = None
     """The line, and the ``since`` of its alarm, that a burn has crossed in the moment it was raised, if that is a page:
     both are one incident."""
@@ -55,7 +55,7 @@ class BudgetStep:
 
     rule: BudgetRule
     state: Literal["raised", "escalated", "resolved"]
-    severity: Severity
+    severity: SentSeverity
     since: int
     at: int
     line: int
@@ -105,7 +105,7 @@ def _ended(budget: Budget, before: Watched | None, reached: Reached) -> list[Ala
     return [] if same else [alarm for alarm in before.fires if alarm[0] != "budget_burn"]
 
 
-def _burning(budget: Budget, period: tuple[int, int], windows: Mapping[int, int]) -> Severity | None:
+def _burning(budget: Budget, period: tuple[int, int], windows: Mapping[int, int]) -> SentSeverity | None:
     for line in BURN_LINES:
         long, short = windows[line.long_seconds], windows[line.short_seconds]
         if burns(line, budget, period=period, spent_long=long, spent_short=short):
@@ -113,7 +113,7 @@ def _burning(budget: Budget, period: tuple[int, int], windows: Mapping[int, int]
     return None
 
 
-def _foreseen(budget: Budget, outlook: Forecast | None, reached: Reached, *, up: bool) -> Severity | None:
+def _foreseen(budget: Budget, outlook: Forecast | None, reached: Reached, *, up: bool) -> SentSeverity | None:
     """Foresee what has not happened yet: at 100 % the crossing says it all."""
     if outlook is None or reached.line >= 100:
         return None
@@ -123,7 +123,7 @@ def _foreseen(budget: Budget, outlook: Forecast | None, reached: Reached, *, up:
 def _moved(
     fires: dict[Alarm, Fire],
     alarm: Alarm,
-    severity: Severity | None,
+    severity: SentSeverity | None,
     *,
     since: int,
     at: int,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from spendgauge.schemas.alerts import SEVERITIES, Alert
+from spendgauge.schemas.alerts import SEVERITIES, Alert, SentSeverity
 from spendgauge.schemas.configuration import fault_of, read_toml
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.silences import key_matches
@@ -70,7 +70,7 @@ class Channel(_Table):
     secret_file: Annotated[str, Field(min_length=1), AfterValidator(_file)] | None = None
     timeout_seconds: Annotated[float, Field(ge=0.1, le=60)] = 10.0
     """How long a webhook may say nothing, and how long an apprise service may take."""
-    min_severity: Literal["warn", "page"] = "warn"
+    min_severity: SentSeverity = "warn"
     rules: tuple[Annotated[str, Field(min_length=1)], ...] = ()
     """Empty: all of them."""
     only: tuple[Only, ...] = ()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from spendgauge.schemas.alerts import NO_AMOUNTS, Alert
+from spendgauge.schemas.alerts import NO_AMOUNTS, Alert, SentSeverity
 from spendgauge.streams.delivery.channels import DELIVERY_RULE, DELIVERY_SERIES, failing_channel
 from spendgauge.streams.delivery.tries import Outcome
 
@@ -18,7 +18,6 @@ HANGING_MS: Final = 90_000
 """An attempt that takes longer than this hangs: a channel's own timeout is at most a minute."""
 
 _PATIENCE: Final = 3
-_Severity = Literal["warn", "page"]
 
 
 @dataclass
@@ -52,7 +51,7 @@ class Failing:
         elif trouble.alert is not None and trouble.alert.alert_id == alert.alert_id:
             trouble.alert = None
 
-    def note(self, channel: str, outcome: Outcome, *, severity: _Severity, now_ms: int) -> list[Alert]:
+    def note(self, channel: str, outcome: Outcome, *, severity: SentSeverity, now_ms: int) -> list[Alert]:
         """Take in an attempt's outcome; say what is to be said of it on ``cost.alerts``."""
         trouble = self._of(channel)
         if outcome.fate == "sent":
@@ -63,7 +62,7 @@ class Failing:
             return []
         return self._raise(channel, f"Channel {channel} does not get its messages: {outcome.reason}.", severity, now_ms)
 
-    def hangs(self, channel: str, *, severity: _Severity, now_ms: int) -> list[Alert]:
+    def hangs(self, channel: str, *, severity: SentSeverity, now_ms: int) -> list[Alert]:
         """Hear that an attempt does not end."""
         return self._raise(channel, f"Channel {channel} does not get its messages: it hangs.", severity, now_ms)
 
@@ -82,7 +81,7 @@ class Failing:
     def _of(self, channel: str) -> _Trouble:
         return self._troubles.setdefault(channel, _Trouble())
 
-    def _raise(self, channel: str, message: str, severity: _Severity, now_ms: int) -> list[Alert]:
+    def _raise(self, channel: str, message: str, severity: SentSeverity, now_ms: int) -> list[Alert]:
         trouble = self._of(channel)
         before = trouble.alert
         if before is not None and (before.severity == "page" or severity == "warn"):
@@ -97,7 +96,7 @@ class Failing:
         before, trouble.alert = trouble.alert, None
         if before is None:
             return []
-        severity: _Severity = "page" if before.severity == "page" else "warn"
+        severity: SentSeverity = "page" if before.severity == "page" else "warn"
         return [_alert(channel, message, onset=before.onset, now_ms=now_ms, severity=severity, state="resolved")]
 
 
@@ -107,7 +106,7 @@ def _alert(
     *,
     onset: int,
     now_ms: int,
-    severity: _Severity,
+    severity: SentSeverity,
     state: Literal["raised", "escalated", "resolved"],
 ) -> Alert:
     alert_id = f"{DELIVERY_RULE}:{DELIVERY_SERIES}:{channel}:{onset}"

@@ -7,7 +7,7 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Final, Literal
 
-from spendgauge.schemas.alerts import Alert, Contributor
+from spendgauge.schemas.alerts import Alert, Contributor, SentSeverity
 from spendgauge.schemas.fields import EARLIEST, LATEST
 from spendgauge.schemas.incidents import short_id
 from spendgauge.schemas.money import usd_rounded
@@ -58,7 +58,7 @@ def compose(incident: Incident, wanted: Wanted, *, channel: str, stream: str, la
         onset=min(kept.alert.onset for kept in incident.alerts.values()),
     )
     acknowledge = "" if wanted.is_end else f"spendgauge alerts ack {notice.short_id}"
-    severity: Literal["warn", "page"] = "page" if wanted.step.startswith("page") else "warn"
+    severity: SentSeverity = "page" if wanted.step.startswith("page") else "warn"
     head = f"RESOLVED {alert.rule}" if wanted.is_end else f"{severity.upper()} {alert.rule}"
     head = f"{head} since {_moment(notice.onset)}" if late else head
     data = NotificationData(

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.alerts import Alert, SentSeverity
 from spendgauge.schemas.money import usd_text
 from spendgauge.streams.rules.alarms import Step
 from spendgauge.streams.rules.kept import Place
@@ -13,7 +13,7 @@ from spendgauge.streams.spikes.alerts import alert_id, named_key
 
 __all__ = ["rule_alert", "withdrawn_alert"]
 
-_SEVERITIES: Final[dict[int, Literal["warn", "page"]]] = {WARN: "warn", PAGE: "page"}
+_SEVERITIES: Final[dict[int, SentSeverity]] = {WARN: "warn", PAGE: "page"}
 _MOST: Final = 1000
 
 
