@@ -241,3 +241,10 @@ def test_an_estimate_without_a_guard_is_refused() -> None:
     """Whoever says what a call may cost means it to be checked: a guard that was forgotten is said at once."""
     with openai.OpenAI(api_key="k") as client, pytest.raises(TypeError, match="give guard, too"):
         track(client, producer=RecordingProducer(), estimate="0.05")
+
+
+def test_what_is_no_guard_is_refused_at_once() -> None:
+    """A guard's name, say, is one sentence that says where a guard comes from."""
+    not_a_guard: Any = "g"
+    with openai.OpenAI(api_key="k") as client, pytest.raises(TypeError, match=r"^guard = 'g' is no guard: give what "):
+        track(client, producer=RecordingProducer(), guard=not_a_guard)

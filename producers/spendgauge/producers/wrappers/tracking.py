@@ -56,9 +56,11 @@ def track(
     With a ``guard`` each attempt is checked before it is sent, and holds its ``estimate`` until it is known what it
     cost: USD, or (USD, tokens), or a function of the request's body that gives one of them. A call that may not be made
     raises ``QuotaExceeded`` or ``QuotaUnknown``, and whatever the function raises.
-    Raises ``ConfigurationError`` where the client is none of these, ``TypeError`` for an unknown dimension, a float or
-    an estimate without a guard, and ``ValueError`` for an estimate that is no amount.
+    Raises ``ConfigurationError`` where the client is none of these, ``TypeError`` for an unknown dimension, a float, an
+    estimate without a guard or what is no guard, and ``ValueError`` for an estimate that is no amount.
     """
+    if guard is not None and not isinstance(guard, QuotaChecks):
+        raise TypeError(f"guard = {guard!r} is no guard: give what create_guard() returns")
     if guard is None and estimate != 0:
         raise TypeError("an estimate is what a guard holds of its quotas: give guard, too")
     name, api = _sdk(client)
