@@ -246,7 +246,7 @@ def test_a_quota_that_is_gone_is_removed() -> None:
     ("fields", "said"),
     [
         ('name = "q"', "quota 'q': it limits nothing; give soft, hard or both"),
-        ('name = "q"\nhard = 0', "quota 'q': hard = '0' cannot be used: write an amount in USD above 0"),
+        ('name = "q"\nhard = 0', "quota 'q': hard = 0 cannot be used: write an amount in USD above 0"),
         ('name = "q"\nhard = 1\nsoft = 2', "quota 'q': soft 2 is above hard 1; warn before you refuse"),
         ('name = "q"\nunit = "tokens"\nhard = 1.5', "write a whole number of tokens above 0"),
         ('name = "q"\nunit = "EUR"\nhard = 1', "quota 'q': unit = 'EUR' cannot be used"),
@@ -255,7 +255,7 @@ def test_a_quota_that_is_gone_is_removed() -> None:
         ('name = "q"\nhard = "1_000"', "hard = '1_000' cannot be used: write an amount in USD above 0"),
         ('name = "q"\nhard = 1\nseries = "team"\nkey = [""]', "quota 'q': key [''] has an empty value"),
         ('name = "q"\nhard = 1\nseries = "model+feature"\nkey = ["*", "*"]', "write 'feature+model'"),
-        ('name = "q"\nhard = true', "hard = 'True' cannot be used"),
+        ('name = "q"\nhard = true', "hard = true cannot be used"),
     ],
 )
 def test_a_slip_is_a_sentence_with_the_quotas_name(fields: str, said: str) -> None:

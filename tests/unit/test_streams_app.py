@@ -78,5 +78,5 @@ def test_what_cannot_be_mended_ends_the_worker(monkeypatch: pytest.MonkeyPatch) 
     assert killed == [(os.getpid(), signal.SIGTERM)]
     monkeypatch.setattr(app, "prepare", lambda: None)
     monkeypatch.setattr(faust.Worker, "execute_from_commandline", lambda _: sys.exit(0))
-    with pytest.raises(SystemExit, match=r"^no such group$"):
+    with pytest.raises(SystemExit, match=r"^spendgauge: no such group$"):
         Worker(app, quiet=True).execute_from_commandline()

@@ -8,4 +8,4 @@ if __name__ == "__main__":
     try:
         run_worker(WorkerSettings.from_environment())
     except SpendgaugeError as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(f"spendgauge: {error}") from None

@@ -39,10 +39,10 @@ class Worker(faust.Worker):
                 app.prepare()
                 super().execute_from_commandline()
         except SpendgaugeError as error:
-            raise SystemExit(str(error)) from None
+            raise SystemExit(f"spendgauge: {error}") from None
         finally:
             if app.failure is not None:
-                raise SystemExit(str(app.failure)) from None
+                raise SystemExit(f"spendgauge: {app.failure}") from None
 
     def _schedule_shutdown(self, signal: signal.Signals) -> None:
         super()._schedule_shutdown(signal)

@@ -44,7 +44,6 @@ def _decimal(limit: Decimal, decimals: int) -> Callable[[Any], Decimal]:
 _DAY = "write a day from 1970-01-02 on, such as 2026-01-31"
 _ADVICE: Final = {
     "model_type": 'write a table such as { input = "1.25", output = "10" }',
-    "string_type": "write text in quotes",
     "string_too_short": "write a name, or * for all",
     **dict.fromkeys(("date_type", "date_from_datetime_parsing", "date_from_datetime_inexact"), _DAY),
     **dict.fromkeys(("greater_than_equal", "less_than_equal"), _DAY),

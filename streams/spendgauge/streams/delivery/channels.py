@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from spendgauge.schemas.alerts import SEVERITIES, Alert, SentSeverity
-from spendgauge.schemas.configuration import fault_of, read_toml
+from spendgauge.schemas.configuration import as_written, fault_of, read_toml
 from spendgauge.schemas.errors import ConfigurationError
 from spendgauge.schemas.silences import key_matches
 from spendgauge.streams.delivery.quiet import QuietHours
@@ -139,4 +139,4 @@ def _read(name: str, index: int, table: Mapping[str, Any]) -> Channel:
 
 
 def _shown(where: str, value: Any) -> str:
-    return "" if where in _SECRET or "://" in repr(value) else f" = {value!r}"
+    return "" if where in _SECRET or "://" in repr(value) else f" = {as_written(value)}"

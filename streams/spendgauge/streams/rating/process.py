@@ -15,7 +15,7 @@ def load_app() -> RatesApp:
     try:
         return create_app(WorkerSettings.from_environment())
     except SpendgaugeError as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(f"spendgauge: {error}") from None
 
 
 def run_worker(settings: WorkerSettings) -> NoReturn:
