@@ -172,13 +172,14 @@ def test_a_subject_names_the_agent_that_made_half_of_it(series: str, excess: str
 @pytest.mark.parametrize(
     ("series", "key", "shown"),
     [
-        ("total", (), "everything together"),
+        ("total", (), "Everything together"),
         ("team", ("a",), "team 'a'"),
         ("feature+model", ("a", "b"), "feature 'a', model 'b'"),
+        ("feature+model", ("a",), "feature+model a"),
     ],
 )
 def test_a_key_is_named_by_its_dimensions(series: str, key: tuple[str, ...], shown: str) -> None:
-    """Each value stands behind the name of its dimension."""
+    """Each value stands behind the name of its dimension; a key that does not fit its series is said as it is."""
     assert _said(alert(series=series, key=key)).data.subject == f"PAGE spike: {shown} (96.00 USD/h over usual)"
 
 

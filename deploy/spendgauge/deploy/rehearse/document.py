@@ -1,11 +1,11 @@
 """What does a rehearsal say to a program? All of it, as values that JSON has; money as exact decimal texts."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from spendgauge.deploy.rehearse.figures import figures_by_rule, lives_of
 from spendgauge.deploy.rehearse.messages import messages_of
 from spendgauge.deploy.rehearse.running import Rehearsed
+from spendgauge.deploy.tail.lines import rfc3339
 from spendgauge.schemas.alerts import SEVERITIES
 from spendgauge.schemas.money import usd_text
 
@@ -26,7 +26,7 @@ def as_json(found: Rehearsed, *, traffic: str) -> dict[str, Any]:
         for one in figures_by_rule(lives_of(found.alerts))
     ]
     messages = [
-        {"at": _moment(one.at), "incident_id": one.incident_id, "step": one.step, "text": one.text}
+        {"at": rfc3339(one.at * 1000), "incident_id": one.incident_id, "step": one.step, "text": one.text}
         for one in messages_of(found.alerts)
     ]
     return {
@@ -41,14 +41,10 @@ def _traffic(found: Rehearsed, name: str) -> dict[str, Any]:
     first, last = found.first_minute, found.last_minute
     return {
         "name": name,
-        "from": None if first is None else _moment(first * 60),
-        "to": None if last is None else _moment((last + 1) * 60),
+        "from": None if first is None else rfc3339(first * 60_000),
+        "to": None if last is None else rfc3339((last + 1) * 60_000),
         "calls": found.requests,
         "unpriced": found.unpriced,
         "usd": usd_text(found.picodollars),
-        "usd_by_day": {_moment(day * 86_400)[:10]: usd_text(cost) for day, cost in sorted(found.days.items())},
+        "usd_by_day": {rfc3339(day * 86_400_000)[:10]: usd_text(cost) for day, cost in sorted(found.days.items())},
     }
-
-
-def _moment(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

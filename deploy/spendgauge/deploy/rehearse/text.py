@@ -15,8 +15,8 @@ from spendgauge.deploy.rehearse.figures import Life, RuleFigures, figures_by_rul
 from spendgauge.deploy.rehearse.messages import messages_of
 from spendgauge.deploy.rehearse.running import Rehearsed
 from spendgauge.schemas.alerts import SEVERITIES
+from spendgauge.schemas.keys import named_key
 from spendgauge.schemas.money import usd, usd_rounded
-from spendgauge.streams.spikes.alerts import named_key
 
 __all__ = ["print_rehearsal", "render_rehearsal"]
 
@@ -88,7 +88,7 @@ def _others(lives: Sequence[Life]) -> Text:
     """Name the other alerts of an incident, and what each came to."""
     text = Text("└ with it: ", style="dim")
     for life in lives:
-        who = named_key((life.raised.series, life.raised.key))
+        who = named_key(life.raised.series, life.raised.key)
         text.append(f"{', ' if life is not lives[0] else ''}{who} ").append(life.severity, style=_STYLES[life.severity])
         text.append(f" {usd_rounded(life.since_onset_usd)}" if life.since_onset_usd else "")
     return text

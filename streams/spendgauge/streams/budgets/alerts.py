@@ -10,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from spendgauge.schemas.alerts import Alert
+from spendgauge.schemas.keys import named_key
 from spendgauge.schemas.money import usd, usd_rounded, usd_text
 from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.budgets.budget import Budget
@@ -21,7 +22,6 @@ from spendgauge.streams.ledger import AccountKey
 __all__ = ["Seen", "budget_alert", "withdrawn"]
 
 _HOUR: Final = 3600
-_MOST_NAME: Final = 200
 
 
 class Seen:
@@ -118,9 +118,7 @@ _WHY_OVER: Final = {False: "a new period has begun", True: "what was spent is ol
 
 def _named(budget: Budget, key: AccountKey) -> str:
     series, values = key
-    of = ", ".join(f"{name} {value!r}" for name, value in zip(series.split("+"), values, strict=False))
-    of = of if len(of) <= _MOST_NAME else f"{of[:_MOST_NAME]}..."
-    return f"Budget {budget.name!r}" + (f" of {of}" if of else "")
+    return f"Budget {budget.name!r}" + (f" of {named_key(series, values)}" if values else "")
 
 
 def _of(spent: int, budget: Budget) -> str:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from spendgauge.schemas.alerts import Alert, Contributor, SentSeverity
 from spendgauge.schemas.fields import EARLIEST, LATEST
 from spendgauge.schemas.incidents import short_id
+from spendgauge.schemas.keys import named_key
 from spendgauge.schemas.money import usd_rounded
 from spendgauge.schemas.notifications import IncidentNotice, Notification, NotificationData
 from spendgauge.schemas.wire import compact_json
@@ -79,7 +80,7 @@ def compose(incident: Incident, wanted: Wanted, *, channel: str, stream: str, la
 def _subject(head: str, alert: Alert) -> str:
     """Say what a locked screen shows: of a spike who and how fast, of all else its sentence, cut where it is long."""
     short = alert.rule == "spike" and alert.state != "resolved"
-    over = f"{_who(alert.series, alert.key)}{_mostly(alert)} ({_usd(alert.excess_usd_per_hour)}/h over usual)"
+    over = f"{named_key(alert.series, alert.key)}{_mostly(alert)} ({_usd(alert.excess_usd_per_hour)}/h over usual)"
     line = _CONTROL.sub(" ", f"{head}: {over if short else alert.message}")
     return line if len(line) <= _MOST_SUBJECT else f"{line[: _MOST_SUBJECT - 3]}..."
 
@@ -88,7 +89,7 @@ def _mostly(alert: Alert) -> str:
     """Name the agent that made at least half of it: that is whom somebody can stop."""
     half = Decimal(alert.excess_usd) / 2
     agents = [one for one in alert.contributors if one.series == "agent" and Decimal(one.excess_usd) >= half]
-    return f", mostly from {_who(agents[0].series, agents[0].key)}" if agents else ""
+    return f", mostly from {named_key(agents[0].series, agents[0].key)}" if agents else ""
 
 
 def _text(alert: Alert, incident: IncidentNotice, acknowledge: str, *, late: bool) -> str:
@@ -143,16 +144,7 @@ def _share(alert: Alert) -> str:
 
 
 def _part(one: Contributor) -> str:
-    return _who(one.series, one.key) + (f": {_usd(one.excess_usd)}" if Decimal(one.excess_usd) else "")
-
-
-def _who(series: str, key: tuple[str, ...]) -> str:
-    if series == "total":
-        return "everything together"
-    names = series.split("+")
-    if len(names) != len(key):
-        return " ".join([series, *key])
-    return ", ".join(f"{name} {value!r}" for name, value in zip(names, key, strict=True))
+    return named_key(one.series, one.key) + (f": {_usd(one.excess_usd)}" if Decimal(one.excess_usd) else "")
 
 
 def _usd(text: str) -> str:

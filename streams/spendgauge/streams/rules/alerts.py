@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spendgauge.schemas.alerts import Alert, SentSeverity
+from spendgauge.schemas.keys import named_key
 from spendgauge.schemas.money import usd_text
 from spendgauge.streams.rules.alarms import Step
 from spendgauge.streams.rules.kept import Place
 from spendgauge.streams.rules.rule import PAGE, WARN, Rule
-from spendgauge.streams.spikes.alerts import alert_id, named_key
+from spendgauge.streams.spikes.alerts import alert_id
 
 __all__ = ["rule_alert", "withdrawn_alert"]
 
@@ -20,7 +21,7 @@ _MOST: Final = 1000
 def rule_alert(rule: Rule, place: Place, step: Step, *, at: int, row: Mapping[str, Any] | None) -> Alert:
     """Write what happened at a second; ``row``: of the rule's ``judge``, None where the key is not there."""
     row = row or {}
-    name = named_key((place[0], _values(place)))
+    name = named_key(place[0], _values(place))
     message = rule.over(name) if step.state == "resolved" else rule.say(name, row)
     usual, seen = row.get("usual_picodollars", 0), row.get("seen_picodollars", 0)
     window = rule.window_minutes or rule.gap_minutes or 1
@@ -29,7 +30,7 @@ def rule_alert(rule: Rule, place: Place, step: Step, *, at: int, row: Mapping[st
 
 def withdrawn_alert(rule: str, place: Place, step: Step, *, at: int) -> Alert:
     """Write that an alarm is over because its rule is gone."""
-    who = named_key((place[0], _values(place)))
+    who = named_key(place[0], _values(place))
     message = f"{who}: the rule {rule!r} does not hold any more, for rules.toml was changed."
     return _alert(rule, place, step, at=at, window=1, amounts=(0, 0), message=message)
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final, Literal
 
 from spendgauge.schemas.alerts import Alert, Contributor
+from spendgauge.schemas.keys import named_key
 from spendgauge.schemas.money import usd, usd_rounded, usd_text
 from spendgauge.schemas.wire import compact_json
 from spendgauge.streams.spikes.detector import SpikeStep
@@ -15,14 +16,13 @@ from spendgauge.streams.spikes.incidents import Incidents, place
 from spendgauge.streams.spikes.lanes import SpikeKey
 from spendgauge.streams.spikes.parameters import SpikeParameters
 
-__all__ = ["Excess", "SpikeAlerts", "alert_id", "driver", "named_key"]
+__all__ = ["Excess", "SpikeAlerts", "alert_id", "driver"]
 
 Driver = Literal["requests", "size", "both", "none"]
 Excess = tuple[SpikeKey, int]
 """A key that is part of another, and what it cost above its usual in the alert's window: picodollars."""
 
 _ORDER: Final = {"resolved": 0, "raised": 1, "escalated": 2}
-_MOST_NAME: Final = 200
 
 
 class SpikeAlerts:
@@ -101,13 +101,13 @@ class SpikeAlerts:
         return sorted(rose, key=lambda cause: (-cause[1], cause[0]))[:3]
 
     def _message(self, step: SpikeStep, causes: Sequence[Excess]) -> str:
-        name = named_key(step.key)
+        name = named_key(*step.key)
         seen, usual = (self._amount(amount) for amount in (step.seen, step.usual))
         if step.state == "resolved":
             since = self._amount(step.since_onset)
             return f"{name} is back at {seen} {self._unit} in {self._window} minutes, after {since} above the usual."
         known = f"usually {usual}" if step.usual else "and nothing is usual yet"
-        led = "".join(f"; {named_key(key)} rose with it, by {self._amount(rise)}" for key, rise in _named(causes))
+        led = "".join(f"; {named_key(*key)} rose with it, by {self._amount(rise)}" for key, rise in _named(causes))
         return f"{name} spends {seen} {self._unit} in {self._window} minutes, {known}{_WHY[driver(step)]}{led}."
 
     def _amount(self, amount: int) -> str:
@@ -148,12 +148,3 @@ def _named(causes: Sequence[Excess]) -> Sequence[Excess]:
 
 def _order(step: SpikeStep) -> tuple[int, int, tuple[int, int, SpikeKey]]:
     return step.minute, _ORDER[step.state], place(step.key, step.seen - step.usual)
-
-
-def named_key(key: SpikeKey) -> str:
-    """Name a key in a sentence."""
-    series, values = key
-    if series == "total":
-        return "Everything together"
-    named = ", ".join(f"{name} {value!r}" for name, value in zip(series.split("+"), values, strict=True))
-    return named if len(named) <= _MOST_NAME else f"{named[:_MOST_NAME]}..."
