@@ -107,7 +107,7 @@ def test_no_broker_is_one_sentence() -> None:
     with running_worker(nowhere, errors=subprocess.PIPE) as process:
         said = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 1
-    assert said.startswith("no Kafka broker answers at 127.0.0.1:1")
+    assert said.startswith("spendgauge: no Kafka broker answers at 127.0.0.1:1 (")
     assert said.count("\n") == 1
 
 
