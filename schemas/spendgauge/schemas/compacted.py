@@ -5,7 +5,7 @@ from typing import Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from spendgauge.schemas.errors import UnavailableError
-from spendgauge.schemas.kafka import client_options, connect_admin
+from spendgauge.schemas.kafka import connect_admin, reader_options
 from spendgauge.schemas.settings import KafkaSettings
 
 __all__ = ["read_compacted"]
@@ -27,8 +27,7 @@ def read_compacted(
         raise UnavailableError(
             f"topic {topic} does not exist at {settings.kafka}; create the topics with `spendgauge topics create`"
         )
-    options = {"group.id": "spendgauge-compacted", "enable.auto.commit": False, "enable.partition.eof": True}
-    consumer = Consumer(client_options(settings, **options, **{"fetch.wait.max.ms": 20}))
+    consumer = Consumer(reader_options(settings, "compacted", **{"fetch.wait.max.ms": 20}))
     places = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in found[topic].partitions]
     try:
         consumer.assign(places)

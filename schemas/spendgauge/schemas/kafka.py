@@ -14,7 +14,7 @@ from spendgauge.schemas.errors import ConfigurationError, UnavailableError
 from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.schemas.topics import TopicSpec
 
-__all__ = ["client_options", "connect_admin", "create_topics", "read_ends", "stream_ids"]
+__all__ = ["client_options", "connect_admin", "create_topics", "read_ends", "reader_options", "stream_ids"]
 
 _TIMEOUT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.5
@@ -24,6 +24,16 @@ _REFUSALS: Final = (KafkaError._AUTHENTICATION, KafkaError._SSL)
 def client_options(settings: KafkaSettings, **options: Any) -> dict[str, Any]:
     """Merge, weakest first: quiet logs, these options, the user's own librdkafka options, the address."""
     return {"log_level": 3, **options, **settings.kafka_options, "bootstrap.servers": settings.kafka}
+
+
+def reader_options(settings: KafkaSettings, name: str, **options: Any) -> dict[str, Any]:
+    """Merge the options of a consumer that is told what to read: it is in no group, and hears where partitions end."""
+    alone = {
+        "group.id": f"spendgauge-{name}",  # librdkafka wants one; none is joined, nothing is committed
+        "enable.auto.commit": False,
+        "enable.partition.eof": True,
+    }
+    return client_options(settings, **alone, **options)
 
 
 def connect_admin(settings: KafkaSettings, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> AdminClient:
@@ -83,8 +93,7 @@ def read_ends(settings: KafkaSettings, told: Mapping[tuple[str, int], int]) -> d
     """
     if not told:
         return {}
-    options = {"group.id": "spendgauge-ends", "enable.auto.commit": False, "enable.partition.eof": True}
-    consumer = Consumer(client_options(settings, **options, **{"fetch.wait.max.ms": 20, "log_level": 0}))
+    consumer = Consumer(reader_options(settings, "ends", **{"fetch.wait.max.ms": 20, "log_level": 0}))
     ends: dict[tuple[str, int], int] = {}
     silent_seconds = 0.0
     try:

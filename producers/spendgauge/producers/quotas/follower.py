@@ -14,7 +14,7 @@ from spendgauge.producers.notices import Notices
 from spendgauge.producers.quotas.board import Board
 from spendgauge.producers.quotas.settings import QuotaSettings
 from spendgauge.schemas import Clock, ConfigurationError
-from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas.kafka import reader_options
 
 __all__ = ["Follower"]
 
@@ -22,9 +22,6 @@ _AT_ONCE: Final = 200
 _RETRY_SECONDS: Final = 1.0
 _ASK_SECONDS: Final = 0.5
 _OPTIONS: Final = {
-    "group.id": "spendgauge-quotas",  # librdkafka wants one; it is never joined
-    "enable.auto.commit": False,
-    "enable.partition.eof": True,
     "auto.offset.reset": "earliest",  # where the log was replaced by a shorter one
     "allow.auto.create.topics": False,
     "log_level": 0,
@@ -48,7 +45,7 @@ class Follower:
         self._ask_at = 0.0
         self._assign_at: float | None = None
         try:
-            self._consumer = Consumer(client_options(settings, **_OPTIONS, error_cb=self._on_error))
+            self._consumer = Consumer(reader_options(settings, "quotas", **_OPTIONS, error_cb=self._on_error))
         except (KafkaException, ValueError, TypeError) as error:
             raise ConfigurationError(f"the Kafka options cannot be used: {error}") from None
         self._assign(OFFSET_BEGINNING)

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.clock import Clock
 from spendgauge.schemas.errors import ConfigurationError, UnavailableError
-from spendgauge.schemas.kafka import client_options, connect_admin
+from spendgauge.schemas.kafka import client_options, connect_admin, reader_options
 from spendgauge.schemas.progress import Progress, Standing
 from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.schemas.statistics import Statistics, read_statistics
@@ -206,8 +206,7 @@ class Words:
     """Follows ``cost.silences`` from its beginning, without a group."""
 
     def __init__(self, settings: KafkaSettings) -> None:
-        options = {"group.id": "spendgauge-words", "enable.auto.commit": False, "enable.partition.eof": True}
-        self._consumer = Consumer(client_options(settings, **options, **{"fetch.wait.max.ms": 100}), logger=_silent())
+        self._consumer = Consumer(reader_options(settings, "words", **{"fetch.wait.max.ms": 100}), logger=_silent())
         self._consumer.assign([TopicPartition(settings.topics.silences, 0, OFFSET_BEGINNING)])
         self.at_end = False
         """Whether all was read that was there at the start."""

@@ -8,7 +8,7 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from spendgauge.schemas.errors import UnavailableError
-from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas.kafka import reader_options
 from spendgauge.schemas.records import Headers
 from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.streams.accounting.entries import Entries, read_entries
@@ -22,9 +22,6 @@ _SILENT_SECONDS: Final = 5.0
 _AT_ONCE: Final = 1_000
 
 _OPTIONS: Final = {
-    "group.id": "spendgauge-kept",  # librdkafka wants one; none is joined, nothing is committed
-    "enable.auto.commit": False,
-    "enable.partition.eof": True,
     "auto.offset.reset": "earliest",
     "fetch.wait.max.ms": 20,
     "log_level": 0,
@@ -62,7 +59,7 @@ def load_logs(settings: KafkaSettings, topic: str, partitions: Collection[int]) 
     """
     if not partitions:
         return {}
-    consumer = Consumer(client_options(settings, **_OPTIONS))
+    consumer = Consumer(reader_options(settings, "kept", **_OPTIONS))
     try:
         # Offset 0, for to ask where a log begins takes librdkafka half a second; where that is later, it begins there.
         consumer.assign([TopicPartition(topic, number, 0) for number in partitions])

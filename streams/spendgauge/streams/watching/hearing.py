@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from spendgauge.schemas.alerts import Alert
 from spendgauge.schemas.errors import UnavailableError
-from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas.kafka import reader_options
 from spendgauge.schemas.settings import KafkaSettings
 
 __all__ = ["Hearing", "Said", "said"]
@@ -28,9 +28,6 @@ _SILENT_SECONDS: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 _OPTIONS: Final = {
-    "group.id": "spendgauge-hearing",  # librdkafka wants one; none is joined, nothing is committed
-    "enable.auto.commit": False,
-    "enable.partition.eof": True,
     "auto.offset.reset": "earliest",
     "fetch.wait.max.ms": 50,
     "log_level": 0,
@@ -52,7 +49,7 @@ class Hearing:
         self._next = dict.fromkeys(range(partitions), 0)
         self._known: set[Said] = set()
         self._heard: list[Alert] = []
-        self._consumer = Consumer(client_options(settings, **_OPTIONS))
+        self._consumer = Consumer(reader_options(settings, "hearing", **_OPTIONS))
         self._assign()
 
     def knows(self, alert: Alert) -> bool:

@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas.kafka import reader_options
 from spendgauge.schemas.settings import KafkaSettings
 from spendgauge.streams.judging import History, read_lines
 
@@ -30,9 +30,6 @@ _TOLD_BYTES: Final = 2 * 1024 * 1024
 _POLL_SECONDS: Final = 0.05
 
 _OPTIONS: Final = {
-    "group.id": "spendgauge-past",  # librdkafka wants one; none is joined, nothing is committed
-    "enable.auto.commit": False,
-    "enable.partition.eof": True,
     "auto.offset.reset": "earliest",
     "fetch.wait.max.ms": 50,
     "queued.max.messages.kbytes": 8 * 1024,
@@ -64,7 +61,7 @@ class Past:
         """Where the log ended when that was first seen."""
         self._held: deque[_Record] = deque()
         self._held_bytes = 0
-        self._consumer = Consumer(client_options(settings, **_OPTIONS))
+        self._consumer = Consumer(reader_options(settings, "past", **_OPTIONS))
         # Offset 0, for to ask where a log begins takes librdkafka half a second; where that is later, it begins there.
         self._place = TopicPartition(settings.topics.rates, partition, 0)
         self._consumer.assign([self._place])
