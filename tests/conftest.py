@@ -8,13 +8,14 @@ import pytest
 import structlog
 from structlog.testing import LogCapture
 from tests.apache_kafka import require_tools
+from tests.brokers import EmbeddedBroker
 from tests.producers import FakeBroker
 from tests.stores import ask, running_store
 
 from spendgauge.deploy.stack.broker import broker_command, free_port
 from spendgauge.deploy.stack.spawn import spawn_command
-from spendgauge.schemas import ClickHouseSettings, KafkaSettings, UnavailableError
-from spendgauge.schemas.kafka import connect_admin
+from spendgauge.schemas import ClickHouseSettings, KafkaSettings, UnavailableError, topic_specs
+from spendgauge.schemas.kafka import connect_admin, create_topics
 
 _FOLDERS = ("integration", "contract", "unit")
 """The folders of tests, those whose files take longest first."""
@@ -76,6 +77,15 @@ def embedded_broker() -> Iterator[str]:
 def kafka(embedded_broker: str) -> KafkaSettings:
     """Settings of the session's broker with a topic prefix that no other test has."""
     return KafkaSettings(kafka=embedded_broker, topic_prefix=f"t{next(_numbers)}.")
+
+
+@pytest.fixture
+def own_kafka() -> Iterator[KafkaSettings]:
+    """A broker of one's own, with topics under their plain names."""
+    with EmbeddedBroker() as broker:
+        kafka = broker.settings()
+        create_topics(kafka, topic_specs(kafka.topics))
+        yield kafka
 
 
 @pytest.fixture(scope="session")

@@ -2,14 +2,13 @@
 
 import gc
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import anthropic
 import httpx2
 import openai
 import pytest
-from tests.providers.server import Played, play
+from tests.providers.server import Played
 from tests.tracked import (
     CLAUDE,
     GPT,
@@ -32,21 +31,6 @@ from spendgauge.producers.wrappers.readers import BodyReader
 from spendgauge.schemas import ConfigurationError
 
 WORDS = len(PROMPT.split())
-
-
-@pytest.fixture
-def played() -> Iterator[Played]:
-    """Play both providers."""
-    with play() as running:
-        yield running
-
-
-@pytest.fixture
-def producer() -> Iterator[RecordingProducer]:
-    """Record events, of which none may be invalid."""
-    recording = RecordingProducer("support-bot")
-    yield recording
-    assert recording.invalid == []
 
 
 @pytest.mark.parametrize("way", anthropic_ways().values(), ids=anthropic_ways())

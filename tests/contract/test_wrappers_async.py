@@ -3,7 +3,7 @@
 import asyncio
 import contextvars
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,28 +11,13 @@ from typing import Any
 import anthropic
 import openai
 import pytest
-from tests.providers.server import Played, play
+from tests.providers.server import Played
 from tests.tracked import GPT, PROMPT, asked_of_claude, asked_of_gpt, claude, gpt, tokens, tokens_served
 
 from spendgauge.producers import RecordingProducer
 from spendgauge.producers.context import usage_context
 
 WORDS = len(PROMPT.split())
-
-
-@pytest.fixture
-def played() -> Iterator[Played]:
-    """Play both providers."""
-    with play() as running:
-        yield running
-
-
-@pytest.fixture
-def producer() -> Iterator[RecordingProducer]:
-    """Record events, of which none may be invalid."""
-    recording = RecordingProducer("support-bot")
-    yield recording
-    assert recording.invalid == []
 
 
 @asynccontextmanager

@@ -2,14 +2,14 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
 import anthropic
 import openai
 import pytest
-from tests.providers.server import Played, play
+from tests.providers.server import Played
 from tests.tracked import (
     Way,
     anthropic_ways,
@@ -29,21 +29,6 @@ from spendgauge.producers.wrappers import unobserved
 WAYS = {f"claude {name}": (claude, way) for name, way in anthropic_ways().items()} | {
     f"gpt {name}": (gpt, way) for name, way in openai_ways().items()
 }
-
-
-@pytest.fixture
-def played() -> Iterator[Played]:
-    """Play both providers."""
-    with play() as running:
-        yield running
-
-
-@pytest.fixture
-def producer() -> Iterator[RecordingProducer]:
-    """Record events, of which none may be invalid."""
-    recording = RecordingProducer("support-bot")
-    yield recording
-    assert recording.invalid == []
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """What becomes of a stream that is not read to its end? An event all the same, with what was surely used."""
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -9,7 +9,7 @@ import anthropic
 import httpx2
 import openai
 import pytest
-from tests.providers.server import SLOW_SECONDS, Played, play
+from tests.providers.server import SLOW_SECONDS, Played
 from tests.tracked import CLAUDE, GPT, PROMPT, asked_of_claude, asked_of_gpt, claude, gpt
 
 from spendgauge.producers import RecordingProducer
@@ -19,21 +19,6 @@ from spendgauge.schemas import UsageEvent
 
 WORDS = len(PROMPT.split())
 ESTIMATED = -(-len(PROMPT) // 4)
-
-
-@pytest.fixture
-def played() -> Iterator[Played]:
-    """Play both providers."""
-    with play() as running:
-        yield running
-
-
-@pytest.fixture
-def producer() -> Iterator[RecordingProducer]:
-    """Record events, of which none may be invalid."""
-    recording = RecordingProducer("support-bot")
-    yield recording
-    assert recording.invalid == []
 
 
 def _only(producer: RecordingProducer) -> UsageEvent:

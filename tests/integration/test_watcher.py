@@ -13,13 +13,11 @@ from uuid import UUID
 
 import pytest
 from confluent_kafka import Producer
-from tests.brokers import EmbeddedBroker
 from tests.loads import Followed, FollowedRates, send
 from tests.watchers import running_watcher
 from tests.workers import running_worker, until_rated
 
-from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
-from spendgauge.schemas.kafka import create_topics
+from spendgauge.schemas import KafkaSettings, SystemClock
 from spendgauge.schemas.rates import MEASURES, RateContribution
 from spendgauge.streams.rating.rates import rates_partition
 
@@ -93,15 +91,6 @@ class _Alerts:
         while self.read() < steps:
             assert monotonic() < deadline, f"{self.said.total()} of {steps} steps were said"
         self.read(quiet_seconds=1.0)
-
-
-@pytest.fixture
-def own_kafka() -> Iterator[KafkaSettings]:
-    """A broker of one's own: the accidents go by the topics' plain names."""
-    with EmbeddedBroker() as broker:
-        kafka = broker.settings()
-        create_topics(kafka, topic_specs(kafka.topics))
-        yield kafka
 
 
 def test_a_watcher_killed_at_the_worst_moments(own_kafka: KafkaSettings) -> None:

@@ -1,7 +1,7 @@
 """Does a live watcher know to the picodollar what was spent, and say it once, when it is killed amid all of it?"""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -11,7 +11,6 @@ import pytest
 from confluent_kafka import Producer
 from tests.alerting_worlds import contribution
 from tests.apache_kafka import ApacheKafka
-from tests.brokers import EmbeddedBroker
 from tests.loads import Followed
 from tests.topic_logs import read_log
 from tests.watchers import running_watcher
@@ -47,15 +46,6 @@ hard = 100
 period = "rolling"
 days = 2
 """
-
-
-@pytest.fixture
-def own_kafka() -> Iterator[KafkaSettings]:
-    """A broker of one's own."""
-    with EmbeddedBroker() as broker:
-        kafka = broker.settings()
-        create_topics(kafka, topic_specs(kafka.topics))
-        yield kafka
 
 
 def _lines(first: int, random: Random) -> list[RateContribution]:

@@ -2,7 +2,6 @@
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from time import monotonic, sleep
@@ -10,13 +9,11 @@ from time import monotonic, sleep
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.alerting_worlds import contribution
-from tests.brokers import EmbeddedBroker
 from tests.loads import Followed
 from tests.watchers import running_watcher
 
-from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
+from spendgauge.schemas import KafkaSettings, SystemClock
 from spendgauge.schemas.compacted import read_compacted
-from spendgauge.schemas.kafka import create_topics
 from spendgauge.schemas.quotas import QuotaStanding, read_quota
 from spendgauge.streams.rating.rates import rates_partition
 
@@ -48,15 +45,6 @@ hard = 100
 period = "rolling"
 days = 2
 """
-
-
-@pytest.fixture
-def own_kafka() -> Iterator[KafkaSettings]:
-    """A broker of one's own."""
-    with EmbeddedBroker() as broker:
-        kafka = broker.settings()
-        create_topics(kafka, topic_specs(kafka.topics))
-        yield kafka
 
 
 class _Spending:

@@ -1,7 +1,6 @@
 """Is somebody told when events are sent and nobody rates them: once, whoever watches, and until they are rated?"""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic, sleep
@@ -9,13 +8,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from tests.brokers import EmbeddedBroker
 from tests.loads import Followed, send
 from tests.watchers import running_watcher
 from tests.workers import running_worker
 
-from spendgauge.schemas import KafkaSettings, SystemClock, topic_specs
-from spendgauge.schemas.kafka import create_topics
+from spendgauge.schemas import KafkaSettings, SystemClock
 
 pytestmark = pytest.mark.integration
 
@@ -26,15 +23,6 @@ name = "metering_stalled"
 kind = "metering_stalled"
 page = 0.1
 """
-
-
-@pytest.fixture
-def own_kafka() -> Iterator[KafkaSettings]:
-    """A broker of one's own."""
-    with EmbeddedBroker() as broker:
-        kafka = broker.settings()
-        create_topics(kafka, topic_specs(kafka.topics))
-        yield kafka
 
 
 def test_metering_that_stands_still_is_paged_once_until_it_goes_on(own_kafka: KafkaSettings, tmp_path: Path) -> None:
