@@ -4,10 +4,13 @@ import multiprocessing
 import os
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from spendgauge.producers import ProducerSettings, UsageProducer
+from spendgauge.producers.quotas import create_guard
 from spendgauge.schemas import SystemClock
 
 CALL: dict[str, Any] = {"provider": "anthropic", "model": "claude-haiku-4-5", "input_tokens": 10}
@@ -39,6 +42,32 @@ def fork_in_vain(producer: UsageProducer) -> None:
     child = os.fork()
     if child:
         assert os.waitpid(child, 0)[1] == 0
+
+
+def fork_with_clients(producer: UsageProducer) -> None:
+    """Fork at once, while clients connect, and later; write how many threads librdkafka had before and in each fork."""
+    for wait_seconds in (0, 0.5):
+        with create_guard():
+            emit(producer, 20)
+            SystemClock().sleep(wait_seconds)
+            before = _client_threads()
+            child = os.fork()
+            emit(producer, 30)
+            if not child:
+                return
+            assert os.waitpid(child, 0)[1] == 0
+            print("some" if before else "none", _client_threads_when_forked.pop())
+
+
+_client_threads_when_forked: list[int] = []
+
+
+def _client_threads() -> int:
+    found = 0
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # it has ended meanwhile
+            found += (task / "comm").read_text().startswith("rdk:")
+    return found
 
 
 def multiprocess(producer: UsageProducer) -> None:
@@ -137,8 +166,20 @@ def _write_ids(producer: UsageProducer, events: int) -> None:
 
 MODES = {
     run.__name__: run
-    for run in (forget_to_close, fork, fork_in_vain, multiprocess, interrupt, until_killed, both_until_killed, prefork)
+    for run in (
+        forget_to_close,
+        fork,
+        fork_in_vain,
+        fork_with_clients,
+        multiprocess,
+        interrupt,
+        until_killed,
+        both_until_killed,
+        prefork,
+    )
 }
 
 if __name__ == "__main__":
+    # hooks run last first: this one looks after the producer's, which is set later
+    os.register_at_fork(before=lambda: _client_threads_when_forked.append(_client_threads()))
     MODES[sys.argv[1]](UsageProducer(ProducerSettings.from_environment()))

@@ -49,6 +49,18 @@ def test_each_process_is_a_source_and_loses_nothing(
 
 
 @pytest.mark.integration
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="this system does not name a process's threads")
+def test_a_fork_finds_no_thread_of_a_client(kafka: KafkaSettings, tmp_path: Path) -> None:
+    """Neither a producer nor a guard has one of librdkafka's threads when the process forks, not even while they
+    connect: what such a thread locks stays locked in the child (``getaddrinfo`` would hang there for ever)."""
+    create_topics(kafka, topic_specs(kafka.topics))
+    done = run("fork_with_clients", kafka, spool_dir=str(tmp_path), durability="memory")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "some 0\nsome 0\n", "")
+    found = positions(read_back(kafka, events=160))
+    assert sorted(len(set(seqs)) for seqs in found.values()) == [30, 30, 100]
+
+
+@pytest.mark.integration
 @pytest.mark.parametrize("durability", ["memory", "process"])
 def test_a_signal_handler_may_emit(kafka: KafkaSettings, tmp_path: Path, durability: str) -> None:
     """Emitting from a signal handler that interrupts an emit neither hangs nor loses: both are in one numbering."""

@@ -242,6 +242,20 @@ def test_close_without_a_broker_says_what_is_lost(broker: FakeBroker, log: LogCa
     assert lost == [7]
 
 
+def test_a_thread_that_hangs_is_said(broker: FakeBroker, log: LogCapture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the client never answers again, close says that events may be lost, and how many."""
+    hangs = threading.Event()
+    broker.up = False
+    emitter = producer(broker)
+    monkeypatch.setattr(broker.clients[0], "purge", lambda: hangs.wait(30))
+    for _ in range(3):
+        emitter.emit(**CALL)
+    assert not emitter.close(0.1)
+    (entry,) = (entry for entry in log.entries if "may be lost" in entry["event"])
+    assert (entry["event"], entry["count"]) == ("events may be lost: the producer's thread hangs", 3)
+    hangs.set()
+
+
 def test_the_thread_ends_with_close(broker: FakeBroker) -> None:
     """After close no thread of the producer is left."""
     before = set(threading.enumerate())

@@ -22,6 +22,7 @@ class FakeOutlet:
 
     def __init__(self, room: int = 1_000, error: KafkaError | None = None) -> None:
         self.room, self.error = room, error
+        self.deaf = False
         self.lines: list[QuotaRefusal] = []
         self._waiting: list[Any] = []
 
@@ -34,11 +35,18 @@ class FakeOutlet:
         self.lines += [QuotaRefusal.model_validate_json(line) for line in value.split(b"\n")]
 
     def poll(self, timeout: float) -> int:  # noqa: ARG002 - as the real one
-        """Acknowledge all."""
+        """Acknowledge all, or hear of nothing."""
+        if self.deaf:
+            return 0
         waiting, self._waiting = self._waiting, []
         for on_delivery in waiting:
             on_delivery(self.error, None)
         return len(waiting)
+
+    def purge(self) -> None:
+        """Give all back."""
+        self.deaf = False
+        self.error = KafkaError(KafkaError._PURGE_QUEUE)
 
     def flush(self, timeout: float) -> int:
         """Acknowledge all; nothing is left."""
@@ -81,6 +89,23 @@ def test_nobody_knowing_is_told_too(clock: FakeClock) -> None:
     unknown, soft = outlet.lines
     assert (unknown.action, unknown.reason, unknown.quota, unknown.limit) == ("refused", "unknown", "", None)
     assert (soft.action, soft.limit, soft.spent) == ("warned", "9", "8")
+
+
+def test_a_fork_costs_no_refusal(clock: FakeClock) -> None:
+    """What is not acknowledged when the client is let go of is sent by the next one, as the same lines."""
+    outlets = [FakeOutlet(), FakeOutlet()]
+    settings = QuotaSettings.from_environment({}, service="test")
+    unused = iter(outlets)
+    refusals = Refusals(settings, "me", clock=clock, notices=Notices(clock.monotonic), connect=lambda: next(unused))
+    refusals.disconnect()
+    refusals.add(REFUSED, NOW)
+    outlets[0].deaf = True
+    refusals.turn()
+    refusals.disconnect()
+    assert refusals.told == 0
+    refusals.turn()
+    assert (refusals.told, refusals.lost) == (1, 0)
+    assert outlets[0].lines == outlets[1].lines != []
 
 
 def test_the_log_says_it_once_a_minute_and_key(clock: FakeClock, caplog: pytest.LogCaptureFixture) -> None:

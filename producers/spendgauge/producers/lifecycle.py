@@ -1,8 +1,8 @@
 """What happens to producers when their process forks or ends?
 
-After a fork the child has the objects but not their threads: each producer becomes a new source with an empty queue
-(what waited belongs to the parent, which still sends it). When the interpreter ends, what waits is sent, within each
-producer's ``exit_seconds``.
+Before a fork each lets go of its client (``forks`` says why). After it the child has the objects but not their threads:
+each producer becomes a new source with an empty queue (what waited belongs to the parent, which still sends it). When
+the interpreter ends, what waits is sent, within each producer's ``exit_seconds``.
 """
 
 import atexit
@@ -16,6 +16,12 @@ __all__ = ["Living", "unwatch", "watch"]
 class Living(Protocol):
     """A producer with a thread of its own."""
 
+    def before_fork(self) -> None:
+        """Let go of the client: a fork is about to happen."""
+
+    def after_fork(self) -> None:
+        """Go on: this process is the parent."""
+
     def on_fork(self) -> None:
         """Begin anew: this process is the child."""
 
@@ -28,10 +34,22 @@ class _Watch:
 
     def __init__(self) -> None:
         self.living: set[Living] = set()
+        self.held: list[list[Living]] = []
         self.hooked = False
         self.finalizing_pid: int | None = None
 
+    def before_fork(self) -> None:
+        held = list(self.living)
+        self.held.append(held)
+        for producer in held:
+            producer.before_fork()
+
+    def after_fork(self) -> None:
+        for producer in self.held.pop():
+            producer.after_fork()
+
     def on_fork(self) -> None:
+        self.held.clear()
         for producer in list(self.living):
             producer.on_fork()
 
@@ -51,7 +69,7 @@ def watch(producer: Living) -> None:
     _watch.living.add(producer)
     if not _watch.hooked:
         _watch.hooked = True
-        os.register_at_fork(after_in_child=_watch.on_fork)
+        os.register_at_fork(before=_watch.before_fork, after_in_parent=_watch.after_fork, after_in_child=_watch.on_fork)
         atexit.register(_watch.on_exit)
     if _in_multiprocessing_child() and _watch.finalizing_pid != os.getpid():
         from multiprocessing.util import Finalize  # its children end without atexit

@@ -181,6 +181,14 @@ class UsageProducer:
         """Close it."""
         self.close()
 
+    def before_fork(self) -> None:
+        """Let go of the client, so that no thread of it is there; waits a second at most."""
+        self._worker.hold()
+
+    def after_fork(self) -> None:
+        """Go on sending: this process is the parent."""
+        self._worker.release()
+
     def on_fork(self) -> None:
         """Become another source with an empty queue: this process is a child, and the parent sends what waited."""
         self._worker.sender.abandon()

@@ -73,7 +73,7 @@ class Sender:
         """Hand over what the window takes, and serve delivery reports; wait up to ``wait_seconds`` for the first."""
         if self._broken or self._stuck():
             self._drop_client()
-        if self._clock.monotonic() >= self._retry_at:
+        if self._clock.monotonic() >= self._retry_at and (self._backlog or self._given_back):
             self.connect()
             self._requeue()
             self._hand_over()
@@ -100,6 +100,10 @@ class Sender:
         self._backlog.clear()
         self.pending_events = self.pending_bytes = 0
         return left
+
+    def disconnect(self) -> None:
+        """Let go of the client until there is something to send; what is not acknowledged is sent again."""
+        self._drop_client()
 
     def abandon(self) -> None:
         """Let go of a client that a fork has left without its threads; to destroy it would hang."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final
 
+from spendgauge.producers.forks import ForkGate
 from spendgauge.producers.identity import EventIds
 from spendgauge.producers.intake import Barrier, Intake
 from spendgauge.producers.notices import Notices
@@ -60,6 +61,7 @@ class Worker:
         self._linger_seconds = linger_seconds
         self._on_turn = on_turn
         self._wake: SimpleQueue[None] = SimpleQueue()
+        self._gate = ForkGate()
         self._only_one = threading.Lock()
         self._thread: threading.Thread | None = None
         self._ended = threading.Event()
@@ -86,10 +88,21 @@ class Worker:
         self._urgent = True
         self.rouse()
 
+    def hold(self) -> None:
+        """Have the thread let go of its client and wait for ``release``: somebody forks."""
+        self._gate.shut()
+        if self.started and not self._ended.is_set():
+            self.rouse()
+            self._gate.wait()
+
+    def release(self) -> None:
+        """Let it go on."""
+        self._gate.open()
+
     def stop(self) -> bool:
         """End the thread; what is not acknowledged by now is left in the spool, or lost, counted and logged.
 
-        Says whether it has ended.
+        Says whether it has ended; one that hangs is said, with what is in its hands.
         """
         self.stopped = True
         if self._only_one.acquire(blocking=False):
@@ -99,6 +112,12 @@ class Worker:
         ended = self._ended.wait(_GRACE_SECONDS)
         if ended and self._thread is not None:
             self._thread.join(_GRACE_SECONDS)
+        if not ended:
+            self.notices.report(
+                "events may be lost: the producer's thread hangs",
+                len(self.queue) + self.sender.pending_events,
+                spooled=self.spools.waiting_events,
+            )
         return ended
 
     def step(self) -> None:
@@ -124,6 +143,7 @@ class Worker:
     def _run(self) -> None:
         while not self.stopped:
             try:
+                self._gate.heed(self.sender.disconnect)
                 self.step()
             except Exception as error:  # noqa: BLE001 - the thread's outermost edge: it must not die
                 self.notices.report("the producer's thread met an error and goes on", error=repr(error)[:400])

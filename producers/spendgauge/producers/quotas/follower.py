@@ -44,16 +44,15 @@ class Follower:
         self._end_offset: int | None = None
         self._ask_at = 0.0
         self._assign_at: float | None = None
-        try:
-            self._consumer = Consumer(reader_options(settings, "quotas", **_OPTIONS, error_cb=self._on_error))
-        except (KafkaException, ValueError, TypeError) as error:
-            raise ConfigurationError(f"the Kafka options cannot be used: {error}") from None
-        self._assign(OFFSET_BEGINNING)
+        self._settings = settings
+        self._consumer: Consumer | None = self._connect()
 
     def turn(self, wait_seconds: float) -> None:
         """Read what has come; wait up to ``wait_seconds`` for the first."""
-        if self._assign_at is not None and self._clock.monotonic() >= self._assign_at:
-            self._assign(self._next_offset or OFFSET_BEGINNING)
+        if self._consumer is None:
+            self._consumer = self._connect()
+        elif self._assign_at is not None and self._clock.monotonic() >= self._assign_at:
+            self._assign(self._consumer)
         for message in self._consumer.consume(_AT_ONCE, wait_seconds):
             error = message.error()
             if error is None:
@@ -63,19 +62,30 @@ class Follower:
             else:
                 self._on_message_error(error)
         if not self._board.complete:
-            self._look_for_end()
+            self._look_for_end(self._consumer)
 
     def close(self) -> None:
-        """Let go of the client."""
-        self._consumer.close()
+        """Let go of the client; a later ``turn`` goes on where this one was."""
+        if self._consumer is not None:
+            self._consumer.close()
+            self._consumer = None
 
     def abandon(self) -> None:
         """Let go of a client that a fork has left without its threads; to close it would hang."""
-        keep_for_ever(self._consumer)
+        if self._consumer is not None:
+            keep_for_ever(self._consumer)
 
-    def _assign(self, offset: int) -> None:
+    def _connect(self) -> Consumer:
+        try:
+            consumer = Consumer(reader_options(self._settings, "quotas", **_OPTIONS, error_cb=self._on_error))
+        except (KafkaException, ValueError, TypeError) as error:
+            raise ConfigurationError(f"the Kafka options cannot be used: {error}") from None
+        self._assign(consumer)
+        return consumer
+
+    def _assign(self, consumer: Consumer) -> None:
         self._assign_at = None
-        self._consumer.assign([TopicPartition(self._topic, 0, offset)])
+        consumer.assign([TopicPartition(self._topic, 0, self._next_offset or OFFSET_BEGINNING)])
 
     def _take(self, message: Message) -> None:
         offset, key, value = message.offset() or 0, message.key(), message.value()
@@ -93,7 +103,7 @@ class Follower:
             self._next_offset = offset
         self._board.complete = True
 
-    def _look_for_end(self) -> None:
+    def _look_for_end(self, consumer: Consumer) -> None:
         """See whether all is read that was there when this was first asked.
 
         The end is told with records only where none come for half a second; on a busy topic that is never.
@@ -102,7 +112,7 @@ class Follower:
         if self._end_offset is None and now >= self._ask_at:
             self._ask_at = now + _RETRY_SECONDS
             with suppress(KafkaException):
-                told = self._consumer.get_watermark_offsets(TopicPartition(self._topic, 0), _ASK_SECONDS)
+                told = consumer.get_watermark_offsets(TopicPartition(self._topic, 0), _ASK_SECONDS)
                 self._end_offset = told[1] if told else None
         if self._end_offset is not None and self._next_offset >= self._end_offset:
             self._board.complete = True

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
+from spendgauge.producers.forks import ForkGate
 from spendgauge.producers.identity import boot_id, source_names
 from spendgauge.producers.lifecycle import unwatch, watch
 from spendgauge.producers.notices import Notices
@@ -26,8 +27,8 @@ from spendgauge.schemas import Clock, ConfigurationError
 
 __all__ = ["QuotaGuard"]
 
-_WAIT_SECONDS: Final = 0.2
-"""For a record: how late a refusal is told, and how late ``close`` is noticed."""
+_WAIT_SECONDS: Final = 0.05
+"""For a record: how late a refusal is told, and how late it is noticed that somebody closes or forks."""
 
 _LOOK_SECONDS: Final = 0.02
 _GRACE_SECONDS: Final = 1.0
@@ -73,6 +74,16 @@ class QuotaGuard(QuotaChecks):
             self._thread.join(timeout_seconds + _GRACE_SECONDS)
         unwatch(self)
 
+    def before_fork(self) -> None:
+        """Let go of the clients, so that no thread of them is there; waits a second at most."""
+        self._gate.shut()
+        if self._thread is not None and not self._stopping.is_set():
+            self._gate.wait()
+
+    def after_fork(self) -> None:
+        """Go on reading: this process is the parent."""
+        self._gate.open()
+
     def on_fork(self) -> None:
         """Become another process: the next check starts a thread of its own."""
         self._follower.abandon()
@@ -92,6 +103,7 @@ class QuotaGuard(QuotaChecks):
         self._refusals = Refusals(
             settings, source, clock=self._clock, notices=self._notices, connect=partial(connect_outlet, settings)
         )
+        self._gate = ForkGate()
         self._stopping = threading.Event()
         self._exit_seconds = settings.exit_seconds
         self._asleep, self._only_one = False, threading.Lock()
@@ -116,11 +128,16 @@ class QuotaGuard(QuotaChecks):
         self._refusals.add(verdict, now_ms)
         return verdict
 
+    def _disconnect(self) -> None:
+        self._follower.close()
+        self._refusals.disconnect()
+
     def _run(self) -> None:
         sweep_at = self._clock.monotonic() + _SWEEP_SECONDS
         stopping, follower, refusals = self._stopping, self._follower, self._refusals
         while not stopping.is_set():
             try:
+                self._gate.heed(self._disconnect)
                 follower.turn(_WAIT_SECONDS)
                 refusals.turn()
                 self._notices.say_due()

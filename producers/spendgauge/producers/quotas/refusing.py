@@ -38,6 +38,7 @@ _HEADERS: Final[list[tuple[str, str | bytes | None]]] = [
     (CONTENT_TYPE_HEADER, CONTENT_TYPE.encode()),
     (SCHEMA_HEADER, REFUSALS_SCHEMA.encode()),
 ]
+_PURGED: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 _MANY: Final = ("refuses calls of more keys than are named here", "")
 
 
@@ -46,6 +47,9 @@ class Outlet(RecordQueue, Protocol):
 
     def flush(self, timeout: float) -> int:
         """Wait for all to be acknowledged; say how many are not."""
+
+    def purge(self) -> None:
+        """Report all that are not acknowledged as undeliverable."""
 
 
 def connect_outlet(settings: QuotaSettings) -> Outlet:
@@ -78,6 +82,7 @@ class Refusals:
         self._connect = connect
         self._outlet: Outlet | None = None
         self._waiting: deque[tuple[int, QuotaVerdict]] = deque()
+        self._unsent: deque[list[bytes]] = deque()
         self._dropped = Tally()
         self._drops_seen = 0
         self._ids = EventIds()
@@ -94,6 +99,8 @@ class Refusals:
 
     def turn(self) -> None:
         """Log and send what waits."""
+        while self._unsent and self._hand_over(self._unsent[0]):
+            self._unsent.popleft()
         counted: Counter[tuple[str, str]] = Counter()
         said: dict[tuple[str, str], QuotaVerdict] = {}
         while self._waiting and (batch := self._batch()) and self._send(batch):
@@ -112,8 +119,15 @@ class Refusals:
         """Send what waits, for so long; the rest is lost, counted and logged."""
         self.turn()
         left = self._outlet.flush(seconds) if self._outlet is not None else 0
-        if left or self._waiting:
-            self._notices.report("refusals were not sent", left * _LINES + len(self._waiting))
+        if left or self._unsent or self._waiting:
+            self._notices.report("refusals were not sent", (left + len(self._unsent)) * _LINES + len(self._waiting))
+
+    def disconnect(self) -> None:
+        """Let go of the client until there is something to send; what is not acknowledged is sent again."""
+        if self._outlet is not None:
+            self._outlet.purge()
+            self._outlet.poll(0)
+            self._outlet = None
 
     def abandon(self) -> None:
         """Let go of a client that a fork has left without its threads; what waits is the parent's to tell."""
@@ -124,13 +138,15 @@ class Refusals:
         return [self._waiting[place] for place in range(min(_LINES, len(self._waiting)))]
 
     def _send(self, batch: list[tuple[int, QuotaVerdict]]) -> bool:
-        """Hand a record over; say no where there is no room for it now."""
+        """Hand a record of them over; say no where there is no room for it now."""
+        return self._hand_over([line for at, verdict in batch if (line := self._line(verdict, at)) is not None])
+
+    def _hand_over(self, lines: list[bytes]) -> bool:
         if self._outlet is None:
             self._outlet = self._connect()
-        lines = [line for now_ms, verdict in batch if (line := self._line(verdict, now_ms)) is not None]
 
         def on_delivery(error: KafkaError | None, _record: Any) -> None:
-            self._on_delivery(error, len(lines))
+            self._on_delivery(error, lines)
 
         try:
             self._outlet.produce(
@@ -149,12 +165,14 @@ class Refusals:
             return None
         return refusal.model_dump_json().encode()
 
-    def _on_delivery(self, error: KafkaError | None, lines: int) -> None:
+    def _on_delivery(self, error: KafkaError | None, lines: list[bytes]) -> None:
         if error is None:
-            self.told += lines
+            self.told += len(lines)
+        elif error.code() in _PURGED:
+            self._unsent.append(lines)
         else:
-            self.lost += lines
-            self._notices.report("refusals lost: the broker did not take them", lines, reason=error.str())
+            self.lost += len(lines)
+            self._notices.report("refusals lost: the broker did not take them", len(lines), reason=error.str())
 
     def _count_drops(self) -> None:
         drops = self._dropped.read()
