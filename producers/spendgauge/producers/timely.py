@@ -1,9 +1,10 @@
 """Would consumers reject an event for its time? Whoever writes for others says so at once."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from spendgauge.schemas.events import MAX_FUTURE, MAX_PAST
+from spendgauge.schemas.moments import utc_time
 
 __all__ = ["untimely"]
 
@@ -12,7 +13,7 @@ def untimely(occurred_at: Any, now_ms: int) -> str | None:
     """Say why consumers would reject an event of this time; what cannot be read as a time is left to validation."""
     try:
         at = occurred_at if isinstance(occurred_at, datetime) else datetime.fromisoformat(occurred_at)
-        age = datetime.fromtimestamp(now_ms / 1000, UTC) - at
+        age = utc_time(now_ms) - at
     except (TypeError, ValueError, OverflowError):
         return None
     shown = at.isoformat(timespec="seconds") if at is occurred_at else occurred_at

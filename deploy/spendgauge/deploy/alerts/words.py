@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Final, TypeVar
 
@@ -13,6 +12,7 @@ from spendgauge.insights.incidents import Incident
 from spendgauge.schemas import ConfigurationError, KafkaSettings, UnavailableError
 from spendgauge.schemas.compacted import read_compacted
 from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas.moments import utc_time
 from spendgauge.schemas.quotas import check_key
 from spendgauge.schemas.silences import (
     ACKNOWLEDGEMENT_SCHEMA,
@@ -80,7 +80,7 @@ def acknowledge(settings: KafkaSettings, incident: Incident, *, by: str, reason:
 
     Raises ``ConfigurationError`` where that cannot be said so, ``UnavailableError`` where the broker does not take it.
     """
-    word = _said(Acknowledgement, incident_id=incident.incident_id, by=by, reason=reason, at=_time(now_ms))
+    word = _said(Acknowledgement, incident_id=incident.incident_id, by=by, reason=reason, at=utc_time(now_ms))
     _write(settings, _key_of(word), word)
     return word
 
@@ -102,8 +102,8 @@ def mute(settings: KafkaSettings, about: Subject, *, by: str, reason: str, lengt
         key=about.key,
         by=by,
         reason=reason,
-        until=_time(now_ms + length_ms),
-        created_at=_time(now_ms),
+        until=utc_time(now_ms + length_ms),
+        created_at=utc_time(now_ms),
     )
     _write(settings, _key_of(word), word)
     return word
@@ -129,10 +129,6 @@ def _said(kind: type[WordT], **fields: object) -> WordT:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)[0]
         raise ConfigurationError(f"{found['loc'][0]} cannot be said so: {found['msg']}") from None
-
-
-def _time(ms: int) -> datetime:
-    return datetime.fromtimestamp(ms / 1000, UTC)
 
 
 def _key_of(word: Silence | Acknowledgement) -> bytes:

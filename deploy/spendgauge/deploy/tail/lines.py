@@ -1,13 +1,13 @@
 """How does one line of a topic read? For people: a time, what, how much."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 
 from spendgauge.schemas import DIMENSIONS, END_SCHEMA, LEAVES
 from spendgauge.schemas.incidents import short_id
+from spendgauge.schemas.moments import utc_time
 
 __all__ = ["key_words", "moment", "readable", "rfc3339"]
 
@@ -22,12 +22,12 @@ def key_words(series: str, key: Sequence[str]) -> str:
 
 def moment(ms: int) -> str:
     """Write a time, UTC, for people who know which year it is."""
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%b %d %H:%M}"
+    return f"{utc_time(ms):%b %d %H:%M}"
 
 
 def rfc3339(ms: int) -> str:
     """Write a time, UTC, to the second."""
-    return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{utc_time(ms):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def readable(topic: str, line: bytes) -> str:

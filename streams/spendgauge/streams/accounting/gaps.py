@@ -1,10 +1,10 @@
 """What is said when events of a source are missing, and when they have come? A line for the tables, and an alert."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 from spendgauge.schemas.alerts import NO_AMOUNTS, Alert
+from spendgauge.schemas.moments import utc_time
 from spendgauge.schemas.positions import SourceGaps
 from spendgauge.streams.accounting.entries import gap_of
 from spendgauge.streams.accounting.positions import SourceChange
@@ -79,4 +79,4 @@ def _alert(change: SourceChange, gap: Hole, *, state: Literal["raised", "resolve
 
 
 def _text(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{utc_time(at_ms):%Y-%m-%d %H:%M:%S} UTC"

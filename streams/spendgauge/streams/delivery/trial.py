@@ -1,12 +1,12 @@
 """Does each channel work? One message to each, now, whatever the hour and whatever it wants to hear of."""
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from spendgauge.schemas.alerts import NO_AMOUNTS, Alert
 from spendgauge.schemas.clock import Clock
+from spendgauge.schemas.moments import utc_time
 from spendgauge.schemas.notifications import IncidentNotice, Notification, NotificationData
 from spendgauge.streams.delivery.messages import Message, idempotency_key
 from spendgauge.streams.delivery.senders import make_sender
@@ -42,7 +42,7 @@ def _message(target: Target, *, now_ms: int) -> Message:
         incident=IncidentNotice(incident_id=alert.alert_id, short_id=_RULE, alerts=1, up=0, onset=alert.onset),
         alert=alert,
     )
-    notification = Notification(type="alert.test", timestamp=datetime.fromtimestamp(now_ms / 1000, UTC), data=data)
+    notification = Notification(type="alert.test", timestamp=utc_time(now_ms), data=data)
     return Message(idempotency_key(alert.alert_id, str(now_ms), name), notification)
 
 

@@ -1,13 +1,13 @@
 """Has metering itself stopped? Events are sent, and for minutes nobody has rated any: no other rule sees that."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final
 
 import polars as pl
 from pydantic import Field
 
+from spendgauge.schemas.moments import utc_time
 from spendgauge.streams.rules.rule import LEVELS_SCHEMA, Line, Rule, Seen, level
 
 __all__ = ["MeteringStalled"]
@@ -54,7 +54,7 @@ class MeteringStalled(Rule):
 
     def say(self, _who: str, row: Mapping[str, Any]) -> str:
         """Say since when, how much waits, what that means, and what to do."""
-        since = datetime.fromtimestamp(row["since_ms"] / 1000, UTC)
+        since = utc_time(row["since_ms"])
         where, waiting = _counted(row["partitions"], "partition"), _counted(row["waiting"], "record")
         return (
             f"Metering has stopped: since {since:%Y-%m-%d %H:%M:%S} UTC nothing in {where} of usage.events was rated, "
