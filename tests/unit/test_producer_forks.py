@@ -84,6 +84,17 @@ def test_two_may_fork_at_once(thread: Thread) -> None:
     assert thread.goes_on()
 
 
+def test_opening_what_nobody_shut_is_harmless(thread: Thread) -> None:
+    """A fork that was interrupted before the gate was shut opens it all the same."""
+    thread.gate.open()
+    assert thread.goes_on()
+    thread.gate.shut()
+    thread.gate.wait()
+    assert thread.let_go == 1
+    thread.gate.open()
+    assert thread.goes_on()
+
+
 def test_a_thread_that_cannot_let_go_is_not_waited_for() -> None:
     """A fork goes on without it after a second."""
     gate, hangs = ForkGate(), threading.Event()

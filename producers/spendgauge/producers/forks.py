@@ -35,9 +35,9 @@ class ForkGate:
             self._changed.wait_for(lambda: self._free, _PATIENCE_SECONDS)
 
     def open(self) -> None:
-        """Let the thread go on, unless somebody else forks."""
+        """Let the thread go on, unless somebody else forks. Harmless where nobody has shut it."""
         with self._changed:
-            self._forks -= 1
+            self._forks = max(0, self._forks - 1)
             self._changed.notify_all()
 
     def heed(self, let_go: Callable[[], None]) -> None:

@@ -39,13 +39,14 @@ class _Watch:
         self.finalizing_pid: int | None = None
 
     def before_fork(self) -> None:
-        held = list(self.living)
+        held: list[Living] = []
         self.held.append(held)
-        for producer in held:
+        for producer in list(self.living):
+            held.append(producer)  # before: an interrupt in the wait ends this loop, and the fork happens all the same
             producer.before_fork()
 
     def after_fork(self) -> None:
-        for producer in self.held.pop():
+        for producer in self.held.pop() if self.held else ():  # none where the hooks were set during the fork
             producer.after_fork()
 
     def on_fork(self) -> None:

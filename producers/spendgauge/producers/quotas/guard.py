@@ -50,6 +50,7 @@ class QuotaGuard(QuotaChecks):
         super().__init__(QuotaSettings.from_environment({}, **fields) if settings is None else settings, clock=clock)
         self._closed = False
         self._thread: threading.Thread | None = None
+        self._gate = ForkGate()
         self._begin()
         self._start()
         watch(self)
@@ -89,7 +90,7 @@ class QuotaGuard(QuotaChecks):
         self._follower.abandon()
         self._refusals.abandon()
         self._board.on_fork()
-        self._asleep, self._thread = True, None
+        self._asleep, self._thread, self._gate = True, None, ForkGate()
 
     def on_exit(self) -> None:
         """Tell what waits, within ``exit_seconds``."""
@@ -103,7 +104,6 @@ class QuotaGuard(QuotaChecks):
         self._refusals = Refusals(
             settings, source, clock=self._clock, notices=self._notices, connect=partial(connect_outlet, settings)
         )
-        self._gate = ForkGate()
         self._stopping = threading.Event()
         self._exit_seconds = settings.exit_seconds
         self._asleep, self._only_one = False, threading.Lock()
