@@ -10,7 +10,9 @@ from tests.commands import Done, Run, typing
 from tests.sink_runs import now_ms, produce
 from tests.sinks import alert, chunk, quota_refusal, store
 
-from spendgauge.schemas import ClickHouseSettings, KafkaSettings, topic_specs
+from spendgauge.deploy.alerts import words
+from spendgauge.deploy.alerts.words import Subject
+from spendgauge.schemas import ClickHouseSettings, KafkaSettings, UnavailableError, topic_specs
 from spendgauge.schemas.incidents import short_id
 from spendgauge.schemas.kafka import create_topics
 from spendgauge.schemas.prices import PriceBook
@@ -160,6 +162,18 @@ def test_without_kafka_the_list_still_answers(
     done = run("alerts", "list")
     assert (done.status, "agent=a" in done.out) == (0, True)
     assert done.err.startswith("spendgauge: what is acknowledged and silenced is not known: no Kafka broker answers")
+
+
+def test_a_word_that_nobody_takes_is_one_sentence(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no broker answers, a silence is an error that says so; the client's own log stays quiet."""
+    monkeypatch.setattr(words, "_TIMEOUT_SECONDS", 1)
+    with pytest.raises(UnavailableError, match=r"^no Kafka broker answers at 127\.0\.0\.1:1 "):
+        words.mute(
+            KafkaSettings(kafka="127.0.0.1:1"), Subject(rule="spike"), by="a", reason="", length_ms=1, now_ms=now_ms()
+        )
+    assert capfd.readouterr().err == ""
 
 
 def test_steps_and_refusals_are_followed(run: Run, kafka: KafkaSettings) -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Final, TypeVar
 
-from confluent_kafka import KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from pydantic import BaseModel, ValidationError
 
 from spendgauge.insights.incidents import Incident
 from spendgauge.schemas import ConfigurationError, KafkaSettings, UnavailableError
 from spendgauge.schemas.compacted import read_compacted
-from spendgauge.schemas.kafka import client_options
+from spendgauge.schemas.kafka import client_options, connect_admin
 from spendgauge.schemas.moments import utc_time
 from spendgauge.schemas.quotas import check_key
 from spendgauge.schemas.silences import (
@@ -140,11 +140,13 @@ def _write(settings: KafkaSettings, key: bytes, word: BaseModel | None) -> None:
     schema = SILENCE_SCHEMA if isinstance(word, Silence) else ACKNOWLEDGEMENT_SCHEMA
     failures: list[str] = []
 
-    def on_delivery(error: object, _message: Message) -> None:
-        failures.extend([str(error)] if error is not None else [])
+    def on_delivery(error: KafkaError | None, _message: Message) -> None:
+        failures.extend([error.str()] if error is not None else [])
 
+    connect_admin(settings, timeout_seconds=_TIMEOUT_SECONDS)
+    options = {"acks": "all", "message.timeout.ms": 1000 * _TIMEOUT_SECONDS, "log_level": 0}
     try:
-        producer = Producer(client_options(settings, **{"acks": "all", "message.timeout.ms": 1000 * _TIMEOUT_SECONDS}))
+        producer = Producer(client_options(settings, **options))
         producer.produce(
             topic,
             key=key,
