@@ -72,7 +72,7 @@ class QuotaVerdict:
         return f"{whole}.{rest.rstrip('0').ljust(2, '0')} USD"
 
 
-class QuotaExceeded(SpendgaugeError):  # noqa: N818 - the name that the issue gives it
+class QuotaExceeded(SpendgaugeError):  # noqa: N818 - it is no error of the program
     """A call would go beyond a hard limit; it was not made."""
 
     def __init__(self, verdict: QuotaVerdict) -> None:

@@ -37,7 +37,7 @@ class _Pause:
 @dataclass(frozen=True)
 class _Try:
     attempts: int
-    pause: "_Pause"
+    pause: _Pause
     begun_ms: int
 
 
