@@ -159,7 +159,7 @@ def sink_process(settings: SinkSettings) -> Iterator[subprocess.Popen[bytes]]:
         yield process
 
 
-def eventually(check: Callable[[], bool], *, seconds: float = 30) -> bool:
+def eventually(check: Callable[[], bool], *, seconds: float = 60) -> bool:
     """Say whether something comes true within a time."""
     deadline = time.monotonic() + seconds
     while not check():
