@@ -56,7 +56,7 @@ def fork_with_clients(producer: UsageProducer) -> None:
             if not child:
                 return
             assert os.waitpid(child, 0)[1] == 0
-            print("some" if before else "none", _client_threads_when_forked.pop())
+            print("some" if before else "none", _client_threads_when_forked.pop(), flush=True)
 
 
 _client_threads_when_forked: list[int] = []
@@ -85,6 +85,8 @@ def interrupt(producer: UsageProducer) -> None:
 
     def on_signal(_number: int, _frame: FrameType | None) -> None:
         nonlocal left
+        if not left:
+            return  # it came while the last one was handled
         left -= 1
         producer.emit(**CALL, feature="signal")
         if left == 0:
