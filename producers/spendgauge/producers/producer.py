@@ -166,6 +166,8 @@ class UsageProducer:
                 told_before = self._failures_told
                 self._settle(Barrier(last=True), timeout_seconds)
                 ended = self._worker.stop()
+                if not ended and (queued := self.stats().queued):
+                    self._worker.notices.report("events may be lost: the producer's thread hangs", queued)
                 unwatch(self)
                 spooled = self._worker.spools.waiting_events
                 self._all_sent = ended and not spooled and self._given_up() == told_before

@@ -102,7 +102,7 @@ class Worker:
     def stop(self) -> bool:
         """End the thread; what is not acknowledged by now is left in the spool, or lost, counted and logged.
 
-        Says whether it has ended; one that hangs is said, with what is in its hands.
+        Says whether it has ended.
         """
         self.stopped = True
         if self._only_one.acquire(blocking=False):
@@ -112,12 +112,6 @@ class Worker:
         ended = self._ended.wait(_GRACE_SECONDS)
         if ended and self._thread is not None:
             self._thread.join(_GRACE_SECONDS)
-        if not ended:
-            self.notices.report(
-                "events may be lost: the producer's thread hangs",
-                len(self.queue) + self.sender.pending_events,
-                spooled=self.spools.waiting_events,
-            )
         return ended
 
     def step(self) -> None:
