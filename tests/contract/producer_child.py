@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -45,18 +46,41 @@ def fork_in_vain(producer: UsageProducer) -> None:
 
 
 def fork_with_clients(producer: UsageProducer) -> None:
-    """Fork at once, while clients connect, and later; write how many threads librdkafka had before and in each fork."""
-    for wait_seconds in (0, 0.5):
-        with create_guard():
+    """Fork while clients connect, and when one works; write whether librdkafka had threads before and in it."""
+    with create_guard():
+        for works in (False, True):
             emit(producer, 20)
-            SystemClock().sleep(wait_seconds)
+            if works:
+                assert producer.flush()
             before = _client_threads()
             child = os.fork()
             emit(producer, 30)
             if not child:
                 return
             assert os.waitpid(child, 0)[1] == 0
-            print("some" if before else "none", _client_threads_when_forked.pop(), flush=True)
+            print(before > 0, _client_threads_when_forked.pop() > 0, flush=True)
+
+
+def fork_often(producer: UsageProducer) -> None:
+    """Fork from two threads again and again, and send meanwhile; write whether all was acknowledged while they did."""
+    ending = threading.Event()
+
+    def forks() -> None:
+        while not ending.wait(0.02):
+            child = os.fork()
+            if not child:
+                os._exit(0)
+            os.waitpid(child, 0)
+
+    threads = [threading.Thread(target=forks) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    SystemClock().sleep(0.3)
+    emit(producer, 50)
+    print(producer.flush(20), flush=True)
+    ending.set()
+    for thread in threads:
+        thread.join()
 
 
 _client_threads_when_forked: list[int] = []
@@ -172,6 +196,7 @@ MODES = {
         forget_to_close,
         fork,
         fork_in_vain,
+        fork_often,
         fork_with_clients,
         multiprocess,
         interrupt,

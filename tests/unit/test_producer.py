@@ -242,12 +242,15 @@ def test_close_without_a_broker_says_what_is_lost(broker: FakeBroker, log: LogCa
     assert lost == [7]
 
 
-def test_a_thread_that_hangs_is_said(broker: FakeBroker, log: LogCapture, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("method", ["poll", "purge"])
+def test_a_thread_that_hangs_is_said(
+    broker: FakeBroker, log: LogCapture, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
     """Where the client never answers again, close says that events may be lost, and how many."""
     hangs = threading.Event()
     broker.up = False
     emitter = producer(broker)
-    monkeypatch.setattr(broker.clients[0], "purge", lambda: hangs.wait(30))
+    monkeypatch.setattr(broker.clients[0], method, lambda *_: hangs.wait(30))
     for _ in range(3):
         emitter.emit(**CALL)
     assert not emitter.close(0.1)

@@ -1,4 +1,4 @@
-"""Does a thread let go of its client while somebody forks, and go on after?"""
+"""Does a thread let go of a client that connects while somebody forks, and go on after?"""
 
 import threading
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
-from tests.producers import CALL, FakeBroker, positions
+from tests.producers import CALL, FakeBroker, FakeClock, positions
 
 from spendgauge.producers import UsageProducer
-from spendgauge.producers.forks import ForkGate
+from spendgauge.producers.forks import Connection, ForkGate
 
 
 def wait_for(event: threading.Event) -> None:
@@ -61,7 +61,7 @@ def test_it_lets_go_and_goes_on(thread: Thread) -> None:
     """Once a fork; it stands still from the wait to the opening."""
     for forks in (1, 2):
         thread.gate.shut()
-        thread.gate.wait()
+        thread.gate.wait(10)
         assert thread.let_go == forks
         turns = thread.turns
         assert not threading.Event().wait(0.02)
@@ -74,8 +74,8 @@ def test_two_may_fork_at_once(thread: Thread) -> None:
     """It goes on when both are done."""
     thread.gate.shut()
     thread.gate.shut()
-    thread.gate.wait()
-    thread.gate.wait()
+    thread.gate.wait(10)
+    thread.gate.wait(10)
     turns = thread.turns
     thread.gate.open()
     assert not threading.Event().wait(0.02)
@@ -89,23 +89,45 @@ def test_opening_what_nobody_shut_is_harmless(thread: Thread) -> None:
     thread.gate.open()
     assert thread.goes_on()
     thread.gate.shut()
-    thread.gate.wait()
+    thread.gate.wait(10)
     assert thread.let_go == 1
     thread.gate.open()
     assert thread.goes_on()
 
 
 def test_a_thread_that_cannot_let_go_is_not_waited_for() -> None:
-    """A fork goes on without it after a second."""
+    """A fork goes on without it after its patience."""
     gate, hangs = ForkGate(), threading.Event()
     gate.shut()
     with ThreadPoolExecutor(1) as pool:
         ended = pool.submit(gate.heed, partial(wait_for, hangs))
-        gate.wait()
+        gate.wait(0.05)
         gate.open()
         assert not ended.done()
         hangs.set()
         assert ended.result(10) is None
+
+
+def test_a_client_that_may_be_connecting_stays_in_no_fork() -> None:
+    """Unless forks that follow each other have kept it from connecting for a second; then it is left alone for ten."""
+    clock = FakeClock()
+    connection = Connection(clock.monotonic)
+    let_go = []
+    for eighth in range(8 * 30):
+        clock.seconds = eighth / 8
+        if not connection.may_stay:
+            connection.let_go()
+            let_go.append(eighth)
+    assert let_go == [*range(9), *range(89, 98), *range(178, 187)]
+
+
+def test_a_client_that_works_stays_until_it_fails() -> None:
+    """What the broker has answered resolves no name any more, but where it meets an error."""
+    connection = Connection(FakeClock().monotonic)
+    connection.works()
+    assert connection.may_stay
+    connection.fails()
+    assert not connection.may_stay
 
 
 def test_a_held_producer_takes_events_and_sends_them_after(broker: FakeBroker) -> None:
@@ -114,21 +136,27 @@ def test_a_held_producer_takes_events_and_sends_them_after(broker: FakeBroker) -
     emitter = UsageProducer(connect=broker.connect, service="api", host="h", linger_ms=0)
     for _ in range(5):
         emitter.emit(**CALL)
-    emitter.before_fork()
+    assert emitter.before_fork()
+    emitter.await_fork(10)
     broker.up = True
     for _ in range(5):
         emitter.emit(**CALL)
     assert broker.records == []
     emitter.after_fork()
+    assert emitter.flush(10)
+    assert not emitter.before_fork()  # it works
     assert emitter.close(10)
     assert len(broker.clients) == 2
     assert list(positions(broker.records).values()) == [list(range(10))]
 
 
-def test_nobody_waits_for_a_producer_that_is_closed(broker: FakeBroker) -> None:
-    """Its thread has ended; a fork has nothing to wait for, and it makes no client after."""
+def test_nobody_waits_for_a_producer_that_is_closed_or_rests(broker: FakeBroker) -> None:
+    """Nothing connects where the thread has ended, or has neither a client nor anything to send."""
     emitter = UsageProducer(connect=broker.connect, service="api", host="h")
-    assert emitter.close(10)
-    emitter.before_fork()
+    assert emitter.before_fork()
+    emitter.await_fork(10)
     emitter.after_fork()
+    assert not emitter.before_fork()
+    assert emitter.close(10)
+    assert not emitter.before_fork()
     assert len(broker.clients) == 1

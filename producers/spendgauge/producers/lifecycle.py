@@ -1,14 +1,18 @@
 """What happens to producers when their process forks or ends?
 
-Before a fork each lets go of its client (``forks`` says why). After it the child has the objects but not their threads:
-each producer becomes a new source with an empty queue (what waited belongs to the parent, which still sends it). When
-the interpreter ends, what waits is sent, within each producer's ``exit_seconds``.
+Before a fork each lets go of a client that may be connecting (``forks`` says why). After it the child has the objects
+but not their threads: each producer becomes a new source with an empty queue (what waited belongs to the parent, which
+still sends it). When the interpreter ends, what waits is sent, within each producer's ``exit_seconds``.
 """
 
 import atexit
 import os
 import sys
+import threading
 from typing import Protocol
+
+from spendgauge.producers.forks import PATIENCE_SECONDS
+from spendgauge.schemas import SystemClock
 
 __all__ = ["Living", "unwatch", "watch"]
 
@@ -16,11 +20,14 @@ __all__ = ["Living", "unwatch", "watch"]
 class Living(Protocol):
     """A producer with a thread of its own."""
 
-    def before_fork(self) -> None:
-        """Let go of the client: a fork is about to happen."""
+    def before_fork(self) -> bool:
+        """Begin to let go of a client that may be connecting, for a fork is about to happen; say no where none is."""
+
+    def await_fork(self, seconds: float) -> None:
+        """Wait until it is let go of, where ``before_fork`` said yes."""
 
     def after_fork(self) -> None:
-        """Go on: this process is the parent."""
+        """Go on, where it did: this process is the parent."""
 
     def on_fork(self) -> None:
         """Begin anew: this process is the child."""
@@ -29,28 +36,38 @@ class Living(Protocol):
         """Send what waits."""
 
 
+class _Held(threading.local):
+    """What the forks that this thread has begun hold, the newest last."""
+
+    def __init__(self) -> None:
+        self.forks: list[list[Living]] = []
+
+
 class _Watch:
     """Which producers live in this process, and which of its hooks are set."""
 
     def __init__(self) -> None:
         self.living: set[Living] = set()
-        self.held: list[list[Living]] = []
+        self.held = _Held()
         self.hooked = False
         self.finalizing_pid: int | None = None
 
     def before_fork(self) -> None:
         held: list[Living] = []
-        self.held.append(held)
-        for producer in list(self.living):
-            held.append(producer)  # before: an interrupt in the wait ends this loop, and the fork happens all the same
-            producer.before_fork()
+        self.held.forks.append(held)
+        held += [producer for producer in list(self.living) if producer.before_fork()]
+        clock = SystemClock()
+        deadline = clock.monotonic() + PATIENCE_SECONDS
+        for producer in held:
+            producer.await_fork(max(0.0, deadline - clock.monotonic()))
 
     def after_fork(self) -> None:
-        for producer in self.held.pop() if self.held else ():  # none where the hooks were set during the fork
-            producer.after_fork()
+        if self.held.forks:  # none where the hooks were set during the fork
+            for producer in self.held.forks.pop():
+                producer.after_fork()
 
     def on_fork(self) -> None:
-        self.held.clear()
+        self.held.forks.clear()
         for producer in list(self.living):
             producer.on_fork()
 

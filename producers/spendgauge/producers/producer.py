@@ -166,7 +166,7 @@ class UsageProducer:
                 told_before = self._failures_told
                 self._settle(Barrier(last=True), timeout_seconds)
                 ended = self._worker.stop()
-                if not ended and (queued := self.stats().queued):
+                if not ended and (queued := self.stats().queued - self._worker.barriers):
                     self._worker.notices.report("events may be lost: the producer's thread hangs", queued)
                 unwatch(self)
                 spooled = self._worker.spools.waiting_events
@@ -183,9 +183,13 @@ class UsageProducer:
         """Close it."""
         self.close()
 
-    def before_fork(self) -> None:
-        """Let go of the client, so that no thread of it is there; waits a second at most."""
-        self._worker.hold()
+    def before_fork(self) -> bool:
+        """Begin to let go of a client that may be connecting; say no where there is none."""
+        return self._worker.hold()
+
+    def await_fork(self, seconds: float) -> None:
+        """Wait until no thread of it is there."""
+        self._worker.await_hold(seconds)
 
     def after_fork(self) -> None:
         """Go on sending: this process is the parent."""

@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from spendgauge.producers.client import HEADERS, Client, ErrorCallback, keep_for_ever
 from spendgauge.producers.failures import kind_of
+from spendgauge.producers.forks import FORK_PAUSE_SECONDS, Connection
 from spendgauge.producers.lane import Record
 from spendgauge.producers.notices import Notices
 from spendgauge.schemas import Clock
@@ -54,6 +55,7 @@ class Sender:
         self._stuck_seconds = self._patience_seconds = stuck_seconds
         self._progress_at = 0.0
         self._client: Client | None = None
+        self._connection = Connection(clock.monotonic)
         self._broken = False
         self._epoch = 0
 
@@ -101,9 +103,21 @@ class Sender:
         self.pending_events = self.pending_bytes = 0
         return left
 
+    @property
+    def may_stay(self) -> bool:
+        """Whether a fork may find the client as it is."""
+        return self._connection.may_stay
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is no client, and nothing that needs one."""
+        return self._client is None and not (self._backlog or self._given_back)
+
     def disconnect(self) -> None:
-        """Let go of the client until there is something to send; what is not acknowledged is sent again."""
+        """Let go of the client, for a fork; what is not acknowledged is sent again, by another one, a moment later."""
         self._drop_client()
+        self._connection.let_go()
+        self._retry_at = max(self._retry_at, self._clock.monotonic() + FORK_PAUSE_SECONDS)
 
     def abandon(self) -> None:
         """Let go of a client that a fork has left without its threads; to destroy it would hang."""
@@ -169,6 +183,7 @@ class Sender:
         if error is not None:
             self._return(ticket, record, error)
             return
+        self._connection.works()
         if record.adopted:
             self.replayed_events += record.events
         else:
@@ -200,6 +215,8 @@ class Sender:
         )
 
     def _on_error(self, epoch: int, error: KafkaError) -> None:
+        if epoch == self._epoch:
+            self._connection.fails()
         fatal = kind_of(error) == "fatal"
         if epoch != self._epoch or not (self.pending_events or fatal):
             return  # an idle connection that closes is no trouble
@@ -220,6 +237,7 @@ class Sender:
     def _drop_client(self) -> None:
         client, self._client, self._broken = self._client, None, False
         self._epoch += 1
+        self._connection.fails()
         self._given_back += self._in_client.items()
         self._in_client = {}
         if client is not None:

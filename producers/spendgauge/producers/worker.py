@@ -88,12 +88,28 @@ class Worker:
         self._urgent = True
         self.rouse()
 
-    def hold(self) -> None:
-        """Have the thread let go of its client and wait for ``release``: somebody forks."""
+    @property
+    def barriers(self) -> int:
+        """How many of those who flush stand in the queue."""
+        return sum(isinstance(one, Barrier) for one in tuple(self.queue))
+
+    def hold(self) -> bool:
+        """Have the thread let go of its client and wait for ``release``: somebody forks.
+
+        Says no where there is no client that may be connecting.
+        """
+        if self._ended.is_set() or not self.started or self.sender.may_stay or (self.sender.idle and not self.queue):
+            return False
+        if threading.current_thread() is self._thread:  # a log's handler that forks
+            self.sender.disconnect()
+            return False
         self._gate.shut()
-        if self.started and not self._ended.is_set():
-            self.rouse()
-            self._gate.wait()
+        self.rouse()
+        return True
+
+    def await_hold(self, seconds: float) -> None:
+        """Wait until the thread has done so."""
+        self._gate.wait(seconds)
 
     def release(self) -> None:
         """Let it go on."""
@@ -137,13 +153,13 @@ class Worker:
     def _run(self) -> None:
         while not self.stopped:
             try:
-                self._gate.heed(self.sender.disconnect)
                 self.step()
             except Exception as error:  # noqa: BLE001 - the thread's outermost edge: it must not die
                 self.notices.report("the producer's thread met an error and goes on", error=repr(error)[:400])
                 self._clock.sleep(_TICK_SECONDS)
         self._finish()
         self._ended.set()
+        self._gate.heed(self.sender.disconnect)
 
     def _finish(self) -> None:
         self.intake.ending = True
@@ -159,6 +175,7 @@ class Worker:
 
     def _attend(self) -> None:
         """Do what must not wait until the queue is empty; polling also lets go of the GIL, for the callers."""
+        self._gate.heed(self.sender.disconnect)
         self.sender.turn(0)
         self.spools.attend()
         self._count_misses()

@@ -10,6 +10,7 @@ from typing import Final
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from spendgauge.producers.client import keep_for_ever
+from spendgauge.producers.forks import Connection
 from spendgauge.producers.notices import Notices
 from spendgauge.producers.quotas.board import Board
 from spendgauge.producers.quotas.settings import QuotaSettings
@@ -45,6 +46,7 @@ class Follower:
         self._ask_at = 0.0
         self._assign_at: float | None = None
         self._settings = settings
+        self._connection = Connection(clock.monotonic)
         self._consumer: Consumer | None = self._connect()
 
     def turn(self, wait_seconds: float) -> None:
@@ -56,19 +58,31 @@ class Follower:
         for message in self._consumer.consume(_AT_ONCE, wait_seconds):
             error = message.error()
             if error is None:
+                self._connection.works()
                 self._take(message)
             elif error.code() == KafkaError._PARTITION_EOF:
+                self._connection.works()
                 self._at_end(message)
             else:
                 self._on_message_error(error)
         if not self._board.complete:
             self._look_for_end(self._consumer)
 
+    @property
+    def may_stay(self) -> bool:
+        """Whether a fork may find the client as it is."""
+        return self._connection.may_stay
+
+    def disconnect(self) -> None:
+        """Let go of the client, for a fork; the next ``turn`` goes on where the last one was."""
+        self._connection.let_go()
+        self.close()
+
     def close(self) -> None:
-        """Let go of the client; a later ``turn`` goes on where this one was."""
-        if self._consumer is not None:
-            self._consumer.close()
-            self._consumer = None
+        """Let go of the client."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
 
     def abandon(self) -> None:
         """Let go of a client that a fork has left without its threads; to close it would hang."""
@@ -131,4 +145,5 @@ class Follower:
         self._notices.report("quotas cannot be read; what is known stays", reason=reason)
 
     def _on_error(self, error: KafkaError) -> None:
+        self._connection.fails()
         self._notices.report("the broker does not answer; quotas stay as they were read", reason=error.str())

@@ -75,11 +75,17 @@ class QuotaGuard(QuotaChecks):
             self._thread.join(timeout_seconds + _GRACE_SECONDS)
         unwatch(self)
 
-    def before_fork(self) -> None:
-        """Let go of the clients, so that no thread of them is there; waits a second at most."""
+    def before_fork(self) -> bool:
+        """Begin to let go of clients that may be connecting; say no where there are none."""
+        gone = self._thread is None or not self._thread.is_alive()
+        if gone or (self._follower.may_stay and self._refusals.may_stay):
+            return False
         self._gate.shut()
-        if self._thread is not None and not self._stopping.is_set():
-            self._gate.wait()
+        return True
+
+    def await_fork(self, seconds: float) -> None:
+        """Wait until no thread of them is there."""
+        self._gate.wait(seconds)
 
     def after_fork(self) -> None:
         """Go on reading: this process is the parent."""
@@ -129,7 +135,7 @@ class QuotaGuard(QuotaChecks):
         return verdict
 
     def _disconnect(self) -> None:
-        self._follower.close()
+        self._follower.disconnect()
         self._refusals.disconnect()
 
     def _run(self) -> None:

@@ -13,6 +13,7 @@ from confluent_kafka import KafkaError
 from pydantic import ValidationError
 
 from spendgauge.producers.client import RecordQueue, keep_for_ever, open_producer
+from spendgauge.producers.forks import Connection
 from spendgauge.producers.identity import EventIds
 from spendgauge.producers.notices import Notices
 from spendgauge.producers.quotas.settings import QuotaSettings
@@ -38,7 +39,6 @@ _HEADERS: Final[list[tuple[str, str | bytes | None]]] = [
     (CONTENT_TYPE_HEADER, CONTENT_TYPE.encode()),
     (SCHEMA_HEADER, REFUSALS_SCHEMA.encode()),
 ]
-_PURGED: Final = (KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT)
 _MANY: Final = ("refuses calls of more keys than are named here", "")
 
 
@@ -83,6 +83,9 @@ class Refusals:
         self._outlet: Outlet | None = None
         self._waiting: deque[tuple[int, QuotaVerdict]] = deque()
         self._unsent: deque[list[bytes]] = deque()
+        self._in_outlet: dict[int, list[bytes]] = {}
+        self._records = 0
+        self._connection = Connection(clock.monotonic)
         self._dropped = Tally()
         self._drops_seen = 0
         self._ids = EventIds()
@@ -122,12 +125,20 @@ class Refusals:
         if left or self._unsent or self._waiting:
             self._notices.report("refusals were not sent", (left + len(self._unsent)) * _LINES + len(self._waiting))
 
+    @property
+    def may_stay(self) -> bool:
+        """Whether a fork may find the client as it is, or there is none."""
+        return self._outlet is None or self._connection.may_stay
+
     def disconnect(self) -> None:
-        """Let go of the client until there is something to send; what is not acknowledged is sent again."""
-        if self._outlet is not None:
-            self._outlet.purge()
-            self._outlet.poll(0)
-            self._outlet = None
+        """Let go of the client, for a fork; what is not acknowledged is sent again by the next one, line for line."""
+        self._connection.let_go()
+        outlet, self._outlet = self._outlet, None
+        self._unsent.extend(self._in_outlet.values())
+        self._in_outlet.clear()
+        if outlet is not None:
+            outlet.purge()
+            outlet.poll(0)
 
     def abandon(self) -> None:
         """Let go of a client that a fork has left without its threads; what waits is the parent's to tell."""
@@ -144,9 +155,10 @@ class Refusals:
     def _hand_over(self, lines: list[bytes]) -> bool:
         if self._outlet is None:
             self._outlet = self._connect()
+        record, self._records = self._records, self._records + 1
 
         def on_delivery(error: KafkaError | None, _record: Any) -> None:
-            self._on_delivery(error, lines)
+            self._on_delivery(error, record)
 
         try:
             self._outlet.produce(
@@ -154,6 +166,7 @@ class Refusals:
             )
         except BufferError:
             return False
+        self._in_outlet[record] = lines
         return True
 
     def _line(self, verdict: QuotaVerdict, now_ms: int) -> bytes | None:
@@ -165,11 +178,13 @@ class Refusals:
             return None
         return refusal.model_dump_json().encode()
 
-    def _on_delivery(self, error: KafkaError | None, lines: list[bytes]) -> None:
+    def _on_delivery(self, error: KafkaError | None, record: int) -> None:
+        lines = self._in_outlet.pop(record, None)
+        if lines is None:
+            return  # let go of, and sent again
         if error is None:
+            self._connection.works()
             self.told += len(lines)
-        elif error.code() in _PURGED:
-            self._unsent.append(lines)
         else:
             self.lost += len(lines)
             self._notices.report("refusals lost: the broker did not take them", len(lines), reason=error.str())
