@@ -34,6 +34,7 @@ _BATCH = 100
 _POOLS = 12
 """So many threads more may have who lived through all: pools fill when asked. A leak is one a rebalance."""
 _PAUSE_SECONDS = 0.1
+_ONLY_SHARED = SourceReport((), 0, shared=True)
 
 
 @dataclass
@@ -248,11 +249,14 @@ def _as_written(rejects: Mapping[Place, tuple[str, bytes]]) -> dict[Place, tuple
 
 def _as_far_as_known(expected: Mapping[SourceName, SourceReport], found: Findings) -> dict[SourceName, SourceReport]:
     """Take over how many repeats were seen of a source in a partition that was begun without knowing what came before:
-    who begins there goes on from what was kept, which is how many there were at least."""
+    who begins there goes on from what was kept, which is how many there were at least. A name that is shared, as was
+    said of the topic before, need not be said again there."""
     said, unsure = found.reports(), found.unverified()
+    shared = {name[1:] for name, one in said.items() if one.shared}
     return {
         name: one._replace(repeats=said[name].repeats) if name in said and name[:2] in unsure else one
         for name, one in expected.items()
+        if name in said or name[:2] not in unsure or one != _ONLY_SHARED or name[1:] not in shared
     }
 
 
