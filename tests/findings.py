@@ -9,7 +9,7 @@ from typing import Any
 from tests.loads import Totals, add_up
 from tests.naive import Place, SourceName
 from tests.naive_sources import SourceReport
-from tests.topic_logs import LogRecord, compacted, read_lines, read_log
+from tests.topic_logs import LogRecord, compacted, lines_of, read_lines, read_log
 
 from spendgauge.schemas import KafkaSettings
 
@@ -26,9 +26,21 @@ class Findings:
     kafka: KafkaSettings
 
     @cached_property
+    def rates(self) -> list[LogRecord]:
+        """All records of ``cost.rates``."""
+        return read_log(self.kafka, self.kafka.topics.rates)
+
+    @cached_property
     def contributions(self) -> list[dict[str, Any]]:
         """All lines of ``cost.rates``."""
-        return read_lines(self.kafka, self.kafka.topics.rates)
+        return lines_of(self.rates)
+
+    def holes(self) -> list[tuple[int, int]]:
+        """Name partition and offset behind which offsets of ``cost.rates`` are not there: nothing removes any there, so
+        the broker has acknowledged what it did not keep."""
+        offsets = sorted((record.partition, record.offset) for record in self.rates)
+        pairs = zip([(one, -1) for one, _ in offsets[:1]] + offsets, offsets, strict=False)
+        return [before for before, after in pairs if before[0] == after[0] and before[1] + 1 != after[1]]
 
     @cached_property
     def positions(self) -> list[LogRecord]:

@@ -167,6 +167,7 @@ class Scene:
             "not what was meant": sorted(counts.keys() ^ self.load.meant)[:3],
             "counted twice": [event_id for event_id, times in counts.items() if times > 1][:3],
             "totals": differences(model.expected(), found.totals()),
+            "not kept by the broker": found.holes() if isinstance(self.brokers, EmbeddedBroker) else [],
             "blocks of two editions": found.mixed_blocks()[:3],
             "rejects": _unequal(_as_written(model.rejects), found.rejects()),
             "sources": _unequal(_as_far_as_known(model.reports(found.reports()), found), found.reports()),

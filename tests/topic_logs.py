@@ -10,7 +10,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartiti
 from spendgauge.schemas import KafkaSettings
 from spendgauge.schemas.kafka import client_options
 
-__all__ = ["LogRecord", "compacted", "read_lines", "read_log"]
+__all__ = ["LogRecord", "compacted", "lines_of", "read_lines", "read_log"]
 
 _ANSWER_SECONDS = 30.0
 
@@ -67,8 +67,12 @@ def _record(message: Any) -> LogRecord:
 
 def read_lines(kafka: KafkaSettings, topic: str) -> list[dict[str, Any]]:
     """Read all lines of a topic of JSON lines."""
-    values = [record.value or b"" for record in read_log(kafka, topic)]
-    return [orjson.loads(line) for value in values for line in value.split(b"\n") if line]
+    return lines_of(read_log(kafka, topic))
+
+
+def lines_of(records: list[LogRecord]) -> list[dict[str, Any]]:
+    """Read the lines of records."""
+    return [orjson.loads(line) for record in records for line in (record.value or b"").split(b"\n") if line]
 
 
 def compacted(records: list[LogRecord]) -> dict[tuple[int, bytes | None], bytes]:
